@@ -1,0 +1,433 @@
+"""The configuration: typed, frozen, complete and strict.
+
+`parse` turns the text of nagios-failover.cfg into a `Config`, or raises one ConfigError that lists every mistake with its
+section, option and hint; nothing is ignored. The file is one and the same on both hosts; which host is "this" comes from the
+host name. Sections and options are the dataclasses below: a field's name is the option's name, its type decides how it is
+read, its comment says what it means. Durations are seconds (a number, or with s, m or h behind it).
+"""
+
+from __future__ import annotations
+
+import configparser
+import shlex
+import socket
+import stat
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from nagios_failover.errors import ConfigError
+from nagios_failover.words import CONFIG_FILE, Mode
+
+
+class Failback(StrEnum):
+    MANUAL = "manual"
+    AUTOMATIC = "automatic"
+
+
+class Schema(StrEnum):
+    """Where the heartbeat is found; facts of each in mysql.py."""
+
+    NONE = "none"
+    NAGIOS1 = "nagios1"
+    NDOUTILS = "ndoutils"
+    ICINGA_IDO = "icinga-ido"
+    MERLIN = "merlin"
+
+
+class Severity(StrEnum):
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class MailMethod(StrEnum):
+    SMTP = "smtp"
+    SENDMAIL = "sendmail"
+    COMMAND = "command"
+
+
+class Start(StrEnum):
+    """Is the standby's Nagios running (warm), or does cron look and a failover start it (cold)?"""
+
+    WARM = "warm"
+    COLD = "cold"
+
+
+class Seconds(float):
+    """A duration in seconds."""
+
+
+@dataclass(frozen=True)
+class PairSection:
+    """[pair]"""
+
+    mode: Mode = Mode.FAILOVER
+    failback: Failback = Failback.MANUAL
+    failback_after: Seconds = Seconds(60)  # the returned host is well for so long before it gets the role back
+    preferred: str = ""  # failback = automatic: the host that gets the role back; default: the first [host ...]
+    flap_block: Seconds = Seconds(3600)  # a failover blocks the way back for so long; `ack` releases it
+    standby: Start = Start.WARM
+
+
+@dataclass(frozen=True)
+class HostSection:
+    """[host NAME]: NAME is what `hostname` prints there, with or without its domain."""
+
+    name: str
+    address: str = ""  # default: the name
+    nagios_cfg: Path = Path("/etc/nagios4/nagios.cfg")
+    nagios_binary: Path = Path("/usr/sbin/nagios4")
+    nagios_service: str = "nagios4"  # for `service NAME start`, cold standby only
+
+
+@dataclass(frozen=True)
+class NagiosSection:
+    """[nagios]: names that the object configuration uses too (see commands.cfg.sample)."""
+
+    user: str = "nagios"
+    watch_host: str = "nagios-failover"  # the always-up host that carries the watch services
+    master_watch: str = "Master Nagios"  # the only service that may start a run
+    state_watch: str = "Failover state"
+    verify_timeout: Seconds = Seconds(30)  # status.dat shows the wanted flags within this time
+
+
+@dataclass(frozen=True)
+class PathsSection:
+    """[paths]"""
+
+    state: Path = Path("/var/lib/nagios-failover")
+
+
+@dataclass(frozen=True)
+class SshSection:
+    """[ssh]: how the other host is looked at; a maintenance account without privileges."""
+
+    user: str = "hb"
+    port: int = 22
+    identity: Path | None = None
+    known_hosts: Path | None = None
+    timeout: Seconds = Seconds(4)  # of one probe, connection included
+    renew: Seconds = Seconds(60)  # a held connection is opened afresh after this
+
+
+@dataclass(frozen=True)
+class LookSection:
+    """[look]: how often, and when Nagios's own signs are stale."""
+
+    interval: Seconds = Seconds(10)
+    confirmations: int = 3
+    confirm_interval: Seconds = Seconds(10)
+    timeout: Seconds = Seconds(9)  # of a whole look; below Nagios's service_check_timeout
+    status_warning: Seconds = Seconds(30)  # age of status.dat; several status_update_intervals
+    status_critical: Seconds = Seconds(60)
+    reach_timeout: Seconds = Seconds(2)  # of a ping or TCP connect
+    restart_grace: Seconds = Seconds(15)  # a clean stop is a restart for so long
+    unreachable_services: Severity = Severity.WARNING
+
+
+@dataclass(frozen=True)
+class HeartbeatSection:
+    """[heartbeat]: programstatus.last_update or its like, read on the master's own server."""
+
+    schema: Schema = Schema.NONE
+    database: str = "nagios"
+    prefix: str = ""  # of the table's name; default: the schema's own (nagios_, icinga_)
+    instance: int = 1  # instance_id, in the schemas that have one
+    port: int = 3306
+    user: str = "nagios_failover"
+    password: str = ""
+    tls_ca: Path | None = None  # verified TLS with this CA; none: no TLS
+    time_zone: str = "+00:00"  # the session time zone that the writer uses
+    timeout: Seconds = Seconds(3)
+    warning: Seconds = Seconds(60)
+    critical: Seconds = Seconds(300)
+    stale_heartbeat: Severity = Severity.WARNING  # critical: the rule of 2005
+    database_down: Severity = Severity.WARNING
+
+
+@dataclass(frozen=True)
+class WitnessSection:
+    """[witness]: addresses (`host` for ping or `host:port` for TCP) that answer if this host is on the network; or none."""
+
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReplicationSection:
+    """[replication]: does the local replica still hear from the master's server?"""
+
+    watch: bool = False
+    heartbeat_period: Seconds = Seconds(2)
+
+
+@dataclass(frozen=True)
+class DatabaseSection:
+    """[database]: this host's own server, for the loader (a Unix socket, no TLS) and `init-database`."""
+
+    socket: Path | None = None  # e.g. /run/mysqld/mysqld.sock; none: no programstatus is written
+    database: str = "nagios"
+    user: str = "nagios"
+    password: str = ""
+    timeout: Seconds = Seconds(5)
+    linger: Seconds = Seconds(60)  # the loader stays for so long after the last batch
+    queue_limit: int = 1000  # spool files kept while the database is away
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """[run]: hooks (a command line, split as a shell splits words, never given to a shell) and services to start."""
+
+    pre_hook: tuple[str, ...] = ()
+    post_hook: tuple[str, ...] = ()
+    hook_timeout: Seconds = Seconds(30)
+    perfdata_services: tuple[str, ...] = ()  # names as `service NAME start` takes them; the root helper's file lists them
+
+
+@dataclass(frozen=True)
+class MailSection:
+    """[mail]: our own path to people, independent of Nagios's notifications."""
+
+    method: MailMethod = MailMethod.SENDMAIL
+    to: tuple[str, ...] = ()
+    sender: str = ""  # default: nagios@HOST
+    smtp_host: str = "localhost"
+    smtp_port: int = 25
+    command: tuple[str, ...] = ("/usr/sbin/sendmail", "-t", "-oi")
+    timeout: Seconds = Seconds(15)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Both hosts in the file's order, and the sections. `this` and `peer` are views from one host."""
+
+    pair: PairSection
+    hosts: tuple[HostSection, HostSection]
+    nagios: NagiosSection
+    paths: PathsSection
+    ssh: SshSection
+    look: LookSection
+    heartbeat: HeartbeatSection
+    witness: WitnessSection
+    replication: ReplicationSection
+    database: DatabaseSection
+    run: RunSection
+    mail: MailSection
+    this_name: str
+    path: Path
+
+    @property
+    def this(self) -> HostSection:
+        return next(host for host in self.hosts if host.name == self.this_name)
+
+    @property
+    def peer(self) -> HostSection:
+        return next(host for host in self.hosts if host.name != self.this_name)
+
+    @property
+    def stateful(self) -> bool:
+        """Is there state that roles carry with them (so that failback cannot be automatic)?"""
+        return self.replication.watch
+
+    @property
+    def flap_safe_host(self) -> str:
+        """The host that gets the role back under `failback = automatic`."""
+        return self.pair.preferred or self.hosts[0].name
+
+
+SECTIONS: Mapping[str, type] = {
+    "pair": PairSection,
+    "nagios": NagiosSection,
+    "paths": PathsSection,
+    "ssh": SshSection,
+    "look": LookSection,
+    "heartbeat": HeartbeatSection,
+    "witness": WitnessSection,
+    "replication": ReplicationSection,
+    "database": DatabaseSection,
+    "run": RunSection,
+    "mail": MailSection,
+}
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def load(path: Path = Path(CONFIG_FILE), *, hostname: str | None = None) -> Config:
+    """Read and check the file. Raises ConfigError when it is missing, unreadable, readable by everybody while it holds a
+    password, or wrong."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = path.stat().st_mode
+            text = file.read()
+    except FileNotFoundError as error:
+        raise ConfigError(f"configuration file {path} does not exist", hint="copy nagios-failover.cfg.sample there") from error
+    except PermissionError as error:
+        raise ConfigError(
+            f"configuration file {path} is not readable by this user",
+            hint=f"chown root:nagios {path}; chmod 0640 {path}; run the command as root or as the Nagios user",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration file {path} cannot be read: {error}") from error
+    config = parse(text, path=path, hostname=hostname or socket.gethostname())
+    if mode & stat.S_IROTH and (config.heartbeat.password or config.database.password):
+        raise ConfigError(f"configuration file {path} holds a password and everybody can read it", hint=f"chmod 0640 {path}")
+    return config
+
+
+def parse(text: str, *, path: Path = Path(CONFIG_FILE), hostname: str) -> Config:
+    """Pure: the configuration that `text` holds, seen from the host named `hostname`. Raises ConfigError."""
+    parser = configparser.ConfigParser(interpolation=None, strict=True, empty_lines_in_values=False)
+    try:
+        parser.read_string(text, source=str(path))
+    except configparser.Error as error:
+        raise ConfigError(
+            f"configuration file {path} is malformed",
+            detail=" ".join(str(error).split()),
+            hint="sections are [name], options are name = value, each at most once",
+        ) from error
+    mistakes: list[str] = []
+    hosts: list[HostSection] = []
+    values: dict[str, Any] = {}
+    for title in parser.sections():
+        if title.startswith("host "):
+            hosts.append(_read_host(title, parser[title], mistakes))
+        elif title not in SECTIONS:
+            known = ", ".join(f"[{name}]" for name in SECTIONS)
+            mistakes.append(f"[{title}]: no such section; hint: one of [host NAME], {known}")
+    for title, section in SECTIONS.items():
+        options = parser[title] if parser.has_section(title) else {}
+        values[title] = _read_section(title, section, options, mistakes)
+    this_name = _this_host(hosts, hostname, mistakes)
+    if not mistakes:
+        config = Config(hosts=(hosts[0], hosts[1]), this_name=this_name, path=path, **values)
+        mistakes.extend(_contradictions(config, has_witness=parser.has_option("witness", "addresses")))
+        if not mistakes:
+            return config
+    count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+    raise ConfigError(f"configuration file {path} has {count}", detail="\n".join(mistakes))
+
+
+def _read_host(title: str, options: Mapping[str, str], mistakes: list[str]) -> HostSection:
+    name = title.removeprefix("host ").strip()
+    if not name or name.startswith("-") or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
+        mistakes.append(f"[{title}]: not a host name; hint: letters, digits, dots and dashes")
+    host: HostSection = _read_section(title, HostSection, options, mistakes, name=name)
+    if host.address.startswith("-"):
+        mistakes.append(f"[{title}] address: {host.address!r} begins with a dash; hint: a host name or an address")
+    return host if host.address else HostSection(**{**host.__dict__, "address": name})
+
+
+def _this_host(hosts: Sequence[HostSection], hostname: str, mistakes: list[str]) -> str:
+    names = [host.name for host in hosts]
+    if len(set(names)) != 2:
+        mistakes.append(f"[host NAME]: {len(set(names))} hosts; hint: a pair has exactly two such sections")
+        return ""
+    short = hostname.partition(".")[0]
+    for name in names:
+        if hostname == name or short == name.partition(".")[0]:
+            return name
+    mistakes.append(
+        f"[host NAME]: this host is {hostname}, the file names {' and '.join(names)}; hint: NAME is what `hostname` prints"
+    )
+    return ""
+
+
+def _read_section(title: str, section: type, options: Mapping[str, str], mistakes: list[str], **given: str) -> Any:
+    hints = get_type_hints(section)
+    known = {field.name: field for field in fields(section) if field.name not in given}
+    values: dict[str, Any] = dict(given)
+    for option, text in options.items():
+        if option not in known:
+            mistakes.append(f"[{title}] {option}: no such option; hint: one of {', '.join(known)}")
+            continue
+        try:
+            values[option] = _convert(hints[option], text.strip())
+        except ValueError as error:
+            mistakes.append(f"[{title}] {option}: {error}")
+    return section(**{name: values.get(name, _default(field)) for name, field in known.items()} | given)
+
+
+def _default(field: Field[Any]) -> Any:
+    return "" if field.default is MISSING else field.default
+
+
+def _convert(kind: Any, text: str) -> Any:
+    """The value of an option's text; ValueError says what is wrong and what is right."""
+    if get_origin(kind) is types.UnionType:
+        return None if not text or text == "none" else _convert(get_args(kind)[0], text)
+    if get_origin(kind) is tuple:
+        return _words(text)
+    if kind is Path:
+        if not text.startswith("/"):
+            raise ValueError(f"{text!r} is not an absolute path; hint: begin with /")
+        return Path(text)
+    if kind is Seconds:
+        return _seconds(text)
+    if kind is bool:
+        if text not in ("yes", "no"):
+            raise ValueError(f"{text!r} is neither yes nor no")
+        return text == "yes"
+    if kind is int:
+        if not text.isascii() or not text.isdigit() or int(text) < 1:
+            raise ValueError(f"{text!r} is not a whole number from 1")
+        return int(text)
+    if issubclass(kind, StrEnum):
+        if text not in list(kind):
+            raise ValueError(f"{text!r} is none of {', '.join(kind)}")
+        return kind(text)
+    return text
+
+
+def _words(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text.replace(",", " ")))
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {error}; hint: close the quotation") from error
+
+
+def _seconds(text: str) -> Seconds:
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
+    try:
+        value = float(number) * _UNITS[unit]
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e9:
+        raise ValueError(f"{text!r} is not a duration above 0; hint: 10, 2.5s, 5m or 1h")
+    return Seconds(value)
+
+
+def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
+    """What each option may say alone, but not together."""
+    mistakes = []
+    look, heartbeat, pair = config.look, config.heartbeat, config.pair
+    if pair.failback is Failback.AUTOMATIC and config.stateful:
+        mistakes.append(
+            "[pair] failback: automatic cannot go with [replication]: after a failover the roles of the databases have changed, "
+            "and the returned host's is behind; hint: failback = manual, and an operator rejoins the repaired host"
+        )
+    if pair.preferred and pair.preferred not in {host.name for host in config.hosts}:
+        mistakes.append(f"[pair] preferred: {pair.preferred!r} is not one of the hosts")
+    if not has_witness:
+        mistakes.append(
+            "[witness] addresses: missing; hint: name addresses that answer when this host is on the network (the gateway), or write "
+            "addresses = none to fail over without any"
+        )
+    for title, low, high in (
+        ("[look] status_warning", look.status_warning, look.status_critical),
+        ("[heartbeat] warning", heartbeat.warning, heartbeat.critical),
+    ):
+        if low > high:
+            mistakes.append(f"{title}: {low:g} s is above the critical age of {high:g} s")
+    longest = max(config.ssh.timeout + look.reach_timeout, heartbeat.timeout)
+    if look.timeout < longest:
+        mistakes.append(
+            f"[look] timeout: {look.timeout:g} s is less than a look can take: {longest:g} s "
+            "([ssh] timeout + [look] reach_timeout, or [heartbeat] timeout)"
+        )
+    if config.mail.method is not MailMethod.SMTP and not config.mail.command:
+        mistakes.append("[mail] command: empty; hint: /usr/sbin/sendmail -t -oi")
+    if not config.mail.to:
+        mistakes.append("[mail] to: missing; hint: who is told of a failover, separated by commas")
+    return mistakes

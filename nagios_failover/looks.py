@@ -1,0 +1,68 @@
+"""The ring of recent looks, and what counts as a confirmed death. Pure: state_files.py reads and writes the ring.
+
+HARD CRITICAL is not three CRITICAL looks (after WARNING or UNKNOWN the first CRITICAL is already HARD, and exit code 127 is
+CRITICAL too), so a run counts looks of its own here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from nagios_failover.words import State
+
+RING_SIZE = 30
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look as recorded. `time` is epoch seconds for people; `uptime` (CLOCK_BOOTTIME, seconds) and `boot` (the boot id)
+    are what counts, so that a clock that jumps confirms nothing. `by`: "check" or the run's id. `host` is the host looked at.
+    `pid`, `created` and `gone_since` (uptime) carry what the next look compares with."""
+
+    host: str
+    time: float
+    uptime: float
+    boot: str
+    by: str
+    state: State
+    code: str
+    sentence: str
+    hint: str = ""
+    missing_pid: int = 0  # the PID that status.dat named and that was missing; 0: not missing
+    created: int = 0  # info.created of that status.dat
+    gone_since: float = 0.0  # uptime at which the status file was first seen to be gone; 0: it is there
+    received: int = 0  # replication: the counter of what the local replica received
+    received_at: float = 0.0  # uptime at which that counter last grew
+
+    def line(self) -> str:
+        return json.dumps({**asdict(self), "state": self.state.name}, separators=(",", ":")) + "\n"
+
+
+def parse_ring(text: str) -> list[Look]:
+    """The looks of the ring's file, oldest first. A line that is torn or garbled is no look (and confirms nothing)."""
+    looks = []
+    for line in text.splitlines():
+        try:
+            fields = json.loads(line)
+            looks.append(Look(**{**fields, "state": State[fields["state"]]}))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return looks
+
+
+def confirmations(ring: Sequence[Look], *, host: str, boot: str, uptime: float, window: float) -> int:
+    """How many looks at `host` in a row were CRITICAL, counted back from the newest, since boot and at most `window` seconds
+    old. One look that was anything else ends the count."""
+    count = 0
+    for look in reversed(ring):
+        usable = look.host == host and look.boot == boot and 0 <= uptime - look.uptime <= window
+        if not usable or look.state is not State.CRITICAL:
+            break
+        count += 1
+    return count
+
+
+def newest(ring: Sequence[Look], *, host: str, boot: str) -> Look | None:
+    return next((look for look in reversed(ring) if look.host == host and look.boot == boot), None)

@@ -1,0 +1,188 @@
+"""The files under STATE: role, failover.lock, overrides, pause marker, ring of looks. Written atomically, read strictly."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from nagios_failover.errors import Failed, StateUnreadable
+from nagios_failover.evidence import PauseMarker
+from nagios_failover.looks import RING_SIZE, Look, parse_ring
+from nagios_failover.role import Override, Owner, RoleRecord, parse_override, parse_pairs, parse_role
+from nagios_failover.words import Role
+
+FILE_MODE = 0o640
+
+
+def boot_id() -> str:
+    """Something that is different after each boot; "" where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip() + _pid_one_start()
+    except OSError:
+        return ""
+
+
+def _pid_one_start() -> str:
+    """Containers share the kernel's boot id; the start of their first process tells their boots apart."""
+    try:
+        stat = Path("/proc/1/stat").read_text(encoding="ascii", errors="replace")
+        return ":" + stat.rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def uptime() -> float:
+    """Seconds since boot, suspended time included; never jumps when the clock is set."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def write_atomically(path: Path, text: str, mode: int = FILE_MODE) -> None:
+    """Write a new file beside `path`, fsync, rename, fsync the directory: a reader and a power cut see old or new, whole.
+
+    Raises Failed (with the disk's reason); the old file is then as it was."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), mode)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.rename(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _cannot_write(path: Path, error: OSError) -> Failed:
+    if isinstance(error, PermissionError):
+        hint = f"run as the Nagios user; the directory is made by: install -d -o nagios -g adm -m 2750 {path.parent}"
+    elif isinstance(error, FileNotFoundError):
+        hint = f"install -d -o nagios -g adm -m 2750 {path.parent}"
+    else:
+        hint = f"free space or mend the disk under {path.parent}"
+    return Failed(f"cannot write {path}: {error.strerror or error}", hint=hint)
+
+
+class StateFiles:
+    """All reads raise StateUnreadable for a file that is there but garbled or unreadable; a missing one is None or empty,
+    except the role's: a host without a role has to be told one (`nagios-failover init`)."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.role_path = directory / "role"
+        self.lock_path = directory / "failover.lock"
+        self.paused_path = directory / "paused"
+        self.looks_path = directory / "looks"
+        self.runs = directory / "runs"
+
+    def role(self) -> RoleRecord:
+        text = self._read(self.role_path)
+        if text is None:
+            raise StateUnreadable(
+                f"the role file {self.role_path} does not exist",
+                hint="nagios-failover init --master on the host that monitors, --standby on the other",
+            )
+        try:
+            return parse_role(text, f"the role file {self.role_path}")
+        except StateUnreadable as error:
+            error.hint = "look at both hosts with nagios-failover status, then nagios-failover init --master or --standby"
+            raise
+
+    def write_role(self, record: RoleRecord) -> None:
+        """The role, and with it failover.lock, which is there while the role is not standby. The flag file goes up before
+        the role and comes down after it: between the two, no copy and no failover starts."""
+        if record.role is not Role.STANDBY:
+            write_atomically(self.lock_path, f"role={record.role}\nrun={record.run or '-'}\nsince={record.since}\n")
+        write_atomically(self.role_path, record.text())
+        if record.role is Role.STANDBY:
+            self._remove(self.lock_path)
+
+    def overrides(self) -> list[Override]:
+        found = []
+        for owner in Owner:
+            text = self._read(self._override_path(owner))
+            if text is not None:
+                found.append(parse_override(owner, text))
+        return found
+
+    def write_override(self, override: Override) -> None:
+        write_atomically(self._override_path(override.owner), override.text())
+
+    def remove_override(self, owner: Owner) -> None:
+        self._remove(self._override_path(owner))
+
+    def _override_path(self, owner: Owner) -> Path:
+        return self.directory / f"override.{owner}"
+
+    def paused(self, now: float) -> PauseMarker | None:
+        """The pause in force, or None. A garbled marker pauses too (raises StateUnreadable): someone wanted it."""
+        text = self._read(self.paused_path)
+        if text is None:
+            return None
+        pairs = parse_pairs(text, f"the pause marker {self.paused_path}")
+        try:
+            until = None if pairs["until"] == "-" else int(pairs["until"])
+            marker = PauseMarker(by=pairs["by"], reason=pairs["reason"], since=int(pairs["since"]), until=until)
+        except (KeyError, ValueError) as error:
+            raise StateUnreadable(
+                f"the pause marker {self.paused_path} is garbled: {error}", hint="nagios-failover resume"
+            ) from error
+        return None if until is not None and until <= now else marker
+
+    def pause(self, marker: PauseMarker) -> None:
+        until = "-" if marker.until is None else marker.until
+        reason = " ".join(marker.reason.split())
+        write_atomically(self.paused_path, f"until={until}\nby={marker.by}\nreason={reason}\nsince={marker.since}\n")
+
+    def resume(self) -> None:
+        self._remove(self.paused_path)
+
+    def looks(self) -> list[Look]:
+        return parse_ring(self._read(self.looks_path) or "")
+
+    def add_look(self, look: Look) -> None:
+        """Append to the ring under its own lock (the check and a run may look at the same moment)."""
+        try:
+            with self.looks_path.with_suffix(".lock").open("a", encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                ring = [*self.looks(), look][-RING_SIZE:]
+                write_atomically(self.looks_path, "".join(entry.line() for entry in ring))
+        except OSError as error:
+            raise _cannot_write(self.looks_path, error) from error
+
+    def _read(self, path: Path) -> str | None:
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            if path.parent.is_dir():
+                return None
+            raise StateUnreadable(
+                f"the state directory {path.parent} is not there (not mounted?)",
+                hint=f"mount it, or make it: install -d -o nagios -g adm -m 2750 {path.parent}",
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise StateUnreadable(f"{path} cannot be read: {error}", hint="run as the Nagios user, or as root") from error
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+            _sync_directory(path.parent)
+        except OSError as error:
+            raise _cannot_write(path, error) from error

@@ -1,0 +1,355 @@
+"""What the evidence means: a ladder of guards, read top down, the first that fits is the verdict (docs/verdicts.md has the
+table). Pure: evidence and limits in, one English sentence out. `judge_master` is what a standby says of the master,
+`judge_peer` what a master says of its peer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nagios_failover.config import Config, Severity
+from nagios_failover.evidence import (
+    Blocked,
+    Evidence,
+    Heartbeat,
+    HostReport,
+    NoAnswer,
+    NotConfigured,
+    Process,
+)
+from nagios_failover.role import RoleRecord, describe_flags
+from nagios_failover.words import Flag, State
+
+
+class Code(StrEnum):
+    """The verdict's name, for the look ring, --json and tests."""
+
+    ALIVE = "alive"
+    PASSIVE = "passive"
+    NO_HEARTBEAT = "no-heartbeat"
+    STALE_HEARTBEAT = "stale-heartbeat"
+    STATUS_STALE = "status-stale"
+    AGING = "aging"
+    HUNG = "hung"
+    STOPPED = "stopped"
+    STOPPED_CLEANLY = "stopped-cleanly"
+    RESTARTING = "restarting"
+    PAUSED = "paused"
+    CRASHED = "crashed"
+    PROCESS_UNSEEN = "process-unseen"
+    BLOCKED = "could-not-look"
+    SSH_BROKEN = "ssh-broken"
+    NOT_SEEN_ALIVE = "not-seen-alive"
+    SERVICES_SILENT = "services-silent"
+    HOST_DOWN = "host-down"
+    REPLICATING = "replicating"
+    CUT_OFF = "cut-off"
+    UNCLEAR = "unclear"
+    PEER_STANDBY = "peer-standby"
+    PEER_GONE = "no-standby"
+    PEER_ACTIVE = "two-masters"
+    PEER_OUTRANKS = "outranked"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Ages in seconds. A heartbeat (or, without a database, status.dat) is fresh up to `warning` and stale above `critical`;
+    `breached` is replaced by the ranges of -w and -c when these are given."""
+
+    heartbeat_warning: Callable[[float], bool]
+    heartbeat_critical: Callable[[float], bool]
+    status_warning: Callable[[float], bool]
+    status_critical: Callable[[float], bool]
+    restart_grace: float
+    stale_heartbeat: State = State.WARNING
+    database_down: State = State.WARNING
+    unreachable_services: State = State.WARNING
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`sentence` begins with the host and is the plugin's first line, the journal's and the mail's."""
+
+    state: State
+    code: Code
+    sentence: str
+    hint: str = ""
+
+
+def above(limit: float) -> Callable[[float], bool]:
+    """Is an age outside 0..limit? An age below 0 (a clock that jumped, a time in the future) is no proof of life."""
+    return lambda age: not -1.0 <= age <= limit
+
+
+def limits_from(config: Config) -> Limits:
+    severity = {Severity.WARNING: State.WARNING, Severity.CRITICAL: State.CRITICAL}
+    return Limits(
+        heartbeat_warning=above(config.heartbeat.warning),
+        heartbeat_critical=above(config.heartbeat.critical),
+        status_warning=above(config.look.status_warning),
+        status_critical=above(config.look.status_critical),
+        restart_grace=config.look.restart_grace,
+        stale_heartbeat=severity[config.heartbeat.stale_heartbeat],
+        database_down=severity[config.heartbeat.database_down],
+        unreachable_services=severity[config.look.unreachable_services],
+    )
+
+
+class Beat(StrEnum):
+    """The heartbeat's column of the table."""
+
+    FRESH = "fresh"
+    BETWEEN = "between the ages"
+    STALE = "stale"
+    NO_ANSWER = "no answer"
+    NOT_CONFIGURED = "not configured"
+    BLOCKED = "could not look"
+
+
+def beat(evidence: Evidence, limits: Limits) -> Beat:
+    """A fresh heartbeat counts only if the probed process wrote it; another PID's is an old or a foreign one: stale."""
+    heartbeat = evidence.heartbeat
+    if isinstance(heartbeat, NotConfigured):
+        return Beat.NOT_CONFIGURED
+    if isinstance(heartbeat, Blocked):
+        return Beat.BLOCKED
+    if isinstance(heartbeat, NoAnswer):
+        return Beat.NO_ANSWER
+    if limits.heartbeat_critical(heartbeat.age):
+        return Beat.STALE
+    report = evidence.ssh
+    if isinstance(report, HostReport) and report.pid and heartbeat.pid and report.pid != heartbeat.pid:
+        return Beat.STALE
+    return Beat.BETWEEN if limits.heartbeat_warning(heartbeat.age) else Beat.FRESH
+
+
+def judge_master(host: str, evidence: Evidence, limits: Limits) -> Verdict:
+    """What this standby says of the master `host`."""
+    report = evidence.ssh
+    if isinstance(report, Blocked):
+        return _blocked(host, report)
+    if isinstance(report, NoAnswer):
+        return _judge_unseen(host, report, evidence, limits)
+    if isinstance(report.process, Blocked):
+        return _blocked(host, report.process)
+    pulse = beat(evidence, limits)
+    if report.process is Process.MISSING:
+        return _judge_missing(host, report, limits)
+    if report.status_age is None:
+        return _verdict(
+            host,
+            State.WARNING,
+            Code.STATUS_STALE,
+            f"Nagios (PID {report.pid}) runs but has no status.dat: it just started, or cannot write it",
+        )
+    if not limits.status_critical(report.status_age):
+        if report.process is Process.RUNNING:
+            return _judge_running(host, report, evidence, pulse, limits)
+        return _verdict(
+            host,
+            State.WARNING,
+            Code.UNCLEAR,
+            f"Nagios (PID {report.pid}) is stopped (state T), status.dat is {report.status_age:.0f} s old: not stale yet",
+        )
+    return _judge_stale(host, report, evidence, pulse)
+
+
+def _judge_running(host: str, report: HostReport, evidence: Evidence, pulse: Beat, limits: Limits) -> Verdict:
+    """Process running, status.dat fresh."""
+    age = report.status_age or 0.0
+    alive = f"Nagios (PID {report.pid}) is alive, status.dat is {age:.0f} s old"
+    if report.flags is not None and not all(report.flags.get(flag, True) for flag in (Flag.NOTIFICATIONS, Flag.SERVICE_CHECKS)):
+        role = (
+            f"its role is {report.role.role}" if report.role else f"its role is unknown ({report.role_problem or 'no suite there'})"
+        )
+        return _verdict(
+            host,
+            State.WARNING,
+            Code.PASSIVE,
+            f"alive, but it checks or notifies nothing ({describe_flags(report.flags)}); {role}; nobody monitors",
+        )
+    if pulse is Beat.NOT_CONFIGURED and limits.status_warning(age):
+        return _verdict(host, State.WARNING, Code.AGING, f"{alive}: older than the warning age")
+    if pulse in (Beat.FRESH, Beat.NOT_CONFIGURED):
+        return _verdict(host, State.OK, Code.ALIVE, f"{alive}{_heartbeat_words(evidence)}")
+    if pulse is Beat.BLOCKED:
+        return _verdict(
+            host, State.WARNING, Code.NO_HEARTBEAT, f"{alive}, but {_heartbeat_reason(evidence)}", _heartbeat_hint(evidence)
+        )
+    if pulse is Beat.NO_ANSWER:
+        return _verdict(
+            host,
+            limits.database_down,
+            Code.NO_HEARTBEAT,
+            f"{alive}, but its database does not answer ({_heartbeat_reason(evidence)})",
+        )
+    state = limits.stale_heartbeat if pulse is Beat.STALE else State.WARNING
+    return _verdict(
+        host, state, Code.STALE_HEARTBEAT, f"{alive}, but its database link is lost or slow{_heartbeat_words(evidence)}"
+    )
+
+
+def _judge_stale(host: str, report: HostReport, evidence: Evidence, pulse: Beat) -> Verdict:
+    """Process running or stopped, status.dat stale."""
+    old = f"status.dat is {report.status_age:.0f} s old"
+    if pulse is Beat.FRESH:
+        return _verdict(
+            host,
+            State.WARNING,
+            Code.STATUS_STALE,
+            f"{old}, but the heartbeat is fresh: status.dat is not written (disk full?), or Nagios just stopped",
+        )
+    if pulse is Beat.BLOCKED:
+        return _verdict(
+            host,
+            State.WARNING,
+            Code.BLOCKED,
+            f"{old}, and {_heartbeat_reason(evidence)}: could not tell whether Nagios hangs",
+            _heartbeat_hint(evidence),
+        )
+    if report.process is Process.STOPPED:
+        return _verdict(
+            host, State.CRITICAL, Code.STOPPED, f"Nagios (PID {report.pid}) is stopped (state T), {old}{_heartbeat_words(evidence)}"
+        )
+    return _verdict(host, State.CRITICAL, Code.HUNG, f"Nagios (PID {report.pid}) hangs: {old}{_heartbeat_words(evidence)}")
+
+
+def _judge_missing(host: str, report: HostReport, limits: Limits) -> Verdict:
+    if report.status_advanced:
+        return _verdict(
+            host,
+            State.WARNING,
+            Code.PROCESS_UNSEEN,
+            f"could not see the process: PID {report.pid} is missing, but status.dat advances",
+        )
+    if report.status_age is not None:
+        return _verdict(
+            host,
+            State.CRITICAL,
+            Code.CRASHED,
+            f"Nagios has crashed: PID {report.pid} is gone, status.dat is {report.status_age:.0f} s old",
+        )
+    if report.paused:
+        return _verdict(
+            host,
+            State.WARNING,
+            Code.PAUSED,
+            f"Nagios is stopped cleanly under a pause ({report.paused.reason or 'no reason given'}, by {report.paused.by})",
+        )
+    if report.gone_for < limits.restart_grace:
+        return _verdict(
+            host, State.WARNING, Code.RESTARTING, f"Nagios was stopped cleanly; a restart is given {limits.restart_grace:g} s"
+        )
+    return _verdict(host, State.CRITICAL, Code.STOPPED_CLEANLY, "Nagios was stopped cleanly and has not come back")
+
+
+def _judge_unseen(host: str, failure: NoAnswer, evidence: Evidence, limits: Limits) -> Verdict:
+    """ssh fails: what do the database, the network and the witnesses say?"""
+    ssh = f"ssh fails ({failure.reason})"
+    pulse = beat(evidence, limits)
+    if pulse in (Beat.FRESH, Beat.BETWEEN):
+        return _verdict(host, State.WARNING, Code.SSH_BROKEN, f"alive, ssh is broken: {failure.reason}{_heartbeat_words(evidence)}")
+    if evidence.witnesses and not any(witness.answered for witness in evidence.witnesses):
+        names = ", ".join(witness.address for witness in evidence.witnesses)
+        return _verdict(host, State.UNKNOWN, Code.CUT_OFF, f"this standby is cut off: {ssh}, and no witness answers ({names})")
+    if pulse is Beat.BLOCKED:
+        return _verdict(host, State.WARNING, Code.BLOCKED, f"{ssh}, and {_heartbeat_reason(evidence)}", _heartbeat_hint(evidence))
+    if isinstance(evidence.reachable, Blocked):
+        return _blocked(host, evidence.reachable)
+    if evidence.reachable:
+        if pulse is Beat.STALE:
+            return _verdict(
+                host,
+                State.CRITICAL,
+                Code.NOT_SEEN_ALIVE,
+                f"Nagios is not seen alive: {ssh}{_heartbeat_words(evidence)}; the host answers",
+            )
+        state = State.WARNING if evidence.replicating is True else limits.unreachable_services
+        return _verdict(
+            host, state, Code.SERVICES_SILENT, f"the host answers, ssh and database do not: {ssh}{_heartbeat_words(evidence)}"
+        )
+    if pulse is Beat.STALE:
+        return _verdict(
+            host,
+            State.WARNING,
+            Code.UNCLEAR,
+            f"its database answers, the rest of the host does not: {ssh}{_heartbeat_words(evidence)}",
+        )
+    if evidence.replicating is True:
+        return _verdict(
+            host, State.WARNING, Code.REPLICATING, f"the host seems down ({ssh}), but the local replica still hears from it"
+        )
+    if isinstance(evidence.replicating, Blocked):
+        return _blocked(host, evidence.replicating)
+    return _verdict(
+        host, State.CRITICAL, Code.HOST_DOWN, f"the host is down: {ssh}{_heartbeat_words(evidence)}; it does not answer at all"
+    )
+
+
+def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord) -> Verdict:
+    """What this master says of its peer `host`. Never a reason for a failover."""
+    report = evidence.ssh
+    if isinstance(report, Blocked):
+        return _blocked(host, report)
+    if isinstance(report, NoAnswer):
+        return _verdict(host, State.WARNING, Code.PEER_GONE, f"no standby: ssh fails ({report.reason})")
+    if isinstance(report.process, Blocked):
+        return _blocked(host, report.process)
+    if report.process is not Process.RUNNING or report.status_age is None or limits.status_critical(report.status_age):
+        age = "is gone" if report.status_age is None else f"is {report.status_age:.0f} s old"
+        return _verdict(host, State.WARNING, Code.PEER_GONE, f"no standby: its Nagios is {_process_word(report)}, status.dat {age}")
+    notifies = report.flags is not None and report.flags.get(Flag.NOTIFICATIONS, False)
+    if not notifies:
+        return _verdict(host, State.OK, Code.PEER_STANDBY, f"standby, its Nagios (PID {report.pid}) is alive and notifies nobody")
+    term = report.role.term if report.role and report.role.active else 0
+    if term > own.term:
+        return _verdict(
+            host,
+            State.CRITICAL,
+            Code.PEER_OUTRANKS,
+            f"it is the master with term {term}, this host has term {own.term}: this host stands down",
+        )
+    theirs = f"term {term}" if term else "no term"
+    return _verdict(
+        host,
+        State.CRITICAL,
+        Code.PEER_ACTIVE,
+        f"two masters: it notifies with {theirs}, this host is the master with term {own.term}",
+    )
+
+
+def _process_word(report: HostReport) -> str:
+    return report.process.value if isinstance(report.process, Process) else "unseen"
+
+
+def _verdict(host: str, state: State, code: Code, words: str, hint: str = "") -> Verdict:
+    return Verdict(state, code, f"{host}: {words}", hint)
+
+
+def _blocked(host: str, blocked: Blocked) -> Verdict:
+    return _verdict(host, State.WARNING, Code.BLOCKED, f"could not look: {blocked.reason}", blocked.hint)
+
+
+def _heartbeat_words(evidence: Evidence) -> str:
+    heartbeat = evidence.heartbeat
+    if isinstance(heartbeat, NotConfigured):
+        return ""
+    if isinstance(heartbeat, Heartbeat):
+        report = evidence.ssh
+        if isinstance(report, HostReport) and report.pid and heartbeat.pid and heartbeat.pid != report.pid:
+            return f", the heartbeat is {heartbeat.age:.0f} s old and of another process (PID {heartbeat.pid})"
+        return f", the heartbeat is {heartbeat.age:.0f} s old"
+    return f", no heartbeat ({heartbeat.reason})"
+
+
+def _heartbeat_reason(evidence: Evidence) -> str:
+    heartbeat = evidence.heartbeat
+    if isinstance(heartbeat, Blocked):
+        return f"could not look at its heartbeat: {heartbeat.reason}"
+    return heartbeat.reason if isinstance(heartbeat, NoAnswer) else ""
+
+
+def _heartbeat_hint(evidence: Evidence) -> str:
+    return evidence.heartbeat.hint if isinstance(evidence.heartbeat, Blocked) else ""

@@ -1,0 +1,1 @@
+"""The checks: doors that Nagios runs. Installed as nagios_failover.plugins."""

@@ -364,7 +364,7 @@ def _convert(kind: Any, text: str) -> Any:
             raise ValueError(f"{text!r} is not an absolute path; hint: begin with /")
         return Path(text)
     if kind is Seconds:
-        return _seconds(text)
+        return duration(text)
     if kind is bool:
         if text not in ("yes", "no"):
             raise ValueError(f"{text!r} is neither yes nor no")
@@ -387,7 +387,8 @@ def _words(text: str) -> tuple[str, ...]:
         raise ValueError(f"{text!r}: {error}; hint: close the quotation") from error
 
 
-def _seconds(text: str) -> Seconds:
+def duration(text: str) -> Seconds:
+    """The seconds that `10`, `2.5s`, `5m` or `1h` say. Raises ValueError."""
     number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
     try:
         value = float(number) * _UNITS[unit]

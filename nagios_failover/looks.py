@@ -35,6 +35,7 @@ class Look:
     gone_since: float = 0.0  # uptime at which the status file was first seen to be gone; 0: it is there
     received: int = 0  # replication: the counter of what the local replica received
     received_at: float = 0.0  # uptime at which that counter last grew
+    peer_term: int = 0  # the highest term seen so far in that host's role file; 0: none seen
 
     def line(self) -> str:
         return json.dumps({**asdict(self), "state": self.state.name}, separators=(",", ":")) + "\n"
@@ -52,15 +53,18 @@ def parse_ring(text: str) -> list[Look]:
     return looks
 
 
-def confirmations(ring: Sequence[Look], *, host: str, boot: str, uptime: float, window: float) -> int:
+def confirmations(ring: Sequence[Look], *, host: str, boot: str, uptime: float, window: float, spacing: float = 0.0) -> int:
     """How many looks at `host` in a row were CRITICAL, counted back from the newest, since boot and at most `window` seconds
-    old. One look that was anything else ends the count."""
+    old. One look that was anything else ends the count; looks less than `spacing` seconds apart count as one."""
     count = 0
+    counted = float("inf")
     for look in reversed(ring):
         usable = look.host == host and look.boot == boot and 0 <= uptime - look.uptime <= window
         if not usable or look.state is not State.CRITICAL:
             break
-        count += 1
+        if counted - look.uptime >= spacing:
+            count += 1
+            counted = look.uptime
     return count
 
 

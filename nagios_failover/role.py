@@ -17,13 +17,15 @@ Flags = Mapping[Flag, bool]
 
 @dataclass(frozen=True)
 class RoleRecord:
-    """STATE/role: the one truth. `since` is epoch seconds; `run` is the run that wrote it, "" for none."""
+    """STATE/role: the one truth. `since` is epoch seconds; `run` is the run that wrote it, "" for none. `handover` names the
+    host that a master offers the role to (failback = automatic), "" for none."""
 
     role: Role
     master: str
     term: int
     run: str
     since: int
+    handover: str = ""
 
     @property
     def active(self) -> bool:
@@ -31,7 +33,8 @@ class RoleRecord:
         return self.role is Role.MASTER
 
     def text(self) -> str:
-        return f"role={self.role}\nmaster={self.master}\nterm={self.term}\nrun={self.run or '-'}\nsince={self.since}\n"
+        lines = f"role={self.role}\nmaster={self.master}\nterm={self.term}\nrun={self.run or '-'}\nsince={self.since}\n"
+        return lines + (f"handover={self.handover}\n" if self.handover else "")
 
 
 class Owner(StrEnum):
@@ -82,6 +85,7 @@ def parse_role(text: str, what: str = "the role file") -> RoleRecord:
             term=int(pairs["term"]),
             run="" if run == "-" else run,
             since=int(pairs["since"]),
+            handover=pairs.get("handover", ""),
         )
     except (KeyError, ValueError) as error:
         raise StateUnreadable(f"{what} is garbled: {error}") from error

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nagios_failover.config import Config, Severity
+from nagios_failover.config import Config, Failback, Severity
 from nagios_failover.evidence import (
     Blocked,
     Evidence,
@@ -47,7 +47,9 @@ class Code(StrEnum):
     REPLICATING = "replicating"
     CUT_OFF = "cut-off"
     UNCLEAR = "unclear"
+    HANDOVER = "handover-offered"
     PEER_STANDBY = "peer-standby"
+    PEER_RETURNED = "preferred-returned"
     PEER_GONE = "no-standby"
     PEER_ACTIVE = "two-masters"
     PEER_OUTRANKS = "outranked"
@@ -169,6 +171,13 @@ def _judge_running(host: str, report: HostReport, evidence: Evidence, pulse: Bea
             State.WARNING,
             Code.PASSIVE,
             f"alive, but it checks or notifies nothing ({describe_flags(report.flags)}); {role}; nobody monitors",
+        )
+    if report.role and report.role.active and report.role.handover:
+        return _verdict(
+            host,
+            State.WARNING,
+            Code.HANDOVER,
+            f"{alive}, and it offers the role to {report.role.handover} (term {report.role.term + 1})",
         )
     if pulse is Beat.NOT_CONFIGURED and limits.status_warning(age):
         return _verdict(host, State.WARNING, Code.AGING, f"{alive}: older than the warning age")
@@ -317,6 +326,20 @@ def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord) -
         State.CRITICAL,
         Code.PEER_ACTIVE,
         f"two masters: it notifies with {theirs}, this host is the master with term {own.term}",
+    )
+
+
+def judge_return(verdict: Verdict, config: Config, own: RoleRecord) -> Verdict:
+    """Under `failback = automatic`, a master that is not the preferred host says so while that one is a standby and well:
+    the check is not OK, so that Nagios calls the handler, which gives the role back when the time has come."""
+    automatic = config.pair.failback is Failback.AUTOMATIC and config.flap_safe_host == config.peer.name
+    if not (automatic and own.active and verdict.code is Code.PEER_STANDBY):
+        return verdict
+    return _verdict(
+        config.peer.name,
+        State.WARNING,
+        Code.PEER_RETURNED,
+        f"the preferred host is back as the standby; it gets the role when it has been well for {config.pair.failback_after:g} s",
     )
 
 

@@ -1,0 +1,72 @@
+"""Everything that touches the state is done as the Nagios user, root's commands too: a file that became root's would keep
+Nagios's own handler out, when it is needed."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from nagios_failover.config import Config
+from nagios_failover.errors import ConfigError, UsageError
+
+UMASK = 0o027
+_ROOTS_OWN = ("SSH_AUTH_SOCK", "SSH_AGENT_PID", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "MAIL", "KRB5CCNAME")
+
+
+def become_nagios(config: Config) -> None:
+    """Make this process the Nagios user's: groups, ids, HOME, umask 0027, a directory it may be in.
+
+    Root switches for good; the Nagios user stays; anybody else gets a UsageError. Call it before any state is touched."""
+    name = config.nagios.user
+    try:
+        account = pwd.getpwnam(name)
+    except KeyError:
+        raise ConfigError(
+            f"configuration file {config.path}: [nagios] user: no user is called {name!r} on this host",
+            hint="the user that Nagios runs as (nagios_user in nagios.cfg)",
+        ) from None
+    if os.geteuid() == 0 and account.pw_uid != 0:
+        _drop_to(account)
+    elif os.geteuid() != account.pw_uid:
+        raise UsageError(
+            f"this must run as root or as {name}, not as {_name_of(os.geteuid())}",
+            hint=f"sudo -u {name} COMMAND, or run it as root: it becomes {name} by itself",
+        )
+    os.umask(UMASK)
+    os.environ["HOME"] = account.pw_dir
+    if not _usable_directory():
+        os.chdir("/")
+
+
+def is_nagios(config: Config) -> bool:
+    """Does this process already run as the Nagios user (so that it may write state)?"""
+    try:
+        return pwd.getpwnam(config.nagios.user).pw_uid == os.geteuid()
+    except KeyError:
+        return False
+
+
+def _drop_to(account: pwd.struct_passwd) -> None:
+    """Groups first: without root's rights they could not be changed any more. All three ids, so that there is no way back."""
+    os.initgroups(account.pw_name, account.pw_gid)
+    os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
+    os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
+    for name in _ROOTS_OWN:
+        os.environ.pop(name, None)
+    os.environ.update(USER=account.pw_name, LOGNAME=account.pw_name, SHELL="/bin/sh")
+
+
+def _usable_directory() -> bool:
+    """May this user be where it is? (root's home is closed to it.)"""
+    try:
+        return os.access(Path.cwd(), os.X_OK | os.R_OK)
+    except OSError:
+        return False
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.words import STATUS_KEY, Flag
@@ -19,13 +19,15 @@ Block = tuple[str, dict[str, str]]
 
 @dataclass(frozen=True)
 class ProgramStatus:
-    """The head of status.dat. `created` and `program_start` are epoch seconds on the clock of the host that wrote it."""
+    """The head of status.dat. `created` and `program_start` are epoch seconds on the clock of the host that wrote it; `values` is
+    the programstatus block as it stands there."""
 
     created: int
     pid: int
     program_start: int
     flags: Mapping[Flag, bool]
     version: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 def blocks(lines: Iterable[str]) -> Iterator[Block]:
@@ -77,6 +79,7 @@ def _program_status(info: Mapping[str, str], program: Mapping[str, str], what: s
             program_start=int(program["program_start"]),
             flags={flag: {"1": True, "0": False}[program[key]] for flag, key in STATUS_KEY.items()},
             version=info.get("version", ""),
+            values=program,
         )
     except (KeyError, ValueError) as error:
         raise CouldNotLook(

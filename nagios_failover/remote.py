@@ -1,0 +1,143 @@
+"""What the other host tells of itself in one ssh round trip: probe.sh's text on the way out, a HostReport on the way back."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from nagios_failover.errors import CouldNotLook, StateUnreadable
+from nagios_failover.evidence import Blocked, HostReport, PauseMarker, Process
+from nagios_failover.role import RoleRecord, parse_pairs, parse_role
+from nagios_failover.words import STATUS_KEY, Flag
+
+NAGIOS_NAMES = ("nagios", "naemon", "icinga")
+
+_READ_HINT = "let the maintenance account read it: on Debian, add it to the groups www-data (status.dat) and adm (our state)"
+_HIDDEN_HINT = (
+    "let the maintenance account see all processes: /proc mounted without hidepid or with gid=, security.bsd.see_other_uids=1"
+)
+
+
+def probe_script(nagios_cfg: Path, state: Path) -> str:
+    """What `sh -s` reads on the other host."""
+    script = Path(__file__).with_name("probe.sh").read_text(encoding="ascii")
+    return f"nagios_cfg={shlex.quote(str(nagios_cfg))}\nstate={shlex.quote(str(state))}\n{script}"
+
+
+def parse_report(stdout: str, *, binary: str = "") -> HostReport:
+    """The HostReport in the probe's lines; what a login shell says before them does not matter. `binary` is the name of that
+    host's Nagios program, where it is called otherwise than nagios, naemon or icinga (with or without a number).
+
+    Raises CouldNotLook when the lines are cut off or not the probe's."""
+    values, files = _sort_lines(stdout)
+    now = _number(values.get("now"))
+    if now is None:
+        raise CouldNotLook("the host's clock cannot be read", hint="`date +%s` must work there")
+    created = _number(values.get("status.created"))
+    pid = _number(values.get("pid"))
+    gone = values.get("status") == "gone"
+    gone_since = _number(values.get("status.gone_since"))
+    role, role_problem = _role(files.get("role"), values.get("role.problem", ""))
+    return HostReport(
+        process=_process(values, pid, binary),
+        pid=pid,
+        status_age=None if gone or created is None else float(now - created),
+        status_created=None if gone else created,
+        flags=_flags(values),
+        role=role,
+        role_problem=role_problem,
+        paused=_pause(files.get("paused"), now),
+        gone_for=max(0.0, float(now - gone_since)) if gone and gone_since is not None else 0.0,
+    )
+
+
+def _sort_lines(stdout: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The `key value` lines, and the files that were sent as `name: line`."""
+    _, marker, body = stdout.partition("nagios-failover-probe 1\n")
+    lines = body.splitlines()
+    if not marker or not lines or lines[-1] != "end":
+        raise CouldNotLook(
+            "the probe's answer is cut off or is something else",
+            detail=stdout[-200:].strip(),
+            hint="the maintenance account needs an ordinary shell there: ssh HOST 'exec sh -s' must run what it reads",
+        )
+    values: dict[str, str] = {}
+    files: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(" ")
+        if key in ("role:", "paused:"):
+            files[key[:-1]] = files.get(key[:-1], "") + value[:200] + "\n"
+        else:
+            values.setdefault(key, value)
+    return values, files
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None
+
+
+def _process(values: Mapping[str, str], pid: int | None, binary: str) -> Process | Blocked:
+    problem = values.get("status.problem")
+    if problem:
+        return Blocked(problem, _READ_HINT if "readable" in problem or "entered" in problem else "compare [host] nagios_cfg")
+    if values.get("status") != "gone" and "status.created" not in values:
+        return Blocked(f"{values.get('status.file')} does not say when it was written", "is it Nagios's status_file?")
+    match values.get("process", "").split(" ", 1):
+        case ["missing"]:
+            return Process.MISSING
+        case ["exists"]:
+            return _who(values, pid, binary)
+        case ["hidden"]:
+            named = f"PID {pid}" if pid else "Nagios's process"
+            return Blocked(f"{named} cannot be looked at: other users' processes are hidden there", _HIDDEN_HINT)
+        case ["unknown", said]:
+            return Blocked(f"PID {pid} cannot be looked at: {said}", _HIDDEN_HINT)
+    return Blocked("the probe says nothing of the process")
+
+
+def _who(values: Mapping[str, str], pid: int | None, binary: str) -> Process:
+    """A PID that exists is Nagios, or it is somebody else's by now and Nagios is gone. A zombie is gone too. A worker or the
+    command-file child under the PID that status.dat names means the same: the main process had it."""
+    state = values.get("process.state", "")[:1]
+    if state in ("Z", "X"):
+        return Process.MISSING
+    arguments = values.get("process.args", "")
+    if not _is_nagios(values.get("process.comm", ""), arguments, binary) or " --worker" in arguments:
+        return Process.MISSING
+    if values.get("parent.args", "").strip() == arguments.strip():
+        return Process.MISSING
+    return Process.STOPPED if state in ("T", "t") else Process.RUNNING
+
+
+def _is_nagios(comm: str, arguments: str, binary: str) -> bool:
+    program = arguments.split(" ", 1)[0].rpartition("/")[2]
+    return any(word.rstrip("0123456789") in NAGIOS_NAMES or (binary and word == binary) for word in (comm, program))
+
+
+def _flags(values: Mapping[str, str]) -> dict[Flag, bool] | None:
+    words = {"0": False, "1": True}
+    flags = {flag: words[value] for flag, key in STATUS_KEY.items() if (value := values.get(f"status.{key}")) in words}
+    return flags or None
+
+
+def _role(text: str | None, problem: str) -> tuple[RoleRecord | None, str]:
+    if text is None:
+        return None, problem or "the role file is empty"
+    try:
+        return parse_role(text), ""
+    except StateUnreadable as error:
+        return None, error.what
+
+
+def _pause(text: str | None, now: int) -> PauseMarker | None:
+    """The pause in force by that host's clock. A garbled marker pauses too: someone wanted it."""
+    if text is None:
+        return None
+    try:
+        pairs = parse_pairs(text, "the pause marker")
+        until = None if pairs["until"] == "-" else int(pairs["until"])
+        marker = PauseMarker(by=pairs["by"], reason=pairs["reason"], since=int(pairs["since"]), until=until)
+    except (StateUnreadable, KeyError, ValueError):
+        return PauseMarker(by="unknown", reason="its pause marker is garbled", since=now, until=None)
+    return None if until is not None and until <= now else marker

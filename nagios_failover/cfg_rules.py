@@ -1,0 +1,327 @@
+"""What nagios.cfg, the database's address and the watch services must say for the pair to work. Pure: text and configuration
+in, findings out; examine.py reads the files. Nagios's compiled-in values are those of 4.x (include/nagios.h).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nagios_failover.config import Config, Schema
+from nagios_failover.nagios_cfg import NagiosCfg
+from nagios_failover.role import role_flags
+from nagios_failover.words import Flag
+
+WRITES_PER_AGE = 2
+"""A heartbeat is written at least so often within [heartbeat] warning, status.dat within [look] status_warning: one write
+that comes late is no warning."""
+
+
+PERFDATA_TEMPLATE = r"$LASTSERVICECHECK$\t$HOSTNAME$\t$SERVICEDESC$\t$SERVICEOUTPUT$\t$SERVICESTATE$\t$SERVICEPERFDATA$"
+
+
+class Kind(StrEnum):
+    WRONG = "wrong"  # it will not work like this
+    ADVICE = "advice"  # it works, but better so
+    UNSEEN = "not seen"  # could not look
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line that is wrong. `place` is the file or object it stands in, `found` and `wanted` whole lines as they stand there
+    and as they should; both empty where there is only something to say."""
+
+    kind: Kind
+    host: str
+    place: str
+    found: str
+    wanted: str
+    why: str
+
+    def sentence(self) -> str:
+        if not self.wanted:
+            return f"{self.host}: {self.place}: {self.why}"
+        return f"{self.host}: {self.place}: {self.found}, should be {self.wanted}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One setting. `compiled` is what Nagios uses when the line is missing; `wanted` is shown as the right value."""
+
+    setting: str
+    compiled: str
+    right: Callable[[str], bool]
+    wanted: str
+    why: str
+    kind: Kind = Kind.WRONG
+
+
+def _exactly(setting: str, wanted: str, compiled: str, why: str, kind: Kind = Kind.WRONG) -> Rule:
+    return Rule(setting, compiled, lambda value: value == wanted, wanted, why, kind)
+
+
+def _number(value: str) -> float | None:
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _between(setting: str, low: float, high: float, wanted: float, compiled: str, why: str) -> Rule:
+    def right(value: str) -> bool:
+        number = _number(value)
+        return number is not None and low <= number <= high
+
+    return Rule(setting, compiled, right, f"{wanted:g}", why)
+
+
+def rules(config: Config) -> list[Rule]:
+    """What nagios.cfg must say on a host with the suite."""
+    return [
+        *_flag_rules(config),
+        *_retention_rules(),
+        *_acting_rules(config),
+        *_watching_rules(config),
+        *(_perfdata_rules(config) if config.database.socket else []),
+    ]
+
+
+def rules_without_suite(config: Config) -> list[Rule]:
+    """What a master without the suite must say: only what its standby sees from outside."""
+    return [_status_interval(config)]
+
+
+def _flag_rules(config: Config) -> Iterator[Rule]:
+    """Activity comes only from external commands, which retention keeps: nagios.cfg itself is a standby's, on both hosts."""
+    settings = {
+        Flag.NOTIFICATIONS: "enable_notifications",
+        Flag.SERVICE_CHECKS: "execute_service_checks",
+        Flag.HOST_CHECKS: "execute_host_checks",
+    }
+    why = "a host that starts without its saved state must start as a standby; the role turns it on"
+    for flag, on in role_flags(config.pair.mode, active=False).items():
+        yield _exactly(
+            settings[flag], "1" if on else "0", "1", why if not on else "in redundancy mode the standby checks as the master does"
+        )
+
+
+def _retention_rules() -> Iterator[Rule]:
+    yield _exactly("retain_state_information", "1", "0", "a master that restarts must come back as the master")
+    yield _exactly("use_retained_program_state", "1", "1", "the flags that the role set must outlive a restart")
+    for what in ("host", "service", "process_host", "process_service"):
+        yield _exactly(f"retained_{what}_attribute_mask", "0", "0", "a mask keeps flags from coming back after a restart")
+
+
+def _acting_rules(config: Config) -> Iterator[Rule]:
+    look = config.look
+    yield _exactly("check_external_commands", "1", "1", "the role's flags are set through the command file")
+    yield _exactly("log_external_commands", "1", "1", "an operator's own flags are recognised by their lines in nagios.log")
+    yield _exactly("enable_event_handlers", "1", "1", "the handler of the watch services does the failover")
+    yield _between(
+        "service_check_timeout",
+        look.timeout + 1,
+        float("inf"),
+        max(60.0, look.timeout + 1),
+        "60",
+        f"a look may take {look.timeout:g} s ([look] timeout), and Nagios must not cut it",
+    )
+    handler = handler_waits(config)
+    yield _between(
+        "event_handler_timeout",
+        handler + 1,
+        float("inf"),
+        max(30.0, float(int(handler) + 1)),
+        "30",
+        f"the handler may wait {handler:g} s ([mail] timeout + [nagios] verify_timeout), and Nagios must not kill it",
+    )
+    yield _exactly(
+        "service_check_timeout_state",
+        "u",
+        "c",
+        "a check that was cut is UNKNOWN, not CRITICAL (a failover counts its own looks either way)",
+        Kind.ADVICE,
+    )
+
+
+def handler_waits(config: Config) -> float:
+    """How long handle_master_event may wait before it returns to Nagios, in seconds (a run itself is detached)."""
+    return config.mail.timeout + config.nagios.verify_timeout
+
+
+def _watching_rules(config: Config) -> Iterator[Rule]:
+    interval = max(1.0, config.look.interval)
+    yield _exactly("check_service_freshness", "1", "1", "the watch services of an idle standby run only by freshness")
+    yield _between(
+        "service_freshness_check_interval",
+        1,
+        interval,
+        int(interval),
+        "60",
+        f"the master is looked at every {config.look.interval:g} s ([look] interval)",
+    )
+    yield _exactly("additional_freshness_latency", "0", "15", "it delays every look at the master")
+    yield _status_interval(config)
+
+
+def _status_interval(config: Config) -> Rule:
+    longest = max(1, int(config.look.status_warning / WRITES_PER_AGE))
+    return _between(
+        "status_update_interval",
+        1,
+        longest,
+        min(10, longest),
+        "60",
+        f"status.dat is stale after {config.look.status_warning:g} s ([look] status_warning)",
+    )
+
+
+def _perfdata_rules(config: Config) -> Iterator[Rule]:
+    """programstatus is written whenever Nagios processes the spool."""
+    spool = config.paths.state / "perfdata" / "spool"
+    longest = max(1, int(config.heartbeat.warning / WRITES_PER_AGE))
+    yield _exactly("process_performance_data", "1", "0", "without it no heartbeat is written")
+    yield _exactly("service_perfdata_file", str(spool), "", "process_perfdata takes its spool from there")
+    yield _exactly(
+        "service_perfdata_file_template", PERFDATA_TEMPLATE, "", "the six fields that trend data is made of", Kind.ADVICE
+    )
+    yield _exactly("service_perfdata_file_mode", "a", "a", "the spool grows until process_perfdata takes it")
+    yield _between(
+        "service_perfdata_file_processing_interval",
+        1,
+        longest,
+        min(15, longest),
+        "0",
+        f"each time is a heartbeat, which is stale after {config.heartbeat.warning:g} s ([heartbeat] warning)",
+    )
+    yield Rule(
+        "service_perfdata_file_processing_command",
+        "",
+        bool,
+        "process_perfdata",
+        "it writes the heartbeat (the command is in commands.cfg.sample)",
+    )
+
+
+def check_nagios_cfg(host: str, place: str, cfg: NagiosCfg, wanted: Iterable[Rule]) -> list[Finding]:
+    """Every line of one host's nagios.cfg that is wrong or missing where Nagios's compiled-in value is wrong."""
+    findings: list[Finding] = []
+    for rule in wanted:
+        value = cfg.settings.get(rule.setting)
+        if not rule.right((rule.compiled if value is None else value).strip()):
+            compiled = f" (Nagios takes {rule.compiled})" if rule.compiled else ""
+            found = f"no {rule.setting}{compiled}" if value is None else f"{rule.setting}={value}"
+            findings.append(Finding(rule.kind, host, place, found, f"{rule.setting}={rule.wanted}", rule.why))
+    return findings
+
+
+# --- the database's address ---
+
+
+def listening(proc_net_tcp: str, port: int) -> set[str]:
+    """The addresses (hex, as the kernel prints them) on which something listens on `port`, from /proc/net/tcp and tcp6."""
+    found = set()
+    for line in proc_net_tcp.splitlines():
+        fields = line.split()
+        if len(fields) > 3 and fields[3] == "0A":
+            address, _, hex_port = fields[1].rpartition(":")
+            if int(hex_port, 16) == port:
+                found.add(address)
+    return found
+
+
+def _loopback(address: str) -> bool:
+    return address in ("00000000000000000000000001000000", "0000000000000000FFFF00000100007F") or (
+        len(address) == 8 and address.endswith("7F")
+    )
+
+
+def check_listening(host: str, config: Config, proc_net_tcp: str) -> list[Finding]:
+    """The master's database is read from the other host: it must not listen on the loopback alone."""
+    if config.heartbeat.schema is Schema.NONE or not proc_net_tcp:
+        return []
+    port = config.heartbeat.port
+    addresses = listening(proc_net_tcp, port)
+    if not addresses:
+        why = f"nothing listens on port {port}: the database is stopped, or has skip-networking, or another port"
+        return [Finding(Kind.WRONG, host, "MariaDB", "", "", why)]
+    if all(map(_loopback, addresses)):
+        why = "the other host reads the heartbeat from here (put the line under [mysqld] and restart the server)"
+        return [Finding(Kind.WRONG, host, "MariaDB", "bind-address = 127.0.0.1", "bind-address = 0.0.0.0", why)]
+    return []
+
+
+def check_replica_timeout(host: str, config: Config, slave_net_timeout: int) -> list[Finding]:
+    """With [replication] watch: a replica must notice a silent source before the failover does."""
+    if slave_net_timeout <= 4:
+        return []
+    found = f"slave_net_timeout = {slave_net_timeout}"
+    why = "a replica must notice a silent source within seconds"
+    return [Finding(Kind.WRONG, host, "MariaDB", found, "slave_net_timeout = 4", why)]
+
+
+# --- the watch services ---
+
+Attributes = Mapping[str, str]
+
+
+def parse_objects(lines: Iterable[str], kinds: frozenset[str]) -> Iterator[tuple[str, Attributes]]:
+    """The objects of these kinds in Nagios's objects.cache (templates and groups resolved by Nagios), as it streams by."""
+    kind, attributes = "", dict[str, str]()
+    for line in lines:
+        if not kind:
+            if line.startswith("define "):
+                word = line[7:].partition("{")[0].strip()
+                kind, attributes = (word, {}) if word in kinds else ("", {})
+        elif line.strip() == "}":
+            yield kind, attributes
+            kind = ""
+        else:
+            name, _, value = line.strip().partition("\t")
+            attributes[name] = value.strip()
+
+
+def check_objects(host: str, place: str, config: Config, objects: Iterable[tuple[str, Attributes]]) -> list[Finding]:
+    """The watch services are there and as commands.cfg.sample has them; nothing else runs on the standby by freshness."""
+    names = config.nagios
+    found: dict[str, Attributes] = {}
+    handler_on_a_host = False
+    strangers = []
+    for kind, attributes in objects:
+        if kind == "host":
+            handler_on_a_host |= "handle_master_event" in attributes.get("event_handler", "")
+        elif attributes.get("host_name") == names.watch_host:
+            found[attributes.get("service_description", "")] = attributes
+        elif attributes.get("check_freshness") == "1":
+            strangers.append(f"{attributes.get('host_name')}/{attributes.get('service_description')}")
+    findings: list[Finding] = []
+    for service in (names.master_watch, names.state_watch):
+        if service in found:
+            findings.extend(_check_watch_service(host, place, config, service, found[service]))
+        elif not (service == names.master_watch and handler_on_a_host):
+            why = f"no service {service!r} on host {names.watch_host!r}: see commands.cfg.sample; restart Nagios after adding it"
+            findings.append(Finding(Kind.WRONG, host, place, "", "", why))
+    if strangers and config.pair.mode == "failover":
+        more = f" and {len(strangers) - 10} more" if len(strangers) > 10 else ""
+        why = f"check_freshness is on, so an idle standby runs these too: {', '.join(strangers[:10])}{more}"
+        findings.append(Finding(Kind.ADVICE, host, place, "", "", why))
+    return findings
+
+
+def _check_watch_service(host: str, place: str, config: Config, name: str, attributes: Attributes) -> Iterator[Finding]:
+    interval = max(1.0, config.look.interval)
+    wanted = [
+        _exactly("is_volatile", "1", "0", "the handler must be called after every HARD check, not at the change alone"),
+        _exactly("event_handler_enabled", "1", "1", "the handler acts on what the check says"),
+        Rule("event_handler", "", bool, "handle_master_event", "the handler acts on what the check says"),
+    ]
+    if config.pair.mode == "failover":
+        wanted.append(_exactly("check_freshness", "1", "0", "an idle standby runs a check only by freshness"))
+        if name == config.nagios.master_watch:
+            why = f"the master is looked at every {config.look.interval:g} s ([look] interval)"
+            wanted.append(_between("freshness_threshold", 1, interval, int(interval), "0", why))
+    for rule in wanted:
+        value = attributes.get(rule.setting)
+        if not rule.right(rule.compiled if value is None else value):
+            found = f"no {rule.setting}" if value is None else f"{rule.setting} {value}"
+            yield Finding(rule.kind, host, f"{place}: service {name!r}", found, f"{rule.setting} {rule.wanted}", rule.why)

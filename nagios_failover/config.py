@@ -172,6 +172,8 @@ class DatabaseSection:
     user: str = "nagios"
     password: str = ""
     timeout: Seconds = Seconds(5)
+    poll: Seconds = Seconds(0.5)  # the loader looks for queued spool files so often
+    retry: Seconds = Seconds(2)  # pause before it tries again what the server did not answer
     linger: Seconds = Seconds(60)  # the loader stays for so long after the last batch
     queue_limit: int = 1000  # spool files kept while the database is away
 

@@ -1,0 +1,239 @@
+"""The loader: takes what process_perfdata has queued, writes the heartbeat to this host's own database, and empties the queue.
+
+One per host, in a session of its own, started by process_perfdata and lingering so that it is not started anew each time. It
+does nothing that Nagios waits for. While the database is away, read-only or frozen it tries again after a pause and keeps the
+newest [database] queue_limit spool files. It ends when the role is no longer master, after [database] linger seconds without
+work, and when its configuration or its program has changed: the next call of process_perfdata starts it anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from nagios_failover.config import Config, DatabaseSection, load
+from nagios_failover.errors import DONE, FailoverError, Refused, UsageError
+from nagios_failover.nagios_files import read_nagios_cfg, read_program_status, version_of
+from nagios_failover.perfdata import newest_moment, split_at_limit
+from nagios_failover.perfdata_queue import PerfdataFiles
+from nagios_failover.programstatus import Heartbeat
+from nagios_failover.role import RoleRecord
+from nagios_failover.state_files import StateFiles
+from nagios_failover.user import become_nagios
+from nagios_failover.words import CONFIG_FILE, Role
+
+PROCESS_NAME = "perfdata-loader"
+"""What ps shows; process_perfdata looks for it behind the PID, since a PID alone may be another process's by now."""
+
+
+class HeartbeatWriter(Protocol):
+    def write(self, moment: int, status: Mapping[str, str] | None) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Round(Enum):
+    """How one pass over the queue went."""
+
+    LOADED = "loaded"
+    IDLE = "idle"
+    TROUBLE = "trouble"
+
+
+class Leave(Exception):
+    """The loader ends now; the argument is the sentence for its log."""
+
+
+class Loader:
+    """One pass over the queue is `round`; `run` repeats it until something makes the loader leave."""
+
+    def __init__(
+        self,
+        *,
+        files: PerfdataFiles,
+        role: Callable[[], RoleRecord],
+        status: Callable[[], Mapping[str, str] | None],
+        heartbeat: HeartbeatWriter | None,
+        options: DatabaseSection,
+        versions: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.files = files
+        self.role = role
+        self.status = status
+        self.heartbeat = heartbeat
+        self.options = options
+        self.versions = versions
+        self.clock = clock
+        self.monotonic = monotonic
+        self.sleep = sleep
+        self.trouble = ""
+        self.dropped = 0
+        self.worked = monotonic()
+        self.began_with = versions()
+
+    def run(self) -> str:
+        """Returns the sentence that says why the loader ended."""
+        self.files.announce(alive=True)
+        try:
+            while True:
+                outcome = self.round()
+                if outcome is Round.LOADED:
+                    self.worked = self.monotonic()
+                elif outcome is Round.IDLE and self.monotonic() - self.worked >= self.options.linger:
+                    self.leave_unless_called()
+                self.sleep(self.options.retry if outcome is Round.TROUBLE else self.options.poll)
+        except Leave as reason:
+            return str(reason)
+        finally:
+            self.files.announce(alive=False)
+            if self.heartbeat:
+                self.heartbeat.close()
+
+    def round(self) -> Round:
+        """Take what is queued now: heartbeat first, and only when that is safely written does the queue lose a file."""
+        try:
+            record = self.role()
+            if record.role is not Role.MASTER:
+                raise Leave(f"the role is {record.role}: only a master's loader writes")
+            loaded = self._load()
+        except FailoverError as error:
+            self._bound_queue()
+            self._say_trouble(error)
+            return Round.TROUBLE if self._queued() else Round.IDLE
+        self._say_well(loaded)
+        return Round.LOADED if loaded else Round.IDLE
+
+    def leave_unless_called(self) -> None:
+        """process_perfdata looks for the loader and then renames the spool: so first tell it that nobody is here, and stay if
+        a spool was queued by a call that still saw us."""
+        if self.versions() != self.began_with:
+            raise Leave("the configuration or the program has changed")
+        self.files.announce(alive=False)
+        self.sleep(self.options.poll)
+        if not self._queued():
+            raise Leave(f"no spool for {self.options.linger:g} s")
+        self.files.announce(alive=True)
+
+    def _load(self) -> int:
+        queue = self.files.queue()
+        if not queue:
+            return 0
+        if self.versions() != self.began_with:
+            raise Leave("the configuration or the program has changed")
+        moment = newest_moment(queue, now=self.clock())
+        if self.heartbeat and moment is not None:
+            self.heartbeat.write(moment, self.status())
+        self.files.remove(queue)  # trend data will be loaded from here
+        return len(queue)
+
+    def _queued(self) -> bool:
+        with contextlib.suppress(FailoverError):
+            return bool(self.files.queue())
+        return False
+
+    def _bound_queue(self) -> None:
+        with contextlib.suppress(FailoverError):  # the disk's reason is told by the round itself
+            excess, _ = split_at_limit(self.files.queue(), self.options.queue_limit)
+            if excess:
+                self.files.remove(excess)
+                self.dropped += len(excess)
+                if self.dropped == len(excess):
+                    self.files.log(
+                        f"more than [database] queue_limit = {self.options.queue_limit} spool files wait: dropping the oldest"
+                    )
+
+    def _say_trouble(self, error: FailoverError) -> None:
+        """Once for each trouble, not once for each attempt."""
+        sentence = f"{error}; hint: {error.hint}" if error.hint else str(error)
+        if sentence != self.trouble:
+            self.trouble = sentence
+            self.files.log(sentence)
+
+    def _say_well(self, loaded: int) -> None:
+        if self.trouble and (loaded or not self._queued()):
+            lost = f", {self.dropped} were dropped" if self.dropped else ""
+            self.files.log(f"well again: {loaded} spool files loaded{lost}")
+            self.trouble, self.dropped = "", 0
+
+
+def load_with(config: Config, files: PerfdataFiles) -> str:
+    """Be the loader of this host until something ends it; returns why. Raises Refused when another one runs."""
+    files.claim()
+    cfg_path = config.this.nagios_cfg
+
+    def status() -> Mapping[str, str] | None:
+        """None when status.dat cannot be read: the heartbeat does not depend on it."""
+        try:
+            return read_program_status(read_nagios_cfg(cfg_path).status_file).values
+        except FailoverError:
+            return None
+
+    def versions() -> object:
+        return version_of(config.path), version_of(Path(__file__))
+
+    heartbeat = Heartbeat(config.database, time_zone=config.heartbeat.time_zone) if config.database.socket else None
+    loader = Loader(
+        files=files,
+        role=StateFiles(config.paths.state).role,
+        status=status,
+        heartbeat=heartbeat,
+        options=config.database,
+        versions=versions,
+    )
+    files.log("started" if heartbeat else "started; [database] socket is not set: no heartbeat is written")
+    reason = loader.run()
+    files.log(f"ended: {reason}")
+    return reason
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`nagios-failover-loader [-C CONFIG] [STATE]`. Exit codes: 0 ended by itself or another one runs, 1 failed, 2 wrong usage or
+    configuration. STATE is what process_perfdata was told; it must be the configuration's [paths] state."""
+    parser = argparse.ArgumentParser(prog="nagios-failover-loader", description="started by process_perfdata, not by hand")
+    parser.add_argument("-C", "--config", type=Path, default=Path(CONFIG_FILE), metavar="CONFIG")
+    parser.add_argument("state", type=Path, nargs="?", metavar="STATE")
+    options = parser.parse_args(arguments)
+    try:
+        config = load(options.config.absolute())
+        if options.state and options.state.resolve() != config.paths.state.resolve():
+            raise UsageError(
+                f"process_perfdata was called for {options.state}, but [paths] state is {config.paths.state}",
+                hint="name that directory in the command_line of process-perfdata",
+            )
+        become_nagios(config)
+        _leave_nagios()
+        load_with(config, PerfdataFiles(config.paths.state))
+    except Refused:
+        return DONE
+    except FailoverError as error:
+        print(error.lines(), file=sys.stderr)
+        return error.exit_code
+    return DONE
+
+
+def _leave_nagios() -> None:
+    """A session of our own, a name of our own, and nothing of Nagios's held open: neither its pipes nor its files. Standard
+    error stays: process_perfdata has it go to STATE/perfdata/loader.err."""
+    with contextlib.suppress(PermissionError):  # started by hand from a shell: a group leader cannot have a new session
+        os.setsid()
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.chdir("/")
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(PROCESS_NAME, encoding="ascii")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -92,7 +92,7 @@ def mend(options: argparse.Namespace) -> int:
 
 def slow(options: argparse.Namespace) -> int:
     Lab.attach(options.name).slow(options.a, options.b, options.delay)
-    say(f"slow: what {options.a} sends to {options.b} on new ssh and SQL connections takes {options.delay:g} s longer")
+    say(f"slow: on new ssh and SQL connections from {options.a} to {options.b} everything arrives {options.delay:g} s late")
     return 0
 
 

@@ -197,7 +197,7 @@ class Host:
             *("nsenter", "--target", str(first), "--mount", "--uts", "--ipc", "--net", "--pid", "--"),
             *("setpriv", f"--reuid={uid}", f"--regid={gid}", "--init-groups", f"--bounding-set={FORBIDDEN}"),
             *("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in {**variables, **env}.items())),
-            *("/bin/sh", "-c", 'umask 0022; cd "$0" && exec "$@"', directory, *argv),
+            *("/bin/sh", "-c", 'umask 0022; cd "$0" && unset OLDPWD && exec "$@"', directory, *argv),
         ]
 
     def _passwd(self) -> str:

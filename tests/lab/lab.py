@@ -131,7 +131,7 @@ class Lab:
         self._apply_links()
 
     def slow(self, a: str | Host, b: str | Host, delay: float) -> None:
-        """New ssh and SQL connections from a to b: every chunk on its way to b takes `delay` seconds longer; 0 ends it."""
+        """New ssh and SQL connections from a to b: what is sent arrives `delay` seconds later, both ways; 0 ends it."""
         pair = self._ends(a, b)
         if network.EVERYTHING in pair:
             raise LabError("slow takes two hosts by name")

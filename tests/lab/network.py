@@ -36,6 +36,11 @@ def relay_port(a: str, b: str) -> int:
     return 40000 + 10 * HOSTS.index(a) + HOSTS.index(b)
 
 
+def mac(host: str) -> str:
+    """A host keeps its network card over a power cycle; with another one its peers would not find it for a while."""
+    return "02:00:" + ":".join(f"{int(part):02x}" for part in ADDRESSES[host].split("."))
+
+
 def filter_rules(host: str, links: Links) -> str:
     """iptables-restore input for one host: drops what a cut link would not bring, turns slowed connections to the relay."""
     drops = [f"-A INPUT -s {ADDRESSES[sender]} -j DROP" for sender, receiver in sorted(links.cuts) if receiver == host]
@@ -67,7 +72,7 @@ def plug_in(store: Store, host: str, pid: int) -> None:
     command([*in_bridge, "link", "set", host, "master", "lab", "up"])
     apply_filter(host, pid, store.links())
     address = f"{ADDRESSES[host]}/{PREFIX_LENGTH}"
-    steps = f"link set lo up\naddress add {address} dev eth0\nlink set eth0 up\n"
+    steps = f"link set lo up\nlink set eth0 address {mac(host)}\naddress add {address} dev eth0\nlink set eth0 up\n"
     command(["nsenter", "--target", str(pid), "--net", "ip", "-batch", "-"], stdin=steps)
 
 

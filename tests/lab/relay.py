@@ -1,7 +1,7 @@
 """A slow link: takes the TCP connections that a host's own packet filter turns to it, and passes everything on late.
 
-Run in the network namespace of the host that connects. `delay` seconds are added to every chunk on its way out, so
-that each question waits that much longer for its answer. The peer sees the host's own address.
+Run in the network namespace of the host that connects. Every chunk arrives `delay` seconds later, in both directions.
+The peer sees the host's own address.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dela
         writer.transport.abort()
         return
     far_reader, far_writer = await asyncio.open_connection(sock=outgoing)
-    await asyncio.gather(pass_on(reader, far_writer, delay), pass_on(far_reader, writer, 0.0))
+    await asyncio.gather(pass_on(reader, far_writer, delay), pass_on(far_reader, writer, delay))
     for end in (writer, far_writer):
         end.close()
 

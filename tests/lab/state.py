@@ -101,12 +101,20 @@ class Store:
     def owned(self) -> Iterator[None]:
         """Only one `up` or `down` of a name at a time; the kernel forgets the owner when it dies."""
         LABS.mkdir(parents=True, exist_ok=True)
-        with (LABS / f"{self.name}.lock").open("a") as lock:
+        path = LABS / f"{self.name}.lock"
+        with path.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LabError(f"another process is bringing the lab '{self.name}' up or down; try again when it is done") from None
-            yield
+                held = False
+            else:
+                held = True
+            if not held or not _is_file(lock.fileno(), path):
+                raise LabError(f"another process is bringing the lab '{self.name}' up or down; try again when it is done")
+            try:
+                yield
+            finally:
+                path.unlink()
 
     def clean(self) -> bool:
         """Remove everything that a lab of this name ever started or wrote; True if there was anything.
@@ -120,6 +128,14 @@ class Store:
         if self.path.exists():
             shutil.rmtree(self.path)
         return there
+
+
+def _is_file(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one at that path (its last owner removes it)."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def wait_until_detached(images: list[Path]) -> None:

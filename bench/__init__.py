@@ -1,0 +1,1 @@
+"""What `make bench` runs: each part measures, and writes rows through bench.common."""

@@ -1,0 +1,51 @@
+"""python -m bench [PART...]: run the bench's parts, print a table, write bench/results.json."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from typing import Final
+
+from bench.common import RESULTS, TOP, commit, rows, table, write
+
+#: module -> what it measures; each has a `main()`
+PARTS: Final = {
+    "check_cost": "CPU of check_master_nagios beside check_by_ssh and check_mysql_query doing the same look",
+    "process_perfdata": "how long Nagios's main thread waits for process_perfdata, beside a bare mv",
+    "failover_time": "seconds from each fault to checks running and notifications on",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="measure, print a table, write bench/results.json",
+        epilog="\n".join(f"{name:18} {text}" for name, text in PARTS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("part", nargs="*", metavar="PART", help=f"default: all of {', '.join(PARTS)}")
+    chosen = parser.parse_args().part or list(PARTS)
+    for name in chosen:
+        if name not in PARTS:
+            parser.error(f"no part is called {name}: one of {', '.join(PARTS)}")
+    began = time.monotonic()
+    print(f"bench of {commit()}: {', '.join(chosen)}")
+    missing = []
+    for name in chosen:
+        print(f"{name}: {PARTS[name]}", flush=True)
+        if not (TOP / "bench" / f"{name}.py").exists():
+            print("  this part is not there")
+            missing.append(name)
+            continue
+        try:
+            importlib.import_module(f"bench.{name}").main()
+        finally:
+            write(rows())  # a part that fails late keeps what it had measured
+    print(f"\n{table(rows())}\n\n{RESULTS.relative_to(TOP)} written after {time.monotonic() - began:.0f} s")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,10 +6,12 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from nagios_failover.errors import Failed, StateUnreadable
+from nagios_failover.event_log import Position, parse_position
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.looks import RING_SIZE, Look, parse_ring
 from nagios_failover.role import Override, Owner, RoleRecord, parse_override, parse_pairs, parse_role
@@ -57,12 +59,13 @@ def write_atomically(path: Path, text: str, mode: int = FILE_MODE) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """A rename or a new name in `path` is on the disk when this returns."""
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)
@@ -70,7 +73,8 @@ def _sync_directory(path: Path) -> None:
         os.close(directory)
 
 
-def _cannot_write(path: Path, error: OSError) -> Failed:
+def cannot_write(path: Path, error: OSError) -> Failed:
+    """The error to raise when a file of ours cannot be written, with what mends it."""
     if isinstance(error, PermissionError):
         hint = f"run as the Nagios user; the directory is made by: install -d -o nagios -g adm -m 2750 {path.parent}"
     elif isinstance(error, FileNotFoundError):
@@ -90,6 +94,7 @@ class StateFiles:
         self.lock_path = directory / "failover.lock"
         self.paused_path = directory / "paused"
         self.looks_path = directory / "looks"
+        self.position_path = directory / "log.position"
         self.runs = directory / "runs"
 
     def role(self) -> RoleRecord:
@@ -108,11 +113,33 @@ class StateFiles:
     def write_role(self, record: RoleRecord) -> None:
         """The role, and with it failover.lock, which is there while the role is not standby. The flag file goes up before
         the role and comes down after it: between the two, no copy and no failover starts."""
+        self._carry_overrides(record)
         if record.role is not Role.STANDBY:
             write_atomically(self.lock_path, f"role={record.role}\nrun={record.run or '-'}\nsince={record.since}\n")
         write_atomically(self.role_path, record.text())
         if record.role is Role.STANDBY:
             self._remove(self.lock_path)
+
+    def _carry_overrides(self, new: RoleRecord) -> None:
+        """A run raises the term, and an abort does not lower it: what was in force before an aborted run is in force after it.
+
+        So what has lapsed goes when a run begins, and what is left is given the new term when it is aborted."""
+        with contextlib.suppress(StateUnreadable):
+            old = self.role()
+            aborted = old.role is Role.TAKING_OVER and new.role is Role.STANDBY
+            begins = old.role is Role.STANDBY and new.role is Role.TAKING_OVER
+            for override in self.overrides():
+                if override.owner is not Owner.FENCE and begins and override.term != old.term:
+                    self.remove_override(override.owner)
+                elif override.owner is not Owner.FENCE and aborted:
+                    self.write_override(replace(override, term=new.term))
+
+    def mend_lock(self, record: RoleRecord) -> bool:
+        """Make failover.lock follow the role again. True where it did not."""
+        if self.lock_path.exists() is (record.role is not Role.STANDBY):
+            return False
+        self.write_role(record)
+        return True
 
     def overrides(self) -> list[Override]:
         found = []
@@ -154,18 +181,35 @@ class StateFiles:
     def resume(self) -> None:
         self._remove(self.paused_path)
 
+    def log_position(self) -> Position | None:
+        """How far nagios.log has been read; None where that is unknown or garbled (then it is read from its beginning)."""
+        text = self._read(self.position_path)
+        with contextlib.suppress(StateUnreadable):
+            return parse_position(text) if text is not None else None
+        return None
+
+    def write_log_position(self, position: Position) -> None:
+        write_atomically(self.position_path, position.text())
+
+    @contextlib.contextmanager
+    def alone(self, path: Path) -> Iterator[None]:
+        """Hold the lock that belongs to `path`: two processes do not read, change and write it at once. Raises Failed."""
+        try:
+            lock = path.with_suffix(".lock").open("a", encoding="utf-8")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        with lock:
+            yield
+
     def looks(self) -> list[Look]:
         return parse_ring(self._read(self.looks_path) or "")
 
     def add_look(self, look: Look) -> None:
         """Append to the ring under its own lock (the check and a run may look at the same moment)."""
-        try:
-            with self.looks_path.with_suffix(".lock").open("a", encoding="utf-8") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                ring = [*self.looks(), look][-RING_SIZE:]
-                write_atomically(self.looks_path, "".join(entry.line() for entry in ring))
-        except OSError as error:
-            raise _cannot_write(self.looks_path, error) from error
+        with self.alone(self.looks_path):
+            ring = [*self.looks(), look][-RING_SIZE:]
+            write_atomically(self.looks_path, "".join(entry.line() for entry in ring))
 
     def _read(self, path: Path) -> str | None:
         try:
@@ -183,6 +227,6 @@ class StateFiles:
     def _remove(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise cannot_write(path, error) from error

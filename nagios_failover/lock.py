@@ -1,0 +1,59 @@
+"""The one lock: one run at a time on this host, for the handler and the command line alike."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nagios_failover.errors import Refused
+from nagios_failover.state_files import FILE_MODE, cannot_write
+
+POLL_SECONDS = 0.1
+
+
+class LockHeld(Refused):
+    """Another run is on its way."""
+
+
+@contextmanager
+def run_lock(state_directory: Path, *, wait: float) -> Iterator[None]:
+    """Hold STATE/run.lock (flock: the kernel lets go of it when the process ends, however it ends).
+
+    Raises LockHeld when another process still has it after `wait` seconds, Failed when the file cannot be opened."""
+    path = state_directory / "run.lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        _acquire(descriptor, time.monotonic() + wait)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_held(state_directory: Path) -> bool:
+    """Is a run on its way? A moment's answer, good for not starting what would be refused anyway."""
+    try:
+        with run_lock(state_directory, wait=0):
+            return False
+    except LockHeld:
+        return True
+
+
+def _acquire(descriptor: int, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 20, 0).decode("ascii", errors="replace").strip() or "unknown"
+                raise LockHeld(f"a run is on its way: PID {holder}", hint="nagios-failover history shows it") from None
+        time.sleep(POLL_SECONDS)

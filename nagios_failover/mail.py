@@ -1,0 +1,144 @@
+"""Our own path to people, independent of Nagios's notifications: SMTP, sendmail, or a command of the user's.
+
+`deliver` queues first (STATE/unsent), sends, and takes the mail out of the queue: what could not be sent is tried again by the
+next call. One mail has one Message-ID, so that a mail sent twice because of a power cut can be told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from pathlib import Path
+
+from nagios_failover.config import Config, MailMethod
+from nagios_failover.errors import Failed
+from nagios_failover.shell import run
+from nagios_failover.state_files import cannot_write, write_atomically
+
+QUEUE_LIMIT = 100
+"""Mails kept while none can be sent; the oldest stay, since they tell how it began."""
+
+
+def send(config: Config, subject: str, body: str, *, message_id: str = "", when: float | None = None) -> None:
+    """Send one mail within [mail] timeout. Raises Failed, with what the other side said."""
+    message = compose(config, subject, body, message_id=message_id, when=time.time() if when is None else when)
+    if config.mail.method is MailMethod.SMTP:
+        _send_by_smtp(config, message)
+    else:
+        _send_by_command(config, message)
+
+
+def compose(config: Config, subject: str, body: str, *, message_id: str, when: float) -> EmailMessage:
+    """The whole mail. Subjects lose line breaks and control characters; `Auto-Submitted` keeps vacation answers away."""
+    message = EmailMessage()
+    message["From"] = config.mail.sender or f"nagios@{config.this.name}"
+    message["To"] = ", ".join(config.mail.to)
+    message["Subject"] = one_line(subject)
+    message["Date"] = format_datetime(localtime_of(when))
+    message["Message-ID"] = f"<{message_id or f'{when:.3f}'}.nagios-failover@{config.this.name}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Nagios-Failover-Host"] = config.this.name
+    message.set_content(body if body.endswith("\n") else body + "\n")
+    return message
+
+
+def localtime_of(when: float) -> datetime:
+    """With this host's offset, as people read it."""
+    return datetime.fromtimestamp(when, tz=UTC).astimezone()
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    return "".join(character if character.isprintable() else " " for character in " ".join(text.split()))[:limit]
+
+
+def _send_by_smtp(config: Config, message: EmailMessage) -> None:
+    import smtplib
+
+    where = f"{config.mail.smtp_host}:{config.mail.smtp_port}"
+    try:
+        with smtplib.SMTP(config.mail.smtp_host, config.mail.smtp_port, timeout=config.mail.timeout) as server:
+            server.send_message(message, to_addrs=list(config.mail.to))
+    except (OSError, smtplib.SMTPException) as error:
+        raise Failed(f"the mail was not sent: {where}: {one_line(str(error))}", hint="compare [mail] smtp_host") from error
+
+
+def _send_by_command(config: Config, message: EmailMessage) -> None:
+    output = run(config.mail.command, timeout=config.mail.timeout, stdin=message.as_string())
+    if output.well:
+        return
+    program = config.mail.command[0]
+    reason = f"no end within {config.mail.timeout:g} s" if output.timed_out else f"exit code {output.code}"
+    raise Failed(
+        f"the mail was not sent: {program}: {reason}",
+        detail=one_line(output.stderr or output.stdout, 500),
+        hint=f"try: echo test | {' '.join(config.mail.command)}",
+    )
+
+
+def deliver(config: Config, state_directory: Path, name: str, subject: str, body: str) -> None:
+    """Queue the mail under `name`, send it, and take it out of the queue. Raises Failed when it was not sent; it then waits for
+    `send_waiting`, unless not even the queue could be written (the disk is full), which the sentence says."""
+    queued = _queue_path(state_directory, name)
+    now = time.time()
+    trouble = _queue(queued, subject, body, now)
+    try:
+        send(config, subject, body, message_id=name, when=now)
+    except Failed as error:
+        if trouble:
+            raise Failed(f"{error}; nor could it be queued: {trouble}", hint=error.hint) from error
+        raise Failed(f"{error}; it is tried again at the next call", detail=error.detail, hint=error.hint) from error
+    with contextlib.suppress(OSError):
+        queued.unlink(missing_ok=True)
+
+
+def _queue(path: Path, subject: str, body: str, now: float) -> str:
+    """Put the mail into the queue; returns why not, "" when it is there."""
+    try:
+        path.parent.mkdir(mode=0o750, exist_ok=True)
+        if len(list(path.parent.glob("*.json"))) >= QUEUE_LIMIT:
+            return f"{QUEUE_LIMIT} mails are waiting already"
+        write_atomically(path, json.dumps({"subject": subject, "body": body, "time": now}))
+    except OSError as error:
+        return str(cannot_write(path, error))
+    except Failed as error:
+        return str(error)
+    return ""
+
+
+def waiting(state_directory: Path) -> list[Path]:
+    """The mails that have not been sent, the oldest first."""
+    try:
+        return sorted(state_directory.joinpath("unsent").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    except OSError:
+        return []
+
+
+def send_waiting(config: Config, state_directory: Path) -> list[str]:
+    """Try each waiting mail again; stops at the first that fails. Returns a sentence for each."""
+    said = []
+    for path in waiting(state_directory):
+        try:
+            mail = json.loads(path.read_text(encoding="utf-8"))
+            subject, body, when = str(mail["subject"]), str(mail["body"]), float(mail["time"])
+        except (OSError, ValueError, KeyError, TypeError):
+            with contextlib.suppress(OSError):
+                path.rename(path.with_suffix(".garbled"))
+            said.append(f"a waiting mail could not be read: {path.with_suffix('.garbled')}")
+            continue
+        try:
+            send(config, subject, body, message_id=path.stem, when=when)
+        except Failed as error:
+            return [*said, str(error)]
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        said.append(f"sent what had been waiting: {subject}")
+    return said
+
+
+def _queue_path(state_directory: Path, name: str) -> Path:
+    return state_directory / "unsent" / (re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".json")

@@ -70,6 +70,7 @@ class PairSection:
     preferred: str = ""  # failback = automatic: the host that gets the role back; default: the first [host ...]
     flap_block: Seconds = Seconds(3600)  # a failover blocks the way back for so long; `ack` releases it
     standby: Start = Start.WARM
+    pause_warning: Seconds = Seconds(3600)  # a pause without an end is warned of after this
 
 
 @dataclass(frozen=True)

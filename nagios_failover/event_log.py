@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from nagios_failover.role import Flags, Override, Owner
+from nagios_failover.errors import StateUnreadable
+from nagios_failover.role import Flags, Override, Owner, parse_pairs
 from nagios_failover.words import COMMAND_TAG, TURN_OFF, TURN_ON, Flag
 
 MARK = b"] EXTERNAL COMMAND: "
@@ -17,6 +18,30 @@ _SWITCHES: dict[str, tuple[Flag, bool]] = {
     "ENTER_ACTIVE_MODE": (Flag.NOTIFICATIONS, True),  # Nagios's own second names
     "ENTER_STANDBY_MODE": (Flag.NOTIFICATIONS, False),
 }
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far nagios.log has been read: the file (`inode`, and `head`, a sum of its first line, since inodes are used again), the
+    `offset` in bytes behind its last whole line, and that line's time. `switched` is when a flag was last switched, by anybody."""
+
+    inode: int
+    head: str
+    offset: int
+    time: int
+    switched: int = 0
+
+    def text(self) -> str:
+        return f"inode={self.inode}\nhead={self.head}\noffset={self.offset}\ntime={self.time}\nswitched={self.switched}\n"
+
+
+def parse_position(text: str) -> Position:
+    """Raises StateUnreadable. A lost position loses nothing: the log is read again, and its last words are the same."""
+    pairs = parse_pairs(text, "the position in nagios.log")
+    try:
+        return Position(int(pairs["inode"]), pairs["head"], int(pairs["offset"]), int(pairs["time"]), int(pairs["switched"]))
+    except (KeyError, ValueError) as error:
+        raise StateUnreadable(f"the position in nagios.log is garbled: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -111,17 +111,23 @@ def role_flags(mode: Mode, *, active: bool) -> dict[Flag, bool]:
     return {Flag.NOTIFICATIONS: active, Flag.SERVICE_CHECKS: checks, Flag.HOST_CHECKS: checks}
 
 
+def lapsed(override: Override, record: RoleRecord) -> bool:
+    """Each override counts in the term it was given in and lapses with the next role change (a standby muted by hand must not
+    stay mute once it is the master); a fence was written by the host with the higher term and holds until this host's own term
+    is above it."""
+    if override.owner is Owner.FENCE:
+        return override.term < record.term
+    return override.term != record.term
+
+
 def wanted_flags(record: RoleRecord, mode: Mode, overrides: Iterable[Override]) -> dict[Flag, bool] | None:
     """What Nagios's flags should be. None while a run is on its way: then the flags are the run's.
 
-    The operator's word goes before the role's, isolation before his, and a fence before everything. Each counts in the term it
-    was given in and lapses with the next role change (a standby muted by hand must not stay mute once it is the master); a
-    fence was written by the host with the higher term and holds until this host's own term is above it.
-    """
+    The operator's word goes before the role's, isolation before his, and a fence before everything."""
     if record.role not in (Role.MASTER, Role.STANDBY):
         return None
     flags = role_flags(mode, active=record.active)
-    in_force = {o.owner: o for o in overrides if o.term == record.term or (o.owner is Owner.FENCE and o.term > record.term)}
+    in_force = {override.owner: override for override in overrides if not lapsed(override, record)}
     for owner in (Owner.OPERATOR, Owner.ISOLATED, Owner.FENCE):
         if owner in in_force:
             flags.update(in_force[owner].flags)

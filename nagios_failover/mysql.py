@@ -6,6 +6,7 @@ PyMySQL's connect_timeout does not cover the handshake and its read_timeout defa
 
 from __future__ import annotations
 
+import socket as socket_module
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,8 @@ def classify(error: BaseException) -> NoAnswer | Blocked:
     """Did the server not answer, or did it (or TLS, or the rights) keep us from looking?"""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[1] if len(error.args) > 1 else error)
+    if isinstance(getattr(error, "original_exception", error), socket_module.gaierror):
+        return Blocked(f"its name cannot be resolved ({text})", "write an IP address into [host] address")
     if code in _REFUSED_US or "certificate" in text.lower() or "SSL" in text:
         reason, hint = _REFUSED_US.get(code, _REFUSED_US[2026])
         return Blocked(f"{reason} ({code}: {text})", hint)

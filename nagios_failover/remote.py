@@ -19,10 +19,10 @@ _HIDDEN_HINT = (
 )
 
 
-def probe_script(nagios_cfg: Path, state: Path) -> str:
+def probe_script(nagios_cfg: str, state: str) -> str:
     """What `sh -s` reads on the other host."""
     script = Path(__file__).with_name("probe.sh").read_text(encoding="ascii")
-    return f"nagios_cfg={shlex.quote(str(nagios_cfg))}\nstate={shlex.quote(str(state))}\n{script}"
+    return f"nagios_cfg={shlex.quote(nagios_cfg)}\nstate={shlex.quote(state)}\n{script}"
 
 
 def parse_report(stdout: str, *, binary: str = "") -> HostReport:

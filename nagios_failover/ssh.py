@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nagios_failover import shell
@@ -103,7 +103,7 @@ def run_remote(config: Config, host: HostSection, script: str, *, timeout: float
     problem = _prepare(held)
     if problem:
         return Output(SSH_FAILED, "", problem)
-    deadline = time.monotonic() + timeout
+    started = time.monotonic()
     if held.socket.exists():
         output = shell.run(command(config.ssh, host.address, held, timeout=timeout), timeout=timeout * HELD_SHARE, stdin=script)
         if output.code not in (None, SSH_FAILED):
@@ -111,8 +111,9 @@ def run_remote(config: Config, host: HostSection, script: str, *, timeout: float
         # Nobody else shall wait for it; its process ends by itself (ServerAliveInterval, ControlPersist).
         with contextlib.suppress(OSError):
             held.socket.unlink()
-    left = max(0.1, deadline - time.monotonic())
-    return shell.run(command(config.ssh, host.address, held, timeout=left), timeout=left, stdin=script)
+    left = max(0.1, started + timeout - time.monotonic())
+    output = shell.run(command(config.ssh, host.address, held, timeout=left), timeout=left, stdin=script)
+    return replace(output, seconds=time.monotonic() - started)
 
 
 def run_once(ssh: SshSection, address: str, script: str, *, timeout: float) -> Output:
@@ -195,7 +196,7 @@ _SILENT = (
 def classify(output: Output) -> NoAnswer | Blocked:
     """A failed round trip: did nothing come back, or did something keep us from looking? What we do not know is the latter."""
     if output.timed_out:
-        return NoAnswer(f"no answer within {output.seconds:.1f} s")
+        return NoAnswer(f"no answer within {output.seconds:.2g} s")
     said = output.stderr.strip() or output.stdout.strip()
     if output.code == shell.NOT_FOUND and output.stderr.startswith("ssh:"):
         return Blocked("ssh is not installed on this host", "apt-get install openssh-client")

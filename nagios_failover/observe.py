@@ -1,0 +1,326 @@
+"""One look at the other host: gather the evidence side by side, judge it, and (when asked) record it in the ring.
+
+Used by check_master_nagios, by a run's confirm step and by `watch --once`. It ends inside its own time limit whatever hangs:
+each item is asked in a thread of its own, and one that does not come back is left behind.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from nagios_failover import heartbeat, net, remote, replication, ssh
+from nagios_failover.config import Config, HostSection, Schema, SshSection
+from nagios_failover.errors import CouldNotLook, FailoverError, StateUnreadable
+from nagios_failover.evidence import (
+    NOT_CONFIGURED,
+    Blocked,
+    Evidence,
+    Heartbeat,
+    HostReport,
+    NoAnswer,
+    NotConfigured,
+    Process,
+    Witness,
+)
+from nagios_failover.looks import Look, newest
+from nagios_failover.role import RoleRecord
+from nagios_failover.shell import Output
+from nagios_failover.state_files import StateFiles, boot_id, uptime
+from nagios_failover.verdict import Code, Limits, Verdict, judge_master, judge_peer, judge_return, limits_from
+from nagios_failover.words import State
+
+ASK_OTHERS_AFTER = 1.0
+"""Seconds after which an ssh that has not answered is doubted, and the host and the witnesses are asked meanwhile."""
+
+MARGIN = 0.3
+"""Seconds of the look's time limit that are kept for judging and recording."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Probes:
+    """How each item is asked; the argument is its time limit in seconds. None: not configured."""
+
+    ssh: Callable[[float], HostReport | NoAnswer | Blocked]
+    reachable: Callable[[float], bool | Blocked]
+    witnesses: tuple[tuple[str, Callable[[float], Witness]], ...] = ()
+    heartbeat: Callable[[float], Heartbeat | NoAnswer | Blocked] | None = None
+    received: Callable[[float], int | NoAnswer | Blocked] | None = None
+
+
+@dataclass(frozen=True)
+class Times:
+    """Time limits in seconds: of the whole look, and of the items."""
+
+    whole: float
+    ssh: float
+    heartbeat: float
+    reach: float
+
+    @property
+    def others_after(self) -> float:
+        return min(ASK_OTHERS_AFTER, 0.4 * self.whole)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What came back. `received` is the replica's counter, not yet compared with an earlier look's."""
+
+    evidence: Evidence
+    received: int | NoAnswer | Blocked | None
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """`seconds`: how long `ssh` and `database` took, where they were asked, and the `total`."""
+
+    evidence: Evidence
+    verdict: Verdict
+    look: Look
+    seconds: dict[str, float]
+
+
+class _Question(threading.Thread, Generic[T]):
+    """One item, asked in its own thread. A thread that hangs does not keep the process from ending."""
+
+    def __init__(self, ask: Callable[[float], T], limit: float) -> None:
+        super().__init__(daemon=True)
+        self._ask = ask
+        self.limit = max(0.1, limit)
+        self._started_at = time.monotonic()
+        self._came: list[T] = []
+        self._failed: list[BaseException] = []
+        self.seconds = self.limit
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._came.append(self._ask(self.limit))
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the answer
+            self._failed.append(error)
+        self.seconds = time.monotonic() - self._started_at
+
+    def answer(self, wait: float) -> T | None:
+        """What came within `wait` seconds from now; None: nothing yet. Raises what the asking raised."""
+        self.join(max(0.0, wait))
+        if self._failed:
+            raise self._failed[0]
+        return self._came[0] if self._came else None
+
+    def rest(self) -> float:
+        """Seconds until this item has used up its time limit; a little more, since it may be about to say so itself."""
+        return self._started_at + self.limit + 0.2 - time.monotonic()
+
+
+def gather(probes: Probes, times: Times) -> Gathered:
+    """Ask everything side by side; the host's reachability and the witnesses only when ssh fails or takes long."""
+    started = time.monotonic()
+    deadline = started + times.whole - MARGIN
+    room = times.whole - MARGIN - 0.2
+    ssh_asked = _Question(probes.ssh, min(times.ssh, room))
+    beat_asked = _Question(probes.heartbeat, min(times.heartbeat, room)) if probes.heartbeat else None
+    received_asked = _Question(probes.received, min(times.heartbeat, room)) if probes.received else None
+
+    seen = ssh_asked.answer(times.others_after)
+    reach_asked, witnesses_asked = None, []
+    if seen is None or isinstance(seen, NoAnswer):
+        limit = min(times.reach, deadline - 0.2 - time.monotonic())
+        reach_asked = _Question(probes.reachable, limit)
+        witnesses_asked = [(address, _Question(ask, limit)) for address, ask in probes.witnesses]
+
+    def wait(question: _Question[T]) -> T | None:
+        return question.answer(min(question.rest(), deadline - time.monotonic()))
+
+    seen = seen or wait(ssh_asked) or NoAnswer(f"no answer within {ssh_asked.limit:.3g} s")
+    beat: Heartbeat | NoAnswer | Blocked | NotConfigured = NOT_CONFIGURED
+    if beat_asked:
+        beat = wait(beat_asked) or NoAnswer(f"no answer within {beat_asked.limit:.3g} s")
+    received: int | NoAnswer | Blocked | None = None
+    if received_asked:
+        received = wait(received_asked)
+        received = NoAnswer(f"no answer within {received_asked.limit:.3g} s") if received is None else received
+    reach: bool | Blocked | None = None
+    witnesses: list[Witness] = []
+    if isinstance(seen, NoAnswer) and reach_asked:
+        reach = wait(reach_asked)
+        reach = (
+            Blocked(f"whether the host answers at all was not known within {reach_asked.limit:.3g} s") if reach is None else reach
+        )
+        witnesses = [
+            wait(asked) or Witness(address, answered=False, reason=f"no answer within {asked.limit:.3g} s")
+            for address, asked in witnesses_asked
+        ]
+    seconds = {"ssh": ssh_asked.seconds, "total": time.monotonic() - started}
+    if beat_asked:
+        seconds["database"] = beat_asked.seconds
+    return Gathered(Evidence(ssh=seen, heartbeat=beat, reachable=reach, witnesses=tuple(witnesses)), received, seconds)
+
+
+def probes_from(config: Config) -> Probes:
+    """The items of a look at the peer, as the configuration has them."""
+    host = config.peer
+    ports = [config.ssh.port] if config.heartbeat.schema is Schema.NONE else [config.ssh.port, config.heartbeat.port]
+    beats = config.heartbeat.schema is not Schema.NONE
+    return Probes(
+        ssh=lambda limit: _report(
+            lambda script: ssh.run_remote(config, host, script, timeout=limit),
+            host,
+            str(config.paths.state),
+            host.nagios_binary.name,
+        ),
+        reachable=lambda limit: net.reachable(host.address, ports, limit),
+        witnesses=tuple((address, _witness(address)) for address in config.witness.addresses if address != "none"),
+        heartbeat=(lambda _: heartbeat.read(host.address, config.heartbeat)) if beats else None,
+        received=(lambda _: replication.received(config.database)) if config.replication.watch else None,
+    )
+
+
+def probes_by_options(section: SshSection, host: HostSection, state: str) -> Probes:
+    """A look with ssh alone: no configuration file, nothing held, nothing recorded."""
+    return Probes(
+        ssh=lambda limit: _report(
+            lambda script: ssh.run_once(section, host.address, script, timeout=limit), host, state, host.nagios_binary.name
+        ),
+        reachable=lambda limit: net.reachable(host.address, [section.port], limit),
+    )
+
+
+def _witness(address: str) -> Callable[[float], Witness]:
+    return lambda limit: net.witness(address, limit)
+
+
+def _report(run: Callable[[str], Output], host: HostSection, state: str, binary: str) -> HostReport | NoAnswer | Blocked:
+    output = run(remote.probe_script(str(host.nagios_cfg), state))
+    if not output.well:
+        return ssh.classify(output)
+    try:
+        return replace(remote.parse_report(output.stdout, binary=binary), seconds=output.seconds)
+    except CouldNotLook as error:
+        return Blocked(f"{error.what} ({error.detail})" if error.detail else error.what, error.hint)
+
+
+def look(
+    config: Config,
+    state: StateFiles | None,
+    *,
+    by: str = "check",
+    limits: Limits | None = None,
+    record: bool = False,
+    probes: Probes | None = None,
+    timeout: float | None = None,
+) -> Observation:
+    """Look at the peer, and judge it by this host's own role: a master judges its standby, anybody else the master.
+
+    `state` None: this host has no state, it looks as a standby without memory. With `record` the look goes into the ring; one
+    that cannot be recorded says so in its verdict (without a record there is no failover)."""
+    times = Times(timeout or config.look.timeout, config.ssh.timeout, config.heartbeat.timeout, config.look.reach_timeout)
+    ring = _ring(state)
+    boot = boot_id()
+    previous = newest(ring, host=config.peer.name, boot=boot)
+    gathered = gather(probes or probes_from(config), times)
+    now = uptime()
+    evidence, memory = compare(gathered, previous, now=now, period=config.replication.heartbeat_period)
+    verdict = _judge(config, state, evidence, limits or limits_from(config))
+    highest = max((entry.peer_term for entry in ring if entry.host == config.peer.name), default=0)
+    report = evidence.ssh
+    seen = Look(
+        host=config.peer.name,
+        time=time.time(),
+        uptime=now,
+        boot=boot,
+        by=by,
+        state=verdict.state,
+        code=verdict.code,
+        sentence=verdict.sentence,
+        hint=verdict.hint,
+        peer_term=max(highest, report.role.term if isinstance(report, HostReport) and report.role else 0),
+        **memory,
+    )
+    if record and state:
+        verdict, seen = _record(state, verdict, seen)
+    return Observation(evidence, verdict, seen, gathered.seconds)
+
+
+def _ring(state: StateFiles | None) -> list[Look]:
+    """The looks before this one. Where they cannot be read, this one has no memory; that it cannot be recorded is said later."""
+    try:
+        return state.looks() if state else []
+    except StateUnreadable:
+        return []
+
+
+def judge_by_options(host: str, gathered: Gathered, limits: Limits) -> Verdict:
+    """What a look without state says: of a master, without memory."""
+    return judge_master(host, gathered.evidence, limits)
+
+
+def _judge(config: Config, state: StateFiles | None, evidence: Evidence, limits: Limits) -> Verdict:
+    host = config.peer.name
+    own: RoleRecord | None = None
+    if state:
+        try:
+            own = state.role()
+        except StateUnreadable as error:
+            sentence = f"{host}: could not look: this host's own role is unknown ({error.what})"
+            return Verdict(State.WARNING, Code.BLOCKED, sentence, error.hint)
+    if own and own.active:
+        return judge_return(judge_peer(host, evidence, limits, own), config, own)
+    return judge_master(host, evidence, limits)
+
+
+def compare(gathered: Gathered, previous: Look | None, *, now: float, period: float) -> tuple[Evidence, dict[str, Any]]:
+    """Pure: the evidence completed by what the look before saw, and what the next look compares with. `now` is the uptime in
+    seconds, `period` the replication heartbeat's."""
+    evidence = gathered.evidence
+    memory: dict[str, Any] = {}
+    report = evidence.ssh
+    if isinstance(report, HostReport) and report.process is Process.MISSING:
+        if report.status_created is not None:
+            same = previous is not None and previous.missing_pid == (report.pid or 0) != 0
+            advanced = same and previous is not None and 0 < previous.created < report.status_created
+            evidence = replace(evidence, ssh=replace(report, status_advanced=advanced))
+            memory = {"missing_pid": report.pid or 0, "created": report.status_created}
+        else:
+            since = previous.gone_since if previous and previous.gone_since else now
+            evidence = replace(evidence, ssh=replace(report, gone_for=now - since))
+            memory = {"gone_since": since}
+    replicating, counters = _replicating(gathered.received, previous, now=now, period=period)
+    return replace(evidence, replicating=replicating), memory | counters
+
+
+def _replicating(
+    received: int | NoAnswer | Blocked | None, previous: Look | None, *, now: float, period: float
+) -> tuple[bool | Blocked | NotConfigured, dict[str, Any]]:
+    """Did the counter grow within three heartbeat periods? Between two looks it is not known when it did: then it counts as
+    just now, which errs on the side of life."""
+    if received is None:
+        return NOT_CONFIGURED, {}
+    kept = {"received": previous.received, "received_at": previous.received_at} if previous else {}
+    if isinstance(received, NoAnswer):
+        return Blocked(f"this host's own database: {received.reason}"), kept
+    if isinstance(received, Blocked):
+        return replace(received, reason=f"this host's own database: {received.reason}"), kept
+    if not previous or not previous.received:
+        return Blocked("this host's replica: no earlier look to compare with"), {"received": received, "received_at": now}
+    at = now if received > previous.received else previous.received_at
+    return now - at <= 3 * period, {"received": received, "received_at": at}
+
+
+def _record(state: StateFiles, verdict: Verdict, seen: Look) -> tuple[Verdict, Look]:
+    try:
+        state.add_look(seen)
+    except FailoverError as error:
+        worst = State.WARNING if verdict.state is State.OK else verdict.state
+        verdict = replace(
+            verdict,
+            state=worst,
+            sentence=f"{verdict.sentence}; this look could not be recorded ({error.what})",
+            hint=error.hint or verdict.hint,
+        )
+    return verdict, seen

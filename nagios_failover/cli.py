@@ -1,0 +1,157 @@
+"""The command `nagios-failover`: its arguments, its exit codes, and how it says that something went wrong.
+
+Exit codes: 0 done, 1 failed and nothing changed (test, check-config: something is not OK), 2 wrong usage or configuration,
+3 refused before acting, 4 incomplete: something changed and a person is needed, 130 interrupted.
+What each command does is in commands.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from nagios_failover import __version__, commands
+from nagios_failover.config import Config, duration, load
+from nagios_failover.errors import DONE, FAILED, FailoverError, UsageError
+from nagios_failover.user import become_nagios
+from nagios_failover.words import CONFIG_FILE
+
+INTERRUPTED = 130
+ERRORS_LOG_LIMIT = 200_000
+
+EXIT_CODES = """exit codes:
+  0 done    1 failed, nothing changed (test, check-config: something is not OK)    2 wrong usage or configuration
+  3 refused before acting    4 incomplete: something changed and a person is needed    130 interrupted"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that speaks as the other errors do."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"{self.prog} --help")
+
+
+def build_parser() -> Parser:
+    common = Parser(add_help=False)
+    # SUPPRESS: a -C before the command is not overwritten by the command's own default
+    common.add_argument("-C", "--config", type=Path, default=argparse.SUPPRESS, metavar="FILE", help=f"default: {CONFIG_FILE}")
+    parser = Parser(
+        prog="nagios-failover",
+        parents=[common],
+        description="Keeps a Nagios monitoring service running when the host that provides it dies.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"nagios-failover {__version__}")
+    found = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+
+    def command(name: str, run: commands.Command, summary: str, details: str = "") -> Parser:
+        added: Parser = found.add_parser(
+            name,
+            parents=[common],
+            help=summary,
+            description=f"{summary[:1].upper()}{summary[1:]}. {details}".strip(),
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(run=run, stays_root=False)
+        return added
+
+    status = command("status", commands.status, "show both hosts, roles, terms, flags, and what disagrees")
+    status.add_argument("--json", action="store_true", help="everything, with stable keys")
+    test = command("test", commands.test, "try out everything that a failover will need, one line each, with the fix")
+    test.add_argument("--no-mail", action="store_true", help="do not send the test mail")
+    command("check-config", commands.check_config, "list every line of both hosts' nagios.cfg that is wrong, with its right value")
+
+    init = command("init", commands.init, "write this host's first role", "Refuses to overwrite one.")
+    role = init.add_mutually_exclusive_group(required=True)
+    role.add_argument("--master", action="store_true", help="this host monitors")
+    role.add_argument("--standby", action="store_true", help="this host waits")
+    init.add_argument("--force", action="store_true", help="overwrite the role that is there")
+    database = command("init-database", commands.init_database, "create the programstatus table on this host's database server")
+    database.set_defaults(stays_root=True)
+
+    failover = command("failover", commands.failover, "take over, now, on the standby")
+    failover.add_argument("--dry-run", action="store_true", help="walk the same list and change nothing")
+    standdown = command("standdown", commands.standdown, "give the role back: this host becomes a standby")
+    standdown.add_argument("--force", action="store_true", help="even when nobody is seen to monitor then")
+    pause = command("pause", commands.pause, "no failover until `resume`", "From either host; on the master, its standby sees it.")
+    pause.add_argument("--for", dest="seconds", type=_duration, metavar="TIME", help="end it by itself: 90, 10m, 2h")
+    pause.add_argument("--reason", default="", metavar="TEXT", help="shown by status and by the checks")
+    command("resume", commands.resume, "end the pause")
+    command("ack", commands.ack, "release the block that a failover puts on the automatic way back")
+    history = command("history", commands.history, "list the runs, newest first, or show one of them")
+    history.add_argument("run_id", nargs="?", metavar="RUN", help="a run's id, or its beginning")
+    history.add_argument("--json", action="store_true", help="everything, with stable keys")
+    watch = command("watch", commands.watch, "look at the master, confirm, and fail over: for cron, on a cold standby")
+    watch.add_argument("--once", action="store_true", required=True, help="one look (cron calls it again)")
+    return parser
+
+
+def _duration(text: str) -> float:
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; never a traceback."""
+    config = None
+    try:
+        args = build_parser().parse_args(arguments)
+        config = load(getattr(args, "config", Path(CONFIG_FILE)))
+        args.who = commands.operator()
+        if not args.stays_root:
+            become_nagios(config)
+        code: int = args.run(config, args)
+        sys.stdout.flush()
+        return code
+    except FailoverError as error:
+        print(error.lines(), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `nagios-failover history | head`: whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:  # noqa: BLE001  the last resort: one sentence for the person, the rest for whoever mends it
+        where = _keep_traceback(config)
+        print(
+            f"error: nagios-failover has a fault: {type(error).__name__}: {' '.join(str(error).split())[:200]}\n"
+            f"detail: the details are in {where}\n"
+            "hint: report them; nagios-failover status shows what state the pair is in",
+            file=sys.stderr,
+        )
+        return FAILED
+
+
+def _keep_traceback(config: Config | None) -> str:
+    """Write the traceback to STATE/errors.log; root (before it became the Nagios user) leaves no file there."""
+    text = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {' '.join(sys.argv)}\n{traceback.format_exc()}\n"
+    if config is not None and os.geteuid() != 0:
+        path = config.paths.state / "errors.log"
+        try:
+            old = path.read_text(encoding="utf-8") if path.exists() else ""
+            path.write_text((old + text)[-ERRORS_LOG_LIMIT:], encoding="utf-8")
+            return str(path)
+        except OSError:
+            pass
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="nagios-failover-", suffix=".log", delete=False) as file:
+            file.write(text)
+            return file.name
+    except OSError as error:
+        return f"no file ({error.strerror})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""`nagios-failover init`: this host's first role. Without one, nothing of ours changes a flag or acts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from nagios_failover import flags
+from nagios_failover.config import Config
+from nagios_failover.errors import FailoverError, Refused, StateUnreadable
+from nagios_failover.evidence import HostReport
+from nagios_failover.journal import Journal
+from nagios_failover.lock import run_lock
+from nagios_failover.role import RoleRecord
+from nagios_failover.run_record import Outcome
+from nagios_failover.state_files import StateFiles
+from nagios_failover.words import Role
+
+
+def refusal(this: str, peer: str, old: RoleRecord | str | None, theirs: RoleRecord | None, *, master: bool) -> Refused | None:
+    """Why a first role cannot be written without --force. `old` is this host's record, or what is wrong with its file."""
+    if isinstance(old, str):
+        return Refused(old, host=this, hint="look at both hosts with nagios-failover status; --force overwrites the file")
+    if old is not None:
+        said = f"it has a role already: {old.role}, master {old.master}, term {old.term}"
+        return Refused(said, host=this, hint="--force overwrites it; nagios-failover standdown gives a master's role back")
+    if master and theirs is not None and theirs.role is not Role.STANDBY:
+        said = f"{peer} has the role {theirs.role} with term {theirs.term}; a second master cannot be"
+        return Refused(said, host=this, hint=f"init --standby here, or nagios-failover standdown on {peer}; --force overrules it")
+    return None
+
+
+def first_record(this: str, peer: str, old: RoleRecord | None, theirs: RoleRecord | None, *, master: bool, now: int) -> RoleRecord:
+    """A master's term is 1, or above every term that is known; a standby copies its master's."""
+    highest = max((record.term for record in (old, theirs) if record), default=0)
+    if master:
+        return RoleRecord(role=Role.MASTER, master=this, term=highest + 1, run="", since=now)
+    return RoleRecord(role=Role.STANDBY, master=peer, term=max(1, highest), run="", since=now)
+
+
+def write_first_role(config: Config, state: StateFiles, *, master: bool, force: bool) -> list[str]:
+    """Write STATE/role, journaled, and set the flags if Nagios runs. Returns what was done, a sentence each. Raises Refused."""
+    this, peer = config.this.name, config.peer.name
+    with run_lock(config.paths.state, wait=0):
+        old = _own_role(state)
+        theirs, unseen = _peer_role(config, state)
+        refused = refusal(this, peer, old, theirs, master=master)
+        if refused and not force:
+            raise refused
+        known = old if isinstance(old, RoleRecord) else None
+        record = first_record(this, peer, known, theirs, master=master, now=int(time.time()))
+        journal = Journal(config.paths.state)
+        run = journal.open("init", record.term, this, trigger="command")
+        said = [f"{this}: role is {record.role}, master {record.master}, term {record.term}"]
+        if refused:
+            said.append(f"{this}: overruled by --force: {refused.what}")
+        if unseen and master:
+            said.append(f"{peer}: not seen ({unseen}): what its role and term are is not known")
+        for left in journal.open_runs():
+            if left.id != run.id:  # nothing may go on with it after the role was written anew
+                journal.run(left.id).close(Outcome.INCOMPLETE, f"given up: the role was written anew by run {run.id}")
+                said.append(f"{this}: {left.kind} run {left.id} was open and is given up")
+        state.write_role(replace(record, run=run.id))
+        run.close(Outcome.DONE, said[0])
+    return [*said, *_set_flags(config, state)]
+
+
+def _own_role(state: StateFiles) -> RoleRecord | str | None:
+    if not state.role_path.exists():
+        state.looks()  # a state directory that is not there is an error of its own
+        return None
+    try:
+        return state.role()
+    except StateUnreadable as error:
+        return str(error)
+
+
+def _peer_role(config: Config, state: StateFiles) -> tuple[RoleRecord | None, str]:
+    from nagios_failover.observe import look
+
+    report = look(config, state).evidence.ssh
+    return (report.role, "") if isinstance(report, HostReport) else (None, report.reason)
+
+
+def _set_flags(config: Config, state: StateFiles) -> list[str]:
+    """The role is written whatever comes of the flags: the state watch sets them as soon as it can."""
+    try:
+        return flags.correct(config, state) or [f"{config.this.name}: Nagios's flags are as the role wants them"]
+    except FailoverError as error:
+        return [f"{config.this.name}: Nagios's flags are not set now: {error.what}", "the state watch sets them when Nagios runs"]

@@ -1,0 +1,287 @@
+"""Both hosts at one glance: what `nagios-failover status` prints and gives as JSON. Reads only.
+
+`gather` looks (own state files, own status.dat, one look at the other host, the journal); `disagreements` and `summary` are
+pure: they say in sentences what does not fit together, and who monitors.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
+
+from nagios_failover import shell
+from nagios_failover.config import Config, HostSection
+from nagios_failover.errors import FailoverError
+from nagios_failover.evidence import Blocked, HostReport, NoAnswer, PauseMarker, Process
+from nagios_failover.journal import Journal
+from nagios_failover.remote import parse_report, probe_script
+from nagios_failover.role import Flags, Override, RoleRecord, describe_flags, differing, wanted_flags
+from nagios_failover.run_record import RunRecord
+from nagios_failover.state_files import StateFiles
+from nagios_failover.verdict import Verdict
+from nagios_failover.words import Flag, Role
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class HostView:
+    """One host as seen from here. None: not seen, and `problems` says why. `wanted` None: no role, or a run is on its way.
+    `status_age` is seconds on that host's clock."""
+
+    name: str
+    address: str
+    role: RoleRecord | None = None
+    nagios: str = "not seen"  # running, stopped, missing, not seen
+    pid: int | None = None
+    status_age: float | None = None
+    flags: Flags | None = None
+    wanted: Flags | None = None
+    overrides: tuple[Override, ...] = ()
+    paused: PauseMarker | None = None
+    suite: bool = True
+    problems: tuple[str, ...] = ()
+
+    @property
+    def active(self) -> bool:
+        """Does its Nagios notify people now?"""
+        return self.nagios == Process.RUNNING.value and self.flags is not None and self.flags.get(Flag.NOTIFICATIONS, False)
+
+
+@dataclass(frozen=True)
+class Overview:
+    config: Config
+    this: HostView
+    peer: HostView
+    verdict: Verdict | None
+    runs: tuple[RunRecord, ...]
+    open_runs: tuple[RunRecord, ...]
+    lock_file: bool
+    time: float
+
+
+def gather(config: Config, state: StateFiles, *, now: float | None = None) -> Overview:
+    """Look at everything. Nothing that cannot be seen is fatal: it stands among the problems of its host."""
+    from nagios_failover.observe import look
+
+    moment = time.time() if now is None else now
+    observation = look(config, state)
+    journal = Journal(config.paths.state)
+    return Overview(
+        config=config,
+        this=_this_host(config, state, moment),
+        peer=_peer_host(config, observation.evidence.ssh),
+        verdict=observation.verdict,
+        runs=tuple(journal.runs()),
+        open_runs=tuple(journal.open_runs()),
+        lock_file=state.lock_path.exists(),
+        time=moment,
+    )
+
+
+def _this_host(config: Config, state: StateFiles, now: float) -> HostView:
+    """This host's Nagios by the same probe as the other's, its state from its own files."""
+    problems: list[str] = []
+
+    def tried(read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except FailoverError as error:
+            problems.append(f"{config.this_name}: {error}" + (f" (hint: {error.hint})" if error.hint else ""))
+            return None
+
+    role = tried(state.role)
+    overrides = tuple(tried(state.overrides) or ())
+    paused = tried(lambda: state.paused(now))
+    report = tried(lambda: probe_here(config))
+    seen = HostView(config.this.name, config.this.address)
+    if report is not None:
+        seen = _seen(config.this, report)
+        problems.extend(seen.problems)
+    return replace(
+        seen,
+        role=role,
+        wanted=wanted_flags(role, config.pair.mode, overrides) if role else None,
+        overrides=overrides,
+        paused=paused,
+        suite=True,
+        problems=tuple(problems),
+    )
+
+
+def probe_here(config: Config) -> HostReport:
+    """What the probe says of this host itself. Raises CouldNotLook."""
+    host = config.this
+    output = shell.run(("sh", "-s"), timeout=config.ssh.timeout, stdin=probe_script(host.nagios_cfg, config.paths.state))
+    return parse_report(output.stdout, binary=host.nagios_binary.name)
+
+
+def _peer_host(config: Config, report: HostReport | NoAnswer | Blocked) -> HostView:
+    host = config.peer
+    if not isinstance(report, HostReport):
+        return HostView(host.name, host.address, problems=(f"{host.name}: not seen over ssh: {_reason(report)}",))
+    seen = _seen(host, report)
+    problem = (f"{host.name}: {report.role_problem}",) if report.role_problem else ()
+    return replace(
+        seen,
+        role=report.role,
+        wanted=wanted_flags(report.role, config.pair.mode, ()) if report.role else None,
+        paused=report.paused,
+        suite=bool(report.role or report.role_problem),
+        problems=(*seen.problems, *problem),
+    )
+
+
+def _seen(host: HostSection, report: HostReport) -> HostView:
+    """What a probe brought of a host's Nagios."""
+    process = report.process
+    if isinstance(process, Blocked):
+        return HostView(host.name, host.address, problems=(f"{host.name}: could not look at Nagios: {_reason(process)}",))
+    return HostView(
+        name=host.name,
+        address=host.address,
+        nagios=process.value,
+        pid=report.pid,
+        status_age=report.status_age,
+        flags=report.flags,
+    )
+
+
+def _reason(answer: NoAnswer | Blocked) -> str:
+    return answer.reason + (f" (hint: {answer.hint})" if isinstance(answer, Blocked) and answer.hint else "")
+
+
+def summary(overview: Overview) -> str:
+    """Who monitors, in one sentence."""
+    active = [host for host in (overview.this, overview.peer) if host.active]
+    if len(active) == 2:
+        return f"TWO hosts notify: {active[0].name} and {active[1].name}"
+    if not active:
+        unseen = [host.name for host in (overview.this, overview.peer) if host.nagios == "not seen"]
+        return f"nobody is seen to notify; {unseen[0]} could not be looked at" if unseen else "NOBODY notifies"
+    host = active[0]
+    term = f", term {host.role.term}" if host.role else ""
+    role = f"{host.role.role}{term}" if host.role else "without a role file"
+    return f"{host.name} monitors and notifies ({role})"
+
+
+def disagreements(overview: Overview) -> list[str]:
+    """What does not fit together, each a sentence with the host first. Empty: all is well."""
+    this, peer = overview.this, overview.peer
+    found = [*this.problems, *peer.problems]
+    for host in (this, peer):
+        found.extend(_flags_against_role(host))
+    found.extend(_lock_against_role(this, overview.lock_file))
+    found.extend(_role_against_role(this, peer))
+    for run in overview.open_runs:
+        found.append(f"{this.name}: {run.kind} run {run.id} is open; the next handler call or state watch finishes it")
+    return found
+
+
+def _flags_against_role(host: HostView) -> list[str]:
+    if host.nagios == Process.MISSING.value:
+        return [f"{host.name}: Nagios does not run"]
+    if host.nagios == Process.STOPPED.value:
+        return [f"{host.name}: Nagios (PID {host.pid}) is stopped (state T)"]
+    if host.wanted is None or host.flags is None or host.role is None:
+        return []
+    wrong = differing(host.wanted, host.flags)
+    if not wrong:
+        return []
+    actual = describe_flags({flag: not on for flag, on in wrong.items()})
+    return [f"{host.name}: role is {host.role.role}, but {actual}"]
+
+
+def _lock_against_role(this: HostView, lock_file: bool) -> list[str]:
+    if this.role and lock_file and this.role.role is Role.STANDBY:
+        return [f"{this.name}: failover.lock is there, but the role is standby"]
+    if this.role and not lock_file and this.role.role is not Role.STANDBY:
+        return [f"{this.name}: failover.lock is missing, but the role is {this.role.role}"]
+    return []
+
+
+def _role_against_role(this: HostView, peer: HostView) -> list[str]:
+    if not this.role or not peer.role:
+        return []
+    ours, theirs = this.role, peer.role
+    if ours.active and theirs.active:
+        low = this.name if ours.term < theirs.term else peer.name
+        rule = f"; {low} has the lower term and stands down" if ours.term != theirs.term else "; the terms are equal"
+        return [f"both hosts have the role master: {this.name} term {ours.term}, {peer.name} term {theirs.term}{rule}"]
+    if ours.role is Role.STANDBY and theirs.role is Role.STANDBY:
+        return ["both hosts have the role standby: nobody monitors by right (nagios-failover init --master on one)"]
+    found = []
+    if ours.master != theirs.master:
+        found.append(f"{this.name} takes {ours.master} for the master, {peer.name} takes {theirs.master}")
+    active, passive = (this, peer) if ours.active else (peer, this)
+    if active.role and passive.role and active.role.active and passive.role.term > active.role.term:
+        found.append(f"{passive.name}: term {passive.role.term} is above the term of the master {active.name}, {active.role.term}")
+    return found
+
+
+def as_json(overview: Overview) -> dict[str, Any]:
+    """Everything, with stable keys. Times are epoch seconds, ages seconds; null: not seen or none."""
+    verdict = overview.verdict
+    return {
+        "this": overview.this.name,
+        "peer": overview.peer.name,
+        "time": overview.time,
+        "mode": str(overview.config.pair.mode),
+        "failback": str(overview.config.pair.failback),
+        "summary": summary(overview),
+        "hosts": {host.name: _host_json(host) for host in (overview.this, overview.peer)},
+        "verdict": None
+        if verdict is None
+        else {"state": verdict.state.name, "code": str(verdict.code), "sentence": verdict.sentence, "hint": verdict.hint},
+        "disagreements": disagreements(overview),
+        "failover_lock": overview.lock_file,
+        "open_runs": [run_json(run) for run in overview.open_runs],
+        "last_run": run_json(overview.runs[0]) if overview.runs else None,
+    }
+
+
+def _host_json(host: HostView) -> dict[str, Any]:
+    role, paused = host.role, host.paused
+    return {
+        "address": host.address,
+        "suite": host.suite,
+        "role": str(role.role) if role else None,
+        "master": role.master if role else None,
+        "term": role.term if role else None,
+        "since": role.since if role else None,
+        "run": (role.run or None) if role else None,
+        "nagios": host.nagios,
+        "pid": host.pid,
+        "status_age": host.status_age,
+        "flags": _flags_json(host.flags),
+        "wanted_flags": _flags_json(host.wanted),
+        "overrides": {str(o.owner): {"flags": _flags_json(o.flags), "term": o.term, "since": o.since} for o in host.overrides},
+        "paused": None
+        if paused is None
+        else {"by": paused.by, "reason": paused.reason, "since": paused.since, "until": paused.until},
+        "problems": list(host.problems),
+    }
+
+
+def _flags_json(flags: Flags | None) -> Mapping[str, bool] | None:
+    return None if flags is None else {str(flag): on for flag, on in flags.items()}
+
+
+def run_json(run: RunRecord) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "host": run.host,
+        "term": run.term,
+        "opened": run.opened,
+        "closed": run.closed,
+        "outcome": run.outcome,
+        "sentence": run.sentence,
+        "trigger": run.trigger,
+        "resumed": run.resumed,
+        "repeats": run.repeats,
+        "problem": run.problem,
+        "steps": [asdict(step) for step in run.steps],
+    }

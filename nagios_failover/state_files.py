@@ -198,7 +198,7 @@ class StateFiles:
             lock = path.with_suffix(".lock").open("a", encoding="utf-8")
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise cannot_write(path, error) from error
         with lock:
             yield
 

@@ -230,6 +230,7 @@ def _leave_nagios() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
+    os.close(nothing)
     os.chdir("/")
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(PROCESS_NAME, encoding="ascii")

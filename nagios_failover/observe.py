@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from nagios_failover import heartbeat, net, remote, replication, ssh
-from nagios_failover.config import Config, HostSection, Schema, SshSection
+from nagios_failover.config import Config, Schema, SshSection
 from nagios_failover.errors import CouldNotLook, FailoverError, StateUnreadable
 from nagios_failover.evidence import (
     NOT_CONFIGURED,
@@ -166,14 +166,10 @@ def probes_from(config: Config) -> Probes:
     """The items of a look at the peer, as the configuration has them."""
     host = config.peer
     ports = [config.ssh.port] if config.heartbeat.schema is Schema.NONE else [config.ssh.port, config.heartbeat.port]
+    script = remote.probe_script(str(host.nagios_cfg), str(config.paths.state))
     beats = config.heartbeat.schema is not Schema.NONE
     return Probes(
-        ssh=lambda limit: _report(
-            lambda script: ssh.run_remote(config, host, script, timeout=limit),
-            host,
-            str(config.paths.state),
-            host.nagios_binary.name,
-        ),
+        ssh=lambda limit: _report(ssh.run_remote(config, host, script, timeout=limit), binary=host.nagios_binary.name),
         reachable=lambda limit: net.reachable(host.address, ports, limit),
         witnesses=tuple((address, _witness(address)) for address in config.witness.addresses if address != "none"),
         heartbeat=(lambda _: heartbeat.read(host.address, config.heartbeat)) if beats else None,
@@ -181,13 +177,12 @@ def probes_from(config: Config) -> Probes:
     )
 
 
-def probes_by_options(section: SshSection, host: HostSection, state: str) -> Probes:
-    """A look with ssh alone: no configuration file, nothing held, nothing recorded."""
+def probes_by_options(section: SshSection, address: str, *, nagios_cfg: str, state: str) -> Probes:
+    """A look with ssh alone: no configuration file, nothing held, nothing recorded. `nagios_cfg` "": where it usually is."""
+    script = remote.probe_script(nagios_cfg, state)
     return Probes(
-        ssh=lambda limit: _report(
-            lambda script: ssh.run_once(section, host.address, script, timeout=limit), host, state, host.nagios_binary.name
-        ),
-        reachable=lambda limit: net.reachable(host.address, [section.port], limit),
+        ssh=lambda limit: _report(ssh.run_once(section, address, script, timeout=limit)),
+        reachable=lambda limit: net.reachable(address, [section.port], limit),
     )
 
 
@@ -195,8 +190,7 @@ def _witness(address: str) -> Callable[[float], Witness]:
     return lambda limit: net.witness(address, limit)
 
 
-def _report(run: Callable[[str], Output], host: HostSection, state: str, binary: str) -> HostReport | NoAnswer | Blocked:
-    output = run(remote.probe_script(str(host.nagios_cfg), state))
+def _report(output: Output, *, binary: str = "") -> HostReport | NoAnswer | Blocked:
     if not output.well:
         return ssh.classify(output)
     try:
@@ -241,10 +235,22 @@ def look(
         hint=verdict.hint,
         peer_term=max(highest, report.role.term if isinstance(report, HostReport) and report.role else 0),
         **memory,
+        **_pause_seen(report, ring, config.peer.name),
     )
     if record and state:
         verdict, seen = _record(state, verdict, seen)
     return Observation(evidence, verdict, seen, gathered.seconds)
+
+
+def _pause_seen(report: HostReport | NoAnswer | Blocked, ring: list[Look], host: str) -> dict[str, Any]:
+    """A pause set on the other host holds when that host has gone away since: it is what the pause was for."""
+    if isinstance(report, HostReport):
+        marker = report.paused
+        if marker is None:
+            return {}
+        return {"peer_pause": f"by {marker.by}: {marker.reason or 'no reason given'}", "peer_pause_until": float(marker.until or 0)}
+    last = next((entry for entry in reversed(ring) if entry.host == host), None)
+    return {"peer_pause": last.peer_pause, "peer_pause_until": last.peer_pause_until} if last else {}
 
 
 def _ring(state: StateFiles | None) -> list[Look]:
@@ -253,11 +259,6 @@ def _ring(state: StateFiles | None) -> list[Look]:
         return state.looks() if state else []
     except StateUnreadable:
         return []
-
-
-def judge_by_options(host: str, gathered: Gathered, limits: Limits) -> Verdict:
-    """What a look without state says: of a master, without memory."""
-    return judge_master(host, gathered.evidence, limits)
 
 
 def _judge(config: Config, state: StateFiles | None, evidence: Evidence, limits: Limits) -> Verdict:

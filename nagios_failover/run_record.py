@@ -32,6 +32,7 @@ class StepOutcome(StrEnum):
     HELD = "held"  # its goal held already
     SKIPPED = "skipped"  # nothing to do: not configured, or not in this version
     FAILED = "failed"
+    WOULD = "would"  # in a dry run
     STARTED = "started"  # and not known to have ended
 
 

@@ -23,23 +23,27 @@ _SWITCHES: dict[str, tuple[Flag, bool]] = {
 @dataclass(frozen=True)
 class Position:
     """How far nagios.log has been read: the file (`inode`, and `head`, a sum of its first line, since inodes are used again), the
-    `offset` in bytes behind its last whole line, and that line's time. `switched` is when a flag was last switched, by anybody."""
+    `offset` in bytes behind its last whole line, and that line's time. `switched` is when a flag was last switched, by anybody;
+    `term` is this host's term when it was read."""
 
     inode: int
     head: str
     offset: int
     time: int
     switched: int = 0
+    term: int = 0
 
     def text(self) -> str:
-        return f"inode={self.inode}\nhead={self.head}\noffset={self.offset}\ntime={self.time}\nswitched={self.switched}\n"
+        where = f"inode={self.inode}\nhead={self.head}\noffset={self.offset}\n"
+        return f"{where}time={self.time}\nswitched={self.switched}\nterm={self.term}\n"
 
 
 def parse_position(text: str) -> Position:
     """Raises StateUnreadable. A lost position loses nothing: the log is read again, and its last words are the same."""
     pairs = parse_pairs(text, "the position in nagios.log")
     try:
-        return Position(int(pairs["inode"]), pairs["head"], int(pairs["offset"]), int(pairs["time"]), int(pairs["switched"]))
+        numbers = {name: int(pairs[name]) for name in ("inode", "offset", "time", "switched", "term")}
+        return Position(head=pairs["head"], **numbers)
     except (KeyError, ValueError) as error:
         raise StateUnreadable(f"the position in nagios.log is garbled: {error}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.role import (
@@ -69,7 +69,8 @@ class Seen:
 class FlagReport:
     """The role, the flags it asks for (`wanted`; None: nobody may set any now), those that status.dat shows (`actual`; None: not
     seen) and those to be set (`differing`). `overrides` are in force and ask for something else than the role does. `findings` is
-    what is not as it should be; `sentence` the summary, host first."""
+    what is not as it should be; `sentence` the summary, host first. `unsettled`: a flag was switched since status.dat was
+    written."""
 
     host: str
     role: RoleRecord | None
@@ -81,7 +82,8 @@ class FlagReport:
     open_runs: tuple[OpenRun, ...]
     findings: tuple[Finding, ...]
     sentence: str
-    notes: tuple[str, ...] = field(default=())
+    unsettled: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -110,7 +112,8 @@ def report(seen: Seen, mode: Mode, limits: Limits) -> FlagReport:
     fresh = age is not None and age <= limits.status_age
     wanted = None if role is None or isinstance(seen.overrides, Problem) or seen.open_runs else wanted_flags(role, mode, overrides)
     differ: dict[Flag, bool] = {}
-    unsettled = status is not None and seen.switched >= status.created
+    # a time far ahead is a clock that was set back, not a switch that status.dat will show in a moment
+    unsettled = status is not None and status.created <= seen.switched < status.created + limits.status_age
     if status and wanted and fresh and not unsettled:
         differ = differing(wanted, status.flags)
     in_force = _in_force(role, mode, overrides)
@@ -134,6 +137,7 @@ def report(seen: Seen, mode: Mode, limits: Limits) -> FlagReport:
         open_runs=tuple(seen.open_runs),
         findings=tuple(findings),
         sentence=_summary(seen.host, role, status),
+        unsettled=unsettled,
         notes=tuple(_notes(seen, unsettled=unsettled)),
     )
 

@@ -1,0 +1,118 @@
+"""Setting flags in this host's running Nagios: sent, seen, and kept over a restart and a power cut."""
+
+from __future__ import annotations
+
+import time
+
+from nagios_failover.command_file import send, tagged
+from nagios_failover.config import Config
+from nagios_failover.errors import CouldNotLook, Failed, NoReader
+from nagios_failover.nagios_cfg import NagiosCfg
+from nagios_failover.nagios_files import read_nagios_cfg, read_program_status, read_retained_flags, sync_file, version_of
+from nagios_failover.role import Flags, describe_flags, differing
+from nagios_failover.words import TURN_OFF, TURN_ON
+
+POLL_SECONDS = 0.05
+SEND_AGAIN_SECONDS = 3.0
+"""After a kill -9 a left-over worker of the old Nagios may swallow what is written first: send until Nagios shows it."""
+READER_GRACE_SECONDS = 3.0
+"""A Nagios that reloads makes its command file anew; so long it may be missing."""
+SAVE_GRACE_SECONDS = 5.0
+"""How long to wait for retention.dat once status.dat shows the flags."""
+
+
+def set_flags(config: Config, flags: Flags, *, verify_timeout: float | None = None) -> list[str]:
+    """Set these flags in this host's running Nagios, save them over a restart, and see both done. Idempotent.
+
+    Returns notes: what a person should know though the flags are set. Raises NoReader when nobody takes the commands, Failed when
+    status.dat does not show the flags within `verify_timeout` seconds (default [nagios] verify_timeout)."""
+    cfg = read_nagios_cfg(config.this.nagios_cfg)
+    limit = config.nagios.verify_timeout if verify_timeout is None else verify_timeout
+    commands = [tagged((TURN_ON if on else TURN_OFF)[flag]) for flag, on in flags.items()]
+    return _Setting(config.this.name, cfg, flags, [*commands, tagged("SAVE_STATE_INFORMATION")], limit).until_seen()
+
+
+class _Setting:
+    """Commands on their way: sent, sent again, until status.dat shows the flags and retention.dat keeps them."""
+
+    def __init__(self, host: str, cfg: NagiosCfg, flags: Flags, commands: list[str], limit: float) -> None:
+        self.host, self.cfg, self.flags, self.commands, self.limit = host, cfg, flags, commands, limit
+        self.began = time.monotonic()
+        self.began_at = int(time.time())
+        self.saved_before = version_of(cfg.state_retention_file)
+        self.saved = False
+        self.shown_at: float | None = None
+
+    def until_seen(self) -> list[str]:
+        sent_at = self._send()
+        while not self._done():
+            if self._elapsed() >= self.limit:
+                break
+            if time.monotonic() - sent_at >= SEND_AGAIN_SECONDS:
+                sent_at = self._send()
+            time.sleep(POLL_SECONDS)
+        if self.shown_at is None:
+            raise Failed(
+                f"Nagios did not show {describe_flags(self.flags)} within {self.limit:g} s",
+                host=self.host,
+                detail=self._what_is_shown(),
+                hint="is Nagios hung, or the disk full? it must write status.dat well within [nagios] verify_timeout",
+            )
+        if not self.cfg.keeps_flags:
+            return [
+                f"{self.host}: nagios.cfg does not keep flags over a restart (retain_state_information, use_retained_program_state)"
+            ]
+        return (
+            [] if self.saved else [f"{self.host}: Nagios did not save {self.cfg.state_retention_file}: a restart would undo this"]
+        )
+
+    def _send(self) -> float:
+        while True:
+            try:
+                send(self.cfg.command_file, self.commands, now=int(time.time()))
+                return time.monotonic()
+            except NoReader as error:
+                if self._elapsed() >= min(READER_GRACE_SECONDS, self.limit):
+                    error.host = self.host
+                    raise
+            time.sleep(POLL_SECONDS)
+
+    def _done(self) -> bool:
+        """Saved first, and brought to the disk at once: a power cut may come one second after the activation."""
+        self.saved = self.saved or self._save_seen()
+        if self.shown_at is None and self._flags_shown():
+            self.shown_at = time.monotonic()
+        if self.shown_at is None:
+            return False
+        return self.saved or not self.cfg.keeps_flags or time.monotonic() - self.shown_at >= SAVE_GRACE_SECONDS
+
+    def _save_seen(self) -> bool:
+        path = self.cfg.state_retention_file
+        if version_of(path) in (None, self.saved_before):
+            return False
+        try:
+            kept = read_retained_flags(path)
+        except CouldNotLook:
+            return False
+        if kept is None or differing(self.flags, kept):
+            return False
+        sync_file(path)
+        return True
+
+    def _flags_shown(self) -> bool:
+        """A status.dat that showed them before counts only once Nagios has been seen to obey (it may be one that is dead)."""
+        try:
+            status = read_program_status(self.cfg.status_file)
+        except CouldNotLook:
+            return False
+        return not differing(self.flags, status.flags) and (self.saved or status.created > self.began_at)
+
+    def _what_is_shown(self) -> str:
+        try:
+            status = read_program_status(self.cfg.status_file)
+        except CouldNotLook as error:
+            return str(error)
+        return f"status.dat is {time.time() - status.created:.0f} s old and shows {describe_flags(status.flags)}"
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.began

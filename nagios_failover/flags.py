@@ -1,0 +1,182 @@
+"""Nagios's flags on this host: what the role asks for, what Nagios has, and making it so.
+
+`compare` only reads. `record` writes down what an operator switched in the meantime. `correct` does both and sets what differs.
+None of them changes a flag where the role cannot be read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from nagios_failover.config import Config
+from nagios_failover.errors import CouldNotLook, Failed, FailoverError, StateUnreadable
+from nagios_failover.event_log import Position, operators_word
+from nagios_failover.flag_report import FlagReport, Limits, OpenRun, Problem, Seen, describe_role, report
+from nagios_failover.flag_setting import set_flags
+from nagios_failover.journal import Journal
+from nagios_failover.lock import LockHeld, is_held, run_lock
+from nagios_failover.log_tail import read_new_switches
+from nagios_failover.nagios_cfg import NagiosCfg
+from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
+from nagios_failover.role import Override, Owner, RoleRecord, describe_flags, lapsed, role_flags
+from nagios_failover.state_files import StateFiles
+from nagios_failover.words import Role
+
+T = TypeVar("T")
+READ_AGAIN_BYTES = 65536
+
+
+def compare(config: Config, state: StateFiles) -> FlagReport:
+    """Look at this host: role, flags, overrides, runs. Reads only. Raises ConfigError when nagios.cfg cannot be read."""
+    cfg = read_nagios_cfg(config.this.nagios_cfg)
+    role: RoleRecord | Problem = _seen(state.role)
+    overrides: list[Override] | Problem = _seen(state.overrides)
+    setup = [*_setup_problems(config, cfg)]
+    switched = 0
+    if isinstance(role, RoleRecord) and isinstance(overrides, list):
+        try:
+            operator, position = _operators_word(config, cfg, role, overrides, state.log_position())
+            switched = position.switched
+            overrides = [*(o for o in overrides if o.owner is not Owner.OPERATOR), *([operator] if operator else [])]
+        except FailoverError as error:
+            setup.append(Problem(f"an operator's change of a flag cannot be told from a lost one: {error}", error.hint))
+    open_runs = _open_runs(state, setup)
+    in_transition = bool(open_runs) or (isinstance(role, RoleRecord) and role.role not in (Role.MASTER, Role.STANDBY))
+    now = time.time()
+    seen = Seen(
+        host=config.this.name,
+        now=now,
+        role=role,
+        status=_seen(lambda: read_program_status(cfg.status_file)),
+        overrides=overrides,
+        paused=_seen(lambda: state.paused(now)),
+        has_lock=state.lock_path.exists(),
+        open_runs=open_runs,
+        running=in_transition and is_held(state.directory),
+        switched=switched,
+        setup=setup,
+    )
+    return report(seen, config.pair.mode, Limits(config.look.status_critical, config.pair.pause_warning))
+
+
+def record(config: Config, state: StateFiles) -> list[str]:
+    """Read what is new in nagios.log and write down which flags the operator keeps. Returns what was written down, a sentence
+    each. While a run is on its way nothing is: the flags are the run's. Raises FailoverError."""
+    cfg = read_nagios_cfg(config.this.nagios_cfg)
+    with state.alone(state.position_path):
+        role = state.role()
+        if role.role not in (Role.MASTER, Role.STANDBY):
+            return []
+        overrides = state.overrides()
+        before = _of_operator(overrides)
+        known = state.log_position()
+        operator, position = _operators_word(config, cfg, role, overrides, known)
+        if operator and operator != before:
+            state.write_override(operator)
+        elif before and not operator:
+            state.remove_override(Owner.OPERATOR)
+        if _worth_writing(known, position):
+            state.write_log_position(position)
+        if operator and (before is None or operator.flags != before.flags):
+            return [f"{config.this.name}: an operator switched {describe_flags(operator.flags)}: kept until switched back"]
+        if before and not operator and not lapsed(before, role):
+            return [f"{config.this.name}: the operator gave {', '.join(before.flags)} back to the role"]
+        return []
+
+
+def correct(config: Config, state: StateFiles) -> list[str]:
+    """Make Nagios's flags what the role and the overrides ask for. Returns what was done, a sentence each.
+
+    Takes the lock of the runs and does nothing while one is on its way or open, nor without a readable role. Raises CouldNotLook
+    when status.dat cannot be seen, NoReader or Failed when Nagios does not do it."""
+    try:
+        with run_lock(state.directory, wait=0):
+            return _correct(config, state)
+    except LockHeld:
+        return []
+
+
+def _correct(config: Config, state: StateFiles) -> list[str]:
+    host = config.this.name
+    try:
+        role = state.role()
+    except StateUnreadable:
+        return []
+    if role.role not in (Role.MASTER, Role.STANDBY) or Journal(state.directory).open_runs():
+        return []
+    try:
+        done = record(config, state)
+    except (CouldNotLook, Failed) as error:  # a lost log or a full disk must not keep a master passive
+        done = [f"{host}: what an operator switched was not written down: {error.what}"]
+    if state.mend_lock(role):
+        done.append(f"{host}: failover.lock follows the role {role.role} again")
+    for override in state.overrides():
+        if override.owner is not Owner.OPERATOR and lapsed(override, role):
+            state.remove_override(override.owner)
+    seen = compare(config, state)
+    if seen.wanted is None:
+        return done
+    if seen.actual is None or seen.status_age is None or seen.status_age > config.look.status_critical:
+        raise CouldNotLook("status.dat does not show Nagios's flags: none is changed", host=host, detail="\n".join(seen.problems))
+    flags = seen.wanted if seen.unsettled else seen.differing
+    if flags:
+        done.extend(set_flags(config, flags))
+        done.append(f"{host}: set {describe_flags(flags)}: its role is {describe_role(role)}")
+    return done
+
+
+def _operators_word(
+    config: Config, cfg: NagiosCfg, role: RoleRecord, overrides: list[Override], known: Position | None
+) -> tuple[Override | None, Position]:
+    """What the operator keeps, with the log's new lines read, and how far the log has been read now."""
+    changes, position = read_new_switches(cfg, known)
+    plain = role_flags(config.pair.mode, active=role.active)
+    since = 0 if known and known.term == role.term else role.since  # read on from within this role: order counts, not the clock
+    word = operators_word(_of_operator(overrides), changes, plain, term=role.term, since=since)
+    return word, replace(position, term=role.term)
+
+
+def _worth_writing(known: Position | None, now: Position) -> bool:
+    """Not at every line: what stands between the two holds no switch, and is soon read again."""
+    if known is None or now.offset - known.offset > READ_AGAIN_BYTES:
+        return True
+    return (known.inode, known.head, known.switched, known.term) != (now.inode, now.head, now.switched, now.term)
+
+
+def _of_operator(overrides: list[Override]) -> Override | None:
+    return next((override for override in overrides if override.owner is Owner.OPERATOR), None)
+
+
+def _setup_problems(config: Config, cfg: NagiosCfg) -> list[Problem]:
+    """What in nagios.cfg takes the ground from under the flags."""
+    problems = []
+    path: Path = config.this.nagios_cfg
+    if not cfg.logs_external_commands:
+        problems.append(
+            Problem("log_external_commands=0: an operator's change of a flag is turned back", f"log_external_commands=1 in {path}")
+        )
+    if not cfg.keeps_flags:
+        wanted = "retain_state_information=1 and use_retained_program_state=1"
+        problems.append(Problem("a restart of Nagios loses its flags", f"{wanted} in {path}"))
+    return problems
+
+
+def _open_runs(state: StateFiles, setup: list[Problem]) -> list[OpenRun]:
+    try:
+        runs = Journal(state.directory).open_runs()
+    except StateUnreadable as error:
+        setup.append(Problem(str(error), error.hint))
+        return []
+    return [OpenRun(run.id, run.kind, max(time.time() - run.opened, 0.0)) for run in runs]
+
+
+def _seen(read: Callable[[], T]) -> T | Problem:
+    """What `read` brings, or the problem that kept it from being seen."""
+    try:
+        return read()
+    except (StateUnreadable, CouldNotLook) as error:
+        return Problem(error.what, error.hint)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from nagios_failover.role import Flags, RoleRecord
+from nagios_failover.role import Flags, RoleRecord, describe_flags
 
 
 class NotConfigured(Enum):
@@ -102,3 +102,50 @@ class Evidence:
     reachable: bool | Blocked | None = None
     witnesses: tuple[Witness, ...] = field(default_factory=tuple)
     replicating: bool | Blocked | NotConfigured = NOT_CONFIGURED
+
+
+def describe(evidence: Evidence) -> list[str]:
+    """The evidence, an item a line, for people."""
+    lines = _describe_ssh(evidence.ssh)
+    heartbeat = evidence.heartbeat
+    if isinstance(heartbeat, Heartbeat):
+        by = f", written for PID {heartbeat.pid}" if heartbeat.pid else ""
+        lines.append(f"heartbeat: {heartbeat.age:.0f} s old{by}, read in {heartbeat.seconds:.3f} s")
+    else:
+        lines.append(f"heartbeat: {_describe_missing(heartbeat)}")
+    if evidence.reachable is not None:
+        reach = evidence.reachable
+        lines.append(
+            f"host: {_describe_missing(reach) if isinstance(reach, Blocked) else 'answers' if reach else 'does not answer'}"
+        )
+    for witness in evidence.witnesses:
+        lines.append(f"witness {witness.address}: {'answers' if witness.answered else witness.reason}")
+    replicating = evidence.replicating
+    if isinstance(replicating, bool):
+        lines.append(f"replication: the local replica {'hears' if replicating else 'does not hear'} from it")
+    else:
+        lines.append(f"replication: {_describe_missing(replicating)}")
+    return lines
+
+
+def _describe_ssh(report: HostReport | NoAnswer | Blocked) -> list[str]:
+    if not isinstance(report, HostReport):
+        return [f"ssh: {_describe_missing(report)}"]
+    pid = f" (PID {report.pid})" if report.pid else ""
+    process = f"could not look: {report.process.reason}" if isinstance(report.process, Blocked) else f"{report.process.value}{pid}"
+    lines = [f"ssh: answered in {report.seconds:.3f} s", f"process: {process}"]
+    if not isinstance(report.process, Blocked):
+        lines.append(f"status.dat: {'gone' if report.status_age is None else f'{report.status_age:.0f} s old'}")
+    if report.flags is not None:
+        lines.append(f"flags: {describe_flags(report.flags)}")
+    role = report.role
+    lines.append(f"role: {role.role}, term {role.term}" if role else f"role: unknown ({report.role_problem})")
+    if report.paused:
+        lines.append(f"paused: by {report.paused.by} ({report.paused.reason or 'no reason given'})")
+    return lines
+
+
+def _describe_missing(item: NoAnswer | Blocked | NotConfigured) -> str:
+    if isinstance(item, NotConfigured):
+        return item.value
+    return f"no answer: {item.reason}" if isinstance(item, NoAnswer) else f"could not look: {item.reason}"

@@ -1,7 +1,7 @@
 # What one ssh round trip brings from the other Nagios host, as `key value` lines. Plain POSIX sh, read from standard input
 # by the maintenance account's `sh -s`; nothing of ours is needed on that host. remote.py puts these lines before it:
 #   nagios_cfg='/etc/nagios4/nagios.cfg'   state='/var/lib/nagios-failover'
-# (tests: proc='/nowhere'). It changes nothing.
+# (nagios_cfg='': the usual places; tests: proc='/nowhere'). It changes nothing.
 
 LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -145,6 +145,10 @@ probe_gone() {
 }
 
 probe_nagios() {
+    for candidate in /etc/nagios4 /usr/local/nagios/etc /etc/nagios /usr/local/etc/nagios /etc/nagios3 /etc/naemon; do
+        [ -z "$nagios_cfg" ] && [ -e "$candidate/nagios.cfg" ] && nagios_cfg=$candidate/nagios.cfg
+    done
+    nagios_cfg=${nagios_cfg:-/etc/nagios4/nagios.cfg}
     there "$nagios_cfg"
     case $? in
         1) say "status.problem $nagios_cfg does not exist"; return ;;

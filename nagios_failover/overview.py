@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from nagios_failover import shell
+from nagios_failover import flags, shell
 from nagios_failover.config import Config, HostSection
-from nagios_failover.errors import FailoverError
+from nagios_failover.errors import FailoverError, StateUnreadable
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, PauseMarker, Process
 from nagios_failover.journal import Journal
 from nagios_failover.remote import parse_report, probe_script
@@ -57,9 +57,12 @@ class Overview:
     peer: HostView
     verdict: Verdict | None
     runs: tuple[RunRecord, ...]
-    open_runs: tuple[RunRecord, ...]
     lock_file: bool
     time: float
+
+    @property
+    def open_runs(self) -> tuple[RunRecord, ...]:
+        return tuple(run for run in self.runs if run.open)
 
 
 def gather(config: Config, state: StateFiles, *, now: float | None = None) -> Overview:
@@ -68,21 +71,19 @@ def gather(config: Config, state: StateFiles, *, now: float | None = None) -> Ov
 
     moment = time.time() if now is None else now
     observation = look(config, state)
-    journal = Journal(config.paths.state)
     return Overview(
         config=config,
         this=_this_host(config, state, moment),
         peer=_peer_host(config, observation.evidence.ssh),
         verdict=observation.verdict,
-        runs=tuple(journal.runs()),
-        open_runs=tuple(journal.open_runs()),
+        runs=tuple(Journal(config.paths.state).runs()),
         lock_file=state.lock_path.exists(),
         time=moment,
     )
 
 
 def _this_host(config: Config, state: StateFiles, now: float) -> HostView:
-    """This host's Nagios by the same probe as the other's, its state from its own files."""
+    """This host's Nagios by the same probe as the other's; its role and flags as the state watch judges them."""
     problems: list[str] = []
 
     def tried(read: Callable[[], T]) -> T | None:
@@ -92,29 +93,35 @@ def _this_host(config: Config, state: StateFiles, now: float) -> HostView:
             problems.append(f"{config.this_name}: {error}" + (f" (hint: {error.hint})" if error.hint else ""))
             return None
 
-    role = tried(state.role)
-    overrides = tuple(tried(state.overrides) or ())
-    paused = tried(lambda: state.paused(now))
-    report = tried(lambda: probe_here(config))
-    seen = HostView(config.this.name, config.this.address)
+    report = tried(lambda: flags.compare(config, state))
     if report is not None:
-        seen = _seen(config.this, report)
-        problems.extend(seen.problems)
+        problems += [finding.sentence + (f" (hint: {finding.hint})" if finding.hint else "") for finding in report.findings]
+    paused = _pause(state, now)
+    seen = tried(lambda: _seen(config.this, probe_here(config))) or HostView(config.this.name, config.this.address)
     return replace(
         seen,
-        role=role,
-        wanted=wanted_flags(role, config.pair.mode, overrides) if role else None,
-        overrides=overrides,
+        role=report.role if report else tried(state.role),
+        flags=report.actual if report else None,
+        wanted=report.wanted if report else None,
+        overrides=report.overrides if report else (),
         paused=paused,
         suite=True,
-        problems=tuple(problems),
+        problems=(*seen.problems, *problems),
     )
+
+
+def _pause(state: StateFiles, now: float) -> PauseMarker | None:
+    """The pause in force here; a garbled marker is a pause too, and is told by the state watch's findings."""
+    try:
+        return state.paused(now)
+    except StateUnreadable:
+        return PauseMarker(by="nobody knows whom", reason="the marker is garbled", since=int(now), until=None)
 
 
 def probe_here(config: Config) -> HostReport:
     """What the probe says of this host itself. Raises CouldNotLook."""
     host = config.this
-    output = shell.run(("sh", "-s"), timeout=config.ssh.timeout, stdin=probe_script(host.nagios_cfg, config.paths.state))
+    output = shell.run(("sh", "-s"), timeout=config.ssh.timeout, stdin=probe_script(str(host.nagios_cfg), str(config.paths.state)))
     return parse_report(output.stdout, binary=host.nagios_binary.name)
 
 
@@ -170,36 +177,33 @@ def summary(overview: Overview) -> str:
 def disagreements(overview: Overview) -> list[str]:
     """What does not fit together, each a sentence with the host first. Empty: all is well."""
     this, peer = overview.this, overview.peer
-    found = [*this.problems, *peer.problems]
-    for host in (this, peer):
-        found.extend(_flags_against_role(host))
-    found.extend(_lock_against_role(this, overview.lock_file))
-    found.extend(_role_against_role(this, peer))
-    for run in overview.open_runs:
-        found.append(f"{this.name}: {run.kind} run {run.id} is open; the next handler call or state watch finishes it")
-    return found
+    return [
+        *_process_problem(this),
+        *this.problems,
+        *_process_problem(peer),
+        *peer.problems,
+        *_flags_against_role(peer),
+        *_role_against_role(this, peer),
+    ]
 
 
-def _flags_against_role(host: HostView) -> list[str]:
+def _process_problem(host: HostView) -> list[str]:
     if host.nagios == Process.MISSING.value:
         return [f"{host.name}: Nagios does not run"]
     if host.nagios == Process.STOPPED.value:
         return [f"{host.name}: Nagios (PID {host.pid}) is stopped (state T)"]
-    if host.wanted is None or host.flags is None or host.role is None:
+    return []
+
+
+def _flags_against_role(peer: HostView) -> list[str]:
+    """The other host's own state watch knows of overrides there; what is seen from here is said all the same."""
+    if peer.wanted is None or peer.flags is None or peer.role is None or peer.nagios != Process.RUNNING.value:
         return []
-    wrong = differing(host.wanted, host.flags)
+    wrong = differing(peer.wanted, peer.flags)
     if not wrong:
         return []
     actual = describe_flags({flag: not on for flag, on in wrong.items()})
-    return [f"{host.name}: role is {host.role.role}, but {actual}"]
-
-
-def _lock_against_role(this: HostView, lock_file: bool) -> list[str]:
-    if this.role and lock_file and this.role.role is Role.STANDBY:
-        return [f"{this.name}: failover.lock is there, but the role is standby"]
-    if this.role and not lock_file and this.role.role is not Role.STANDBY:
-        return [f"{this.name}: failover.lock is missing, but the role is {this.role.role}"]
-    return []
+    return [f"{peer.name}: role is {peer.role.role}, but Nagios has {actual}; nagios-failover status there says why"]
 
 
 def _role_against_role(this: HostView, peer: HostView) -> list[str]:

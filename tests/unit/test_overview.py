@@ -10,9 +10,9 @@ import pytest
 from nagios_failover.config import Config, parse
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.overview import HostView, Overview, as_json, disagreements, summary
-from nagios_failover.role import Override, Owner, RoleRecord, role_flags, wanted_flags
+from nagios_failover.role import RoleRecord, role_flags, wanted_flags
 from nagios_failover.verdict import Code, Verdict
-from nagios_failover.words import Flag, Mode, Role, State
+from nagios_failover.words import Mode, Role, State
 
 CONFIG: Config = parse(
     "[host yasu]\naddress=192.0.2.1\n[host nabira]\n[witness]\naddresses=none\n[mail]\nto=a@b\n", path=Path("/x"), hostname="nabira"
@@ -41,7 +41,7 @@ STANDBY = view("nabira", Role.STANDBY)
 def overview(this: HostView = STANDBY, peer: HostView = MASTER, **more: object) -> Overview:
     lock = this.role is not None and this.role.role is not Role.STANDBY
     verdict = Verdict(State.OK, Code.ALIVE, "yasu: alive")
-    return replace(Overview(CONFIG, this, peer, verdict, (), (), lock, 2000.0), **more)  # type: ignore[arg-type]
+    return replace(Overview(CONFIG, this, peer, verdict, (), lock, 2000.0), **more)  # type: ignore[arg-type]
 
 
 def unseen(name: str) -> HostView:
@@ -79,12 +79,8 @@ def test_a_stopped_nagios_does_not_notify_whatever_its_status_says() -> None:
         (
             STANDBY,
             replace(MASTER, flags=role_flags(Mode.FAILOVER, active=False)),
-            "yasu: role is master, but notifications off, service checks off, host checks off",
-        ),
-        (
-            replace(STANDBY, flags={**role_flags(Mode.FAILOVER, active=False), Flag.NOTIFICATIONS: True}),
-            MASTER,
-            "nabira: role is standby, but notifications on",
+            "yasu: role is master, but Nagios has notifications off, service checks off, host checks off; "
+            "nagios-failover status there says why",
         ),
         (
             view("nabira", Role.MASTER, master="nabira", term=4),
@@ -109,23 +105,10 @@ def test_what_does_not_fit_is_said_with_the_host_first(this: HostView, peer: Hos
     assert sentence in disagreements(overview(this, peer))
 
 
-def test_the_flag_file_follows_the_role() -> None:
-    assert disagreements(overview(lock_file=True)) == ["nabira: failover.lock is there, but the role is standby"]
-    this = view("yasu", Role.MASTER)
-    assert disagreements(overview(this, STANDBY, lock_file=False)) == ["yasu: failover.lock is missing, but the role is master"]
-
-
-def test_flags_that_an_operator_wants_otherwise_disagree_with_nothing() -> None:
-    override = Override(Owner.OPERATOR, {Flag.NOTIFICATIONS: False}, term=3, since=1500)
-    role = MASTER.role
-    assert role is not None and MASTER.flags is not None
-    muted = replace(
-        MASTER,
-        flags={**MASTER.flags, Flag.NOTIFICATIONS: False},
-        wanted=wanted_flags(role, Mode.FAILOVER, [override]),
-        overrides=(override,),
-    )
-    assert disagreements(overview(muted, STANDBY)) == []
+def test_what_the_state_watch_finds_on_this_host_comes_first() -> None:
+    found = "nabira: role is standby (term 3), but Nagios has notifications on"
+    this = replace(STANDBY, problems=(found,))
+    assert disagreements(overview(this, replace(MASTER, nagios="missing"))) == [found, "yasu: Nagios does not run"]
 
 
 def test_json_has_everything_under_stable_keys() -> None:

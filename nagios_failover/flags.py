@@ -7,7 +7,7 @@ None of them changes a flag where the role cannot be read.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -30,12 +30,13 @@ T = TypeVar("T")
 READ_AGAIN_BYTES = 65536
 
 
-def compare(config: Config, state: StateFiles) -> FlagReport:
-    """Look at this host: role, flags, overrides, runs. Reads only. Raises ConfigError when nagios.cfg cannot be read."""
+def compare(config: Config, state: StateFiles, *, also: Sequence[Problem] = ()) -> FlagReport:
+    """Look at this host: role, flags, overrides, runs. Reads only. `also`: what the caller has met with, to be told as well.
+    Raises ConfigError when nagios.cfg cannot be read."""
     cfg = read_nagios_cfg(config.this.nagios_cfg)
     role: RoleRecord | Problem = _seen(state.role)
     overrides: list[Override] | Problem = _seen(state.overrides)
-    setup = [*_setup_problems(config, cfg)]
+    setup = [*also, *_setup_problems(config, cfg)]
     switched = 0
     if isinstance(role, RoleRecord) and isinstance(overrides, list):
         try:

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.lab import Host, Lab, LabError, why_not
+from tests.lab import Host, Lab, LabError, Service, why_not
 from tests.lab.cgroup import Cgroup
 from tests.lab.state import LABS, loop_files
 
@@ -38,6 +39,10 @@ def ssh(host: Host, other: str, command: str = "true", seconds: int = 2) -> subp
     return host.run(["ssh", *options, "-l", "hb", other, command], user="nagios", check=False, timeout=30)
 
 
+def has_ended(service: Service) -> bool:
+    return service.pid() is None
+
+
 def activate(host: Host) -> None:
     names = ("START_EXECUTING_SVC_CHECKS", "START_EXECUTING_HOST_CHECKS", "ENABLE_NOTIFICATIONS")
     host.run("cat > /var/lib/nagios4/rw/nagios.cmd", stdin="".join(f"[{int(time.time())}] {name}\n" for name in names))
@@ -45,9 +50,9 @@ def activate(host: Host) -> None:
 
 def test_both_nagios_hosts_reach_each_other_as_the_maintenance_account(lab: Lab) -> None:
     for host, other in ((lab.yasu, lab.nabira), (lab.nabira, lab.yasu)):
-        said = ssh(host, other.name, "id -un; cat /proc/sys/kernel/hostname; grep -c info /var/lib/nagios4/status.dat; cat /var/log/nagios4/nagios.log | wc -c")
+        said = ssh(host, other.name, "id -un; cat /proc/sys/kernel/hostname; grep -c info /var/lib/nagios4/status.dat")
         assert said.returncode == 0, said.stderr
-        assert said.stdout.splitlines()[:2] == ["hb", other.name]
+        assert said.stdout.splitlines() == ["hb", other.name, "1"]
 
 
 def test_the_nagios_user_finds_the_environment_of_a_handler(lab: Lab) -> None:
@@ -64,10 +69,10 @@ def test_a_command_that_fails_or_hangs_says_so_and_leaves_nothing_running(lab: L
 
 
 def test_the_hosts_see_nothing_of_the_machine_outside(lab: Lab) -> None:
-    for user in ("root", "nagios"):
-        listed = lab.yasu.run("ls /root /home /mnt /media", user=user, check=False).stdout
-        assert listed.split() == (["/home:", "hb", "/media:", "/mnt:", "/root:"] if user == "root" else ["/home:", "hb", "/media:", "/mnt:"])
-    assert lab.yasu.run("ls -d /proc/[0-9]* | wc -l").stdout.strip() < "60"
+    assert lab.yasu.run("ls /root /home /mnt /media /opt").stdout.split() == [
+        *("/home:", "hb", "/media:", "/mnt:", "/opt:", "nagios-failover", "/root:"),
+    ]
+    assert int(lab.yasu.run("ls -d /proc/[0-9]* | wc -l").stdout) < 30
     interfaces = lab.yasu.run("ls /proc/sys/net/ipv4/conf").stdout.split()
     assert sorted(interfaces) == ["all", "default", "eth0", "lo"]
     assert lab.yasu.run("mknod /tmp/disk b 7 0", check=False).returncode != 0
@@ -128,7 +133,9 @@ def test_a_frozen_host_answers_ping_and_takes_connections_but_nothing_more(lab: 
     lab.nabira.freeze()
     try:
         assert pings(lab.yasu, "nabira")
-        connected = lab.yasu.run(["python3", "-c", "import socket; socket.create_connection(('nabira', 22), 2); print('connected')"])
+        connected = lab.yasu.run(
+            ["python3", "-c", "import socket; socket.create_connection(('nabira', 22), 2); print('connected')"]
+        )
         assert connected.stdout == "connected\n"
         began = time.monotonic()
         assert ssh(lab.yasu, "nabira", seconds=2).returncode == 255
@@ -151,7 +158,8 @@ def test_a_frozen_host_can_lose_its_power(lab: Lab) -> None:
 
 def test_a_cut_link_drops_what_is_established_too_and_can_be_mended(lab: Lab) -> None:
     talk = "for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 0.3; done"
-    lab.yasu.run(f"ssh -o BatchMode=yes -o ServerAliveInterval=1 -o ServerAliveCountMax=1 -l hb nabira '{talk}' > /tmp/talk 2>&1 &", user="nagios")
+    alive = "-o BatchMode=yes -o ServerAliveInterval=1 -o ServerAliveCountMax=1"
+    lab.yasu.run(f"ssh {alive} -l hb nabira '{talk}' > /tmp/talk 2>&1 &", user="nagios")
     lab.wait(lambda: "2\n" in lab.yasu.read("/tmp/talk"), 10, "the talk has begun")
     lab.cut("yasu", "nabira")
     assert not pings(lab.yasu, "nabira")
@@ -236,7 +244,7 @@ def test_services_stop_start_die_and_freeze_one_by_one(lab: Lab) -> None:
         assert lab.nabira.run(["ps", "-o", "stat=", "-p", str(second)]).stdout.startswith("T")
         service.thaw()
         service.kill9()
-        lab.wait(lambda service=service: service.pid() is None, 5, f"{name} is gone")
+        lab.wait(partial(has_ended, service), 5, f"{name} is gone")
         service.start()
     lab.wait(lambda: lab.nabira.nagios_flags().get("enable_notifications") == "0", 10, "Nagios writes status.dat again")
 
@@ -284,5 +292,6 @@ def test_without_root_the_command_says_so_in_a_sentence() -> None:
     said = subprocess.run(argv, cwd=TOP, capture_output=True, text=True, check=False)
     assert said.returncode == 69, said.stderr
     assert said.stderr == (
-        "error: the lab needs root (namespaces, mounts, a bridge) and this is uid 65534; run it as root, or leave the lab tests out\n"
+        "error: the lab needs root (namespaces, mounts, a bridge) and this is uid 65534; "
+        "run it as root, or leave the lab tests out\n"
     )

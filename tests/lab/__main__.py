@@ -10,7 +10,7 @@ import sys
 import time
 
 from tests.lab.lab import Lab
-from tests.lab.machine import PATH, LabError, command
+from tests.lab.machine import PATH, LabError
 from tests.lab.state import HOSTS, LABS, NAGIOS_HOSTS, Store
 
 

@@ -90,12 +90,8 @@ class Cgroup:
             _remove_empty(below)
         _remove_empty(self.path)
 
-    def kill(self) -> None:
-        """SIGKILL to every process inside; returns when they are gone."""
-        if self.path.exists():
-            self._kill()
-
     def _kill(self) -> None:
+        """SIGKILL to every process inside; returns when they are gone."""
         deadline = time.monotonic() + 20
         while True:
             if self.version == 2:

@@ -24,12 +24,13 @@ CACHE: Final = Path("/var/cache/nagios-failover-lab")
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 VENV: Final = "/opt/nagios-failover"
 #: raise it whenever a step of the recipe below changes what the root holds
-RECIPE: Final = "1"
+RECIPE: Final = "2"
 
 PACKAGES: Final = (
-    "nagios4-core monitoring-plugins-basic monitoring-plugins-standard mariadb-server openssh-server rsync sudo python3 "
-    "python3-venv msmtp msmtp-mta bsd-mailx iptables iproute2 iputils-ping python3-aiosmtpd procps cron psmisc"
-).split()
+    "nagios4-core", "monitoring-plugins-basic", "monitoring-plugins-standard", "mariadb-server", "openssh-server", "rsync",
+    "sudo", "python3", "python3-venv", "msmtp", "msmtp-mta", "bsd-mailx", "iptables", "iproute2", "iputils-ping",
+    "python3-aiosmtpd", "procps", "cron", "psmisc", "less", "faketime",
+)  # fmt: skip
 
 #: Debian starts services at installation; inside this root nothing may start
 POLICY_RC_D: Final = "#!/bin/sh\nexit 101\n"
@@ -95,15 +96,15 @@ def _build(suite: str, root: Path, needs: list[str], say: Say) -> None:
     debs.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     keyring = [f"--keyring={source.keyring}"] if source.keyring else []
-    _in_private_mounts(
-        f'exec debootstrap --variant=minbase --cache-dir="{debs}" "$@"', *keyring, suite, str(aside), source.uri
-    )
+    _in_private_mounts(f'exec debootstrap --variant=minbase --cache-dir="{debs}" "$@"', *keyring, suite, str(aside), source.uri)
     say(f"debootstrap done after {time.monotonic() - started:.0f} s; installing packages")
     (aside / "usr/sbin/policy-rc.d").write_text(POLICY_RC_D)
     (aside / "usr/sbin/policy-rc.d").chmod(0o755)
     _in_private_mounts(_INSTALL, str(aside), str(debs), *PACKAGES)
     say(f"packages installed after {time.monotonic() - started:.0f} s; installing the Python libraries")
-    _in_private_mounts(_VENV, str(aside), VENV, *pip_mounts(), "--", *needs)
+    handed_in = pip_mounts()
+    _in_private_mounts(_VENV, str(aside), VENV, *handed_in, "--", *needs)
+    _remove_mount_points(aside, handed_in)
     _prepare(aside)
     aside.rename(root)
     say(f"root built in {time.monotonic() - started:.0f} s")
@@ -160,12 +161,25 @@ chroot "$root" "$venv/bin/python" -m pip install -q --no-cache-dir setuptools wh
 
 def pip_mounts() -> list[str]:
     """Files and directories outside that pip's own settings point to."""
-    listed = command(["python3", "-m", "pip", "config", "list"], check=False).stdout
-    words = re.findall(r"[^\s'\"=]+", listed) + [value for name, value in os.environ.items() if _is_pips(name)]
-    paths = [word.removeprefix("file://") for value in words for word in value.split()]
-    settings = ["/etc/pip.conf", "/root/.pip/pip.conf", "/root/.config/pip/pip.conf"]
+    settings = ["/etc/pip.conf", "/root/.pip/pip.conf", "/root/.config/pip/pip.conf", os.environ.get("PIP_CONFIG_FILE", "")]
+    texts = [Path(path).read_text() for path in settings if path and Path(path).is_file()]
+    texts += [value for name, value in os.environ.items() if _is_pips(name)]
+    paths = [word.removeprefix("file://") for text in texts for word in re.split(r"[\s=]+", text)]
     wanted = dict.fromkeys(path for path in [*settings, *paths] if path.startswith("/") and Path(path).exists())
     return [path.removesuffix("/simple") for path in wanted if path not in ("/", "/etc", "/usr")]
+
+
+def _remove_mount_points(root: Path, paths: list[str]) -> None:
+    """What was handed in leaves no trace, not even an empty directory of its name."""
+    for path in paths:
+        place = root / path.lstrip("/")
+        with contextlib.suppress(OSError):
+            if place.is_file() and place.stat().st_size == 0:
+                place.unlink()
+                place = place.parent
+            while place != root:
+                place.rmdir()
+                place = place.parent
 
 
 def _is_pips(name: str) -> bool:
@@ -205,8 +219,7 @@ def apt_source(texts: list[str], codename: str) -> AptSource:
     for text in texts:
         for stanza in re.split(r"\n\s*\n", text):
             fields = {
-                match.group(1).lower(): match.group(2).split()
-                for match in re.finditer(r"^([A-Za-z-]+):[ \t]*(.*)$", stanza, re.M)
+                match.group(1).lower(): match.group(2).split() for match in re.finditer(r"^([A-Za-z-]+):[ \t]*(.*)$", stanza, re.M)
             }
             if codename in fields.get("suites", []) and "main" in fields.get("components", []):
                 return AptSource(fields["uris"][0], next(iter(fields.get("signed-by", [])), None))

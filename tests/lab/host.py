@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -16,6 +15,8 @@ from tests.lab import network
 from tests.lab.cgroup import Cgroup
 from tests.lab.files import Directory, File, groups_of, homes_of, passwd_of, tar_of
 from tests.lab.machine import PATH, LabError, command
+from tests.lab.processes import close_pipes, kill_session, only_child, start_time
+from tests.lab.service import Service, program_block
 from tests.lab.state import ADDRESSES, Store, wait_until_detached, write_atomically
 
 DISK_BYTES: Final = 2 * 1024**3
@@ -50,17 +51,21 @@ class Host:
         wait_until_detached([self._disk()])
         console = self._directory / "console.log"
         console.write_text("")
-        settings = self._store.settings()
-        lower = ":".join([settings.layer, settings.root] if settings.layer and settings.has_suite(self.name) else [settings.root])
-        boot = ["/bin/sh", str(self._inside() / "boot.sh"), self.name, str(self._disk()), lower, str(self._store.path), str(self._inside())]
+        boot = ["/bin/sh", str(self._inside() / "boot.sh"), self.name, str(self._disk()), self._lower(), str(self._store.path)]
         unshare = ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child", "--", *boot]
         holder = network.spawn(self._group().create().entering(unshare), console)
-        first = _only_child(holder)
+        first = only_child(holder)
         network.wait_for_namespace(first)
         write_atomically(self._directory / "init.json", json.dumps({"pid": first, "start": start_time(first)}))
         network.plug_in(self._store, self.name, first)
         network.start_relays(self._store, self.name, first)
         self._wait_for_console(console)
+
+    def _lower(self) -> str:
+        """The read-only layers below the host's own disk, uppermost first."""
+        settings = self._store.settings()
+        layers = [settings.layer] if settings.layer and settings.has_suite(self.name) else []
+        return ":".join([*layers, settings.root])
 
     def off(self) -> None:
         """A power cut: every process is gone at once, nothing is written any more. The disk is kept."""
@@ -87,9 +92,7 @@ class Host:
         self._after_power_is_gone()
 
     def _after_power_is_gone(self) -> None:
-        self._group().kill()
-        if self._group().is_frozen():
-            self._group().thaw()
+        self._group().remove()
         network.stop_relays(self._store, self.name)
         wait_until_detached([self._disk()])
         (self._directory / "init.json").unlink(missing_ok=True)
@@ -173,7 +176,7 @@ class Host:
             kill_session(started.pid)
             started.kill()
             started.wait()
-            _close(started)
+            close_pipes(started)
             raise
         done = subprocess.CompletedProcess(command, started.returncode, out, err)
         if check and done.returncode != 0:
@@ -231,7 +234,8 @@ class Host:
 
     def fill(self) -> None:
         """Fill the host's disk to the last block, as a log gone wild does."""
-        self.run(f"fallocate -l $(($(df --output=avail -B1 / | tail -1))) {BALLAST} || true; cat /dev/zero >> {BALLAST} || true", timeout=120)
+        take_all = f"fallocate -l $(df --output=avail -B1 / | tail -1) {BALLAST} || true; cat /dev/zero >> {BALLAST} || true"
+        self.run(take_all, timeout=120)
 
     def unfill(self) -> None:
         self.run(["rm", "-f", BALLAST])
@@ -276,90 +280,3 @@ class Host:
             return []
         words = [line.split() for line in lines]
         return [(float(epoch), host, service) for epoch, host, service in (row for row in words if len(row) == 3)]
-
-
-class Service:
-    """One daemon of a host."""
-
-    def __init__(self, host: Host, name: str) -> None:
-        self._host = host
-        self.name = name
-
-    def start(self) -> None:
-        self._host.run(["/lab/service", self.name, "start"], timeout=60)
-
-    def stop(self) -> None:
-        self._host.run(["/lab/service", self.name, "stop"], timeout=60)
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    def kill9(self) -> None:
-        """SIGKILL to the main process; its children are left as they are."""
-        self._signal("KILL")
-
-    def freeze(self) -> None:
-        """SIGSTOP to the main process: its sockets still accept, and nothing answers."""
-        self._signal("STOP")
-
-    def thaw(self) -> None:
-        self._signal("CONT")
-
-    def pid(self) -> int | None:
-        """The main process (the host's own number), None if it does not run."""
-        said = self._host.run(["/lab/service", self.name, "pid"], check=False).stdout.strip()
-        return int(said) if said else None
-
-    def _signal(self, signal_name: str) -> None:
-        pid = self.pid()
-        if pid is None:
-            raise LabError(f"{self._host.name}: {self.name} does not run")
-        self._host.run(["kill", f"-{signal_name}", str(pid)])
-
-
-def program_block(status: str) -> dict[str, str]:
-    """The `programstatus` block of a status.dat as name -> value."""
-    match = re.search(r"^programstatus \{\n(.*?)^\s*\}", status, re.M | re.S)
-    lines = (line.strip().partition("=") for line in match.group(1).splitlines()) if match else ()
-    return {name: value for name, equals, value in lines if equals}
-
-
-def start_time(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks since boot: with the number it names one process for ever."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else fields[19]
-
-
-def kill_session(leader: int) -> None:
-    """SIGKILL to every process of a session, inside the hosts too (they keep the session that they were started in)."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader:
-                os.kill(int(stat.parent.name), signal.SIGKILL)
-        except OSError:
-            continue
-
-
-def _only_child(pid: int) -> int:
-    """The child of a process that starts exactly one, once it is there."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        except OSError:
-            raise LabError(f"process {pid} ended before it had made its namespaces") from None
-        if children:
-            return int(children[0])
-        time.sleep(0.002)
-    raise LabError(f"process {pid} started nothing within 10 s")
-
-
-def _close(process: subprocess.Popen[str]) -> None:
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()

@@ -209,7 +209,8 @@ class Lab:
         say("sshd, MariaDB and the mail sink answer")
         suite.prepare(self)
         self._each(lambda host: self._start(host, ["nagios"]), NAGIOS_HOSTS)
-        self.wait(lambda: all(host.nagios_flags() for host in (self.yasu, self.nabira)), 30, "Nagios writes status.dat on both hosts")
+        pair = (self.yasu, self.nabira)
+        self.wait(lambda: all(host.nagios_flags() for host in pair), 30, "Nagios writes status.dat on both hosts")
         say("Nagios runs on both hosts")
         suite.configure(self)
 

@@ -17,7 +17,7 @@ TOOLS: Final = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
     "setpriv": "util-linux",
-    "losetup": "util-linux",
+    "losetup": "mount",
     "mount": "mount",
     "mkfs.ext4": "e2fsprogs",
     "flock": "util-linux",
@@ -49,9 +49,7 @@ def require_machine() -> None:
     missing = missing_tools()
     if missing:
         packages = " ".join(sorted({TOOLS[tool] for tool in missing}))
-        raise NotPossibleHereError(
-            f"the lab needs {', '.join(missing)}, not found on this machine: apt-get install -y {packages}"
-        )
+        raise NotPossibleHereError(f"the lab needs {', '.join(missing)}, not found on this machine: apt-get install -y {packages}")
 
 
 def missing_tools() -> list[str]:

@@ -27,11 +27,11 @@ class Keys:
 
 def make_keys(host: Host) -> Keys:
     """Make the host's key and the accounts' keys on the host itself; private keys never leave it."""
-    script = ["set -e", "make() { ssh-keygen -q -t ed25519 -N '' -C \"$3@$(cat /proc/sys/kernel/hostname)\" -f \"$1\"; cat \"$1.pub\"; }"]
-    script += ["make /etc/ssh/ssh_host_ed25519_key '' host"]
+    script = ["set -e", """make() { ssh-keygen -q -t ed25519 -N '' -C "$2" -f "$1"; cat "$1.pub"; }"""]
+    script += [f"make /etc/ssh/ssh_host_ed25519_key root@{host.name}"]
     for user, home in KEYED.items():
-        script += [f"install -d -o {user} -m 0700 {home}/.ssh", f"make {home}/.ssh/id_ed25519 '' {user}"]
-        script += [f"chown {user}:$(id -gn {user}) {home}/.ssh {home}/.ssh/*"]
+        script += [f"install -d -o {user} -m 0700 {home}/.ssh", f"make {home}/.ssh/id_ed25519 {user}@{host.name}"]
+        script += [f"chown {user}: {home}/.ssh {home}/.ssh/*"]
     first, *others = host.run("\n".join(script)).stdout.splitlines()
     return Keys(first, dict(zip(KEYED, others, strict=True)))
 
@@ -63,7 +63,8 @@ def _system(host: str, keys: dict[str, Keys]) -> Iterator[File | Directory]:
 
 def _nagios_host(host: str, settings: Settings) -> Iterator[File | Directory]:
     server_id = 1 + NAGIOS_HOSTS.index(host)
-    yield File("/etc/mysql/mariadb.conf.d/91-lab.cnf", f"[mysqld]\nbind-address = 0.0.0.0\nserver-id = {server_id}\nskip-name-resolve\n")
+    mariadb = f"[mysqld]\nbind-address = 0.0.0.0\nserver-id = {server_id}\nskip-name-resolve\n"
+    yield File("/etc/mysql/mariadb.conf.d/91-lab.cnf", mariadb)
     packaged = (Path(settings.root) / NAGIOS_CFG.lstrip("/")).read_text()
     yield File(NAGIOS_CFG, nagios_site.nagios_cfg(packaged, nagios_settings(host, settings)))
     yield File("/etc/nagios4/conf.d/monitored.cfg", nagios_site.objects(settings.profile, settings.services))

@@ -1,7 +1,7 @@
 # Runs as the first process of a host, still with the outside's files in sight: lays the host's own root over them and
 # becomes its init. Everything mounted here vanishes with the host's last process; nothing is left outside.
 set -eu
-host="$1" image="$2" lower="$3" shared="$4" inside="$5"
+host="$1" image="$2" lower="$3" shared="$4" # the last one is the directory of the lab
 
 mount --make-rprivate /
 work="$(dirname "$image")/mnt"
@@ -43,7 +43,7 @@ mount --bind "$shared/monitored" "$root/srv/monitored"
 mount -o remount,bind,ro "$root/srv/monitored"
 mount --bind "$shared/checked" "$root/srv/checked"
 mount --bind "$shared/mail" "$root/srv/mail"
-mount --bind "$inside" "$root/lab"
+mount --bind "$shared/inside" "$root/lab"
 mount -o remount,bind,ro "$root/lab"
 
 hostname "$host"

@@ -8,8 +8,8 @@ import threading
 import time
 from pathlib import Path
 
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.controller import Controller  # type: ignore[import-not-found, unused-ignore]
+from aiosmtpd.smtp import SMTP, Envelope, Session  # type: ignore[import-not-found, unused-ignore]
 
 MAIL = Path("/srv/mail/mail.jsonl")
 PID = Path("/run/smtp-sink.pid")
@@ -17,7 +17,7 @@ PID = Path("/run/smtp-sink.pid")
 
 def line(envelope: Envelope, arrived: float) -> str:
     message = email.message_from_bytes(envelope.original_content or b"", policy=email.policy.default)
-    part = message.get_body(("plain",))  # type: ignore[attr-defined]
+    part = message.get_body(("plain",))
     return json.dumps(
         {
             "arrived": arrived,
@@ -32,7 +32,7 @@ def line(envelope: Envelope, arrived: float) -> str:
 class Sink:
     """aiosmtpd's handler: one JSON line per mail, written before the sender is told that it was taken."""
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         with MAIL.open("a") as mail:
             mail.write(line(envelope, time.time()) + "\n")
         return "250 taken"

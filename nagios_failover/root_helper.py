@@ -1,0 +1,132 @@
+"""nagios-failover-root: what needs root, as fixed verbs behind sudo (sudoers.sample). No options, no names from the caller.
+
+    start-nagios     start this host's Nagios (cold standby)                        [host NAME] nagios_service
+    start-perfdata   start the services that belong to the master                   [run] perfdata_services
+    stop-perfdata    stop them, in the reverse order
+    version          say which version this is; changes nothing, so `nagios-failover test` uses it
+
+What is started is named in the configuration file, which must be root's alone to change, and so must the directories above it.
+Exit codes as everywhere: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nagios_failover import __version__
+from nagios_failover.config import Config, load
+from nagios_failover.errors import DONE, Failed, FailoverError, Incomplete, Refused, UsageError
+from nagios_failover.shell import run
+from nagios_failover.words import CONFIG_FILE
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+SYSTEMD = Path("/run/systemd/system")
+START_SECONDS = 60.0
+VERBS = ("start-nagios", "start-perfdata", "stop-perfdata", "version")
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:-]*")
+
+
+def main(argv: Sequence[str] | None = None, config_file: Path = Path(CONFIG_FILE)) -> None:
+    """Entry point. The caller's environment, directory and umask are nobody's business here."""
+    os.environ.clear()
+    os.environ.update(PATH=PATH, LC_ALL="C.UTF-8", HOME="/root")
+    os.chdir("/")
+    os.umask(0o022)
+    try:
+        for sentence in perform(sys.argv[1:] if argv is None else argv, config_file):
+            print(sentence)
+    except FailoverError as error:
+        print(error.lines(), file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    raise SystemExit(DONE)
+
+
+def perform(arguments: Sequence[str], config_file: Path) -> list[str]:
+    """Do what the one verb says. Returns what was done, a sentence each. Raises FailoverError."""
+    if len(arguments) != 1 or arguments[0] not in VERBS:
+        given = " ".join(arguments)[:80] or "nothing"
+        raise UsageError(f"not a verb of nagios-failover-root: {given}", hint=f"exactly one of {', '.join(VERBS)}")
+    verb = arguments[0]
+    if verb == "version":
+        return [f"nagios-failover-root {__version__}"]
+    if os.geteuid() != 0:
+        raise Refused("nagios-failover-root must run as root", hint=f"sudo -n nagios-failover-root {verb}; see sudoers.sample")
+    require_roots_own(config_file)
+    config = load(config_file)
+    return _all(config.this.name, services(config, verb))
+
+
+def services(config: Config, verb: str) -> list[tuple[str, str]]:
+    """(service, start or stop) in order. Pure. Raises UsageError for a name that is no service's, before anything is done."""
+    if verb == "start-nagios":
+        names, action = [config.this.nagios_service], "start"
+    elif verb == "start-perfdata":
+        names, action = list(config.run.perfdata_services), "start"
+    else:
+        names, action = list(reversed(config.run.perfdata_services)), "stop"
+    for name in names:
+        if not _SERVICE.fullmatch(name):
+            raise UsageError(f"{config.path} names a service that is none: {name[:80]!r}", hint="letters, digits and @._:-")
+    return [(name, action) for name in names]
+
+
+def command(name: str, action: str, *, systemd: bool) -> tuple[str, ...]:
+    """The one command per service."""
+    return ("systemctl", action, "--", name) if systemd else ("service", name, action)
+
+
+def require_roots_own(path: Path) -> None:
+    """Refuse a file that somebody else than root could change, or whose directories somebody else could."""
+    try:
+        for place in (path, *path.parents):
+            status = place.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                raise Refused(f"{place} is a symbolic link", hint="put the file itself there")
+            others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            if status.st_uid != 0 or (others and not status.st_mode & stat.S_ISVTX):
+                raise Refused(
+                    f"{place} is not root's alone to change (owner uid {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o})",
+                    hint=f"chown root {place}; chmod go-w {place}",
+                )
+    except FileNotFoundError as error:
+        raise UsageError(f"configuration file {path} does not exist", hint="copy nagios-failover.cfg.sample there") from error
+    except OSError as error:
+        raise Failed(f"{path} cannot be looked at: {error.strerror}") from error
+
+
+def _all(host: str, wanted: Sequence[tuple[str, str]]) -> list[str]:
+    """Each service, the next one even where one fails. Raises Failed when none was done, Incomplete when only some were."""
+    done, failures = [], []
+    for name, action in wanted:
+        failure = _act(name, action)
+        if failure:
+            failures.append(failure)
+        else:
+            done.append(f"{host}: {name} {'started' if action == 'start' else 'stopped'}")
+    if not failures:
+        return done
+    kind = Incomplete if done else Failed
+    raise kind(
+        failures[0].partition("\n")[0], host=host, detail="\n".join([*failures, *done]), hint="look at the service's own log"
+    )
+
+
+def _act(name: str, action: str) -> str:
+    """Start or stop one service. Returns what went wrong, "" for nothing."""
+    argv = command(name, action, systemd=SYSTEMD.is_dir())
+    output = run(argv, timeout=START_SECONDS)
+    if output.timed_out:
+        return f"{' '.join(argv)} did not end within {START_SECONDS:g} s"
+    if output.code != 0:
+        said = (output.stderr.strip() or output.stdout.strip())[-500:]
+        return f"{' '.join(argv)} ended with exit code {output.code}" + (f"\n{said}" if said else "")
+    return ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""A failover as an observer outside of both hosts sees it: the faults, and when the survivor checks and notifies.
+
+Used by the bench, the long tests and the demo. Seconds count from the fault; the clock is the machine's own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from nagios_failover.config import Config
+from tests.lab import Host, Lab
+from tests.lab.suite import COMMAND, is_active
+
+NAGIOS_LOG: Final = "/var/log/nagios4/nagios.log"
+POLL_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that ends a master's monitoring for good; `mend` brings the host back, Nagios started anew.
+
+    `threshold` is the age (seconds) that a sign of life must reach before the first CRITICAL look."""
+
+    what: str
+    inflict: Callable[[Lab, Host], None]
+    mend: Callable[[Lab, Host], None]
+    threshold: Callable[[Config], float]
+
+
+def _kill(lab: Lab, host: Host) -> None:
+    host.service("nagios").kill9()
+
+
+def _stop(lab: Lab, host: Host) -> None:
+    host.service("nagios").freeze()
+
+
+def _clean_stop(lab: Lab, host: Host) -> None:
+    host.service("nagios").stop()
+
+
+def _power(lab: Lab, host: Host) -> None:
+    host.off()
+
+
+def _link(lab: Lab, host: Host) -> None:
+    lab.cut(host)
+
+
+def _start_nagios(lab: Lab, host: Host) -> None:
+    host.service("nagios").start()
+
+
+def _thaw(lab: Lab, host: Host) -> None:
+    """A hung Nagios is killed by who repairs it, and started anew."""
+    host.service("nagios").kill9()
+    host.service("nagios").start()
+
+
+def _power_on(lab: Lab, host: Host) -> None:
+    host.on()
+
+
+def _link_mended(lab: Lab, host: Host) -> None:
+    lab.mend(host)
+
+
+FAULTS: Final = {
+    "kill": Fault("kill -9 of Nagios", _kill, _start_nagios, lambda config: 0.0),
+    "power": Fault("power off", _power, _power_on, lambda config: 0.0),
+    "link": Fault("network cut", _link, _link_mended, lambda config: 0.0),
+    "clean-stop": Fault("Nagios stopped cleanly", _clean_stop, _start_nagios, lambda config: config.look.restart_grace),
+    "stop": Fault(
+        "SIGSTOP of Nagios", _stop, _thaw, lambda config: max(config.look.status_critical, config.heartbeat.warning)
+    ),
+}  # fmt: skip
+
+
+def bound(config: Config, fault: Fault) -> float:
+    """The longest that a failover may take by the configuration: threshold + 3 x (interval + probe time-out) + 4 s."""
+    look = config.look
+    return fault.threshold(config) + look.confirmations * (look.interval + look.timeout) + 4
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """Seconds from the fault to the survivor's notifications being on, and to its first check of a monitored service."""
+
+    notifies: float
+    checks: float
+
+    @property
+    def seconds(self) -> float:
+        """Both: the service is back."""
+        return max(self.notifies, self.checks)
+
+
+class Watcher:
+    """Watches one host take over. Make it before the fault: what the host did earlier does not count."""
+
+    def __init__(self, lab: Lab, survivor: Host) -> None:
+        self._lab = lab
+        self._survivor = survivor
+        self._checks_before = len(survivor.checked())
+        self._log_before = len(survivor.read(NAGIOS_LOG))
+
+    def checks(self) -> bool:
+        return len(self._survivor.checked()) > self._checks_before
+
+    def notifies(self) -> bool:
+        """Nagios logs the command when it carries it out; status.dat follows only at the next status_update_interval."""
+        log = self._survivor.read(NAGIOS_LOG)[self._log_before :]
+        return "EXTERNAL COMMAND: ENABLE_NOTIFICATIONS;" in log
+
+    def wait(self, began: float, timeout: float) -> Takeover:
+        """Until the survivor checks and notifies, and its status.dat says so. `began` is time.monotonic() at the fault."""
+        seen: dict[str, float] = {}
+        signs = {"checks": self.checks, "notifies": self.notifies}
+
+        def both() -> bool:
+            for name, sign in signs.items():
+                if name not in seen and sign():
+                    seen[name] = time.monotonic() - began
+            return len(seen) == len(signs)
+
+        self._lab.wait(both, timeout, f"{self._survivor.name} checks and notifies", poll=POLL_SECONDS)
+        self._lab.wait(lambda: is_active(self._survivor), 30, f"{self._survivor.name}'s status.dat shows it active")
+        return Takeover(seen["notifies"], seen["checks"])
+
+
+def fail_over(lab: Lab, name: str, *, timeout: float, master: Host | None = None, survivor: Host | None = None) -> Takeover:
+    """Inflict a fault on the master (default yasu) and watch the survivor (default nabira) take over."""
+    master, survivor = master or lab.yasu, survivor or lab.nabira
+    watcher = Watcher(lab, survivor)
+    began = time.monotonic()
+    FAULTS[name].inflict(lab, master)
+    return watcher.wait(began, timeout)
+
+
+def repair(lab: Lab, name: str, host: Host) -> None:
+    """Mend the fault and make the host the standby, as an operator does after a failover."""
+    FAULTS[name].mend(lab, host)
+    lab.wait(lambda: bool(host.nagios_flags()), 60, f"Nagios runs on {host.name} again")
+    host.run([COMMAND, "init", "--standby", "--force"])

@@ -61,22 +61,26 @@ def build_parser() -> Parser:
             epilog=EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        added.set_defaults(run=run, stays_root=False)
+        added.set_defaults(run=run, stays_root=False, finishes_runs=True)
         return added
 
     status = command("status", commands.status, "show both hosts, roles, terms, flags, and what disagrees")
     status.add_argument("--json", action="store_true", help="everything, with stable keys")
     test = command("test", commands.test, "try out everything that a failover will need, one line each, with the fix")
     test.add_argument("--no-mail", action="store_true", help="do not send the test mail")
-    command("check-config", commands.check_config, "list every line of both hosts' nagios.cfg that is wrong, with its right value")
+    check = command(
+        "check-config", commands.check_config, "list every line of both hosts' nagios.cfg that is wrong, and the right one"
+    )
+    check.set_defaults(finishes_runs=False)
 
     init = command("init", commands.init, "write this host's first role", "Refuses to overwrite one.")
     role = init.add_mutually_exclusive_group(required=True)
     role.add_argument("--master", action="store_true", help="this host monitors")
     role.add_argument("--standby", action="store_true", help="this host waits")
     init.add_argument("--force", action="store_true", help="overwrite the role that is there")
+    init.set_defaults(finishes_runs=False)  # it gives them up
     database = command("init-database", commands.init_database, "create the programstatus table on this host's database server")
-    database.set_defaults(stays_root=True)
+    database.set_defaults(stays_root=True, finishes_runs=False)
 
     failover = command("failover", commands.failover, "take over, now, on the standby")
     failover.add_argument("--dry-run", action="store_true", help="walk the same list and change nothing")
@@ -89,6 +93,7 @@ def build_parser() -> Parser:
     command("ack", commands.ack, "release the block that a failover puts on the automatic way back")
     history = command("history", commands.history, "list the runs, newest first, or show one of them")
     history.add_argument("run_id", nargs="?", metavar="RUN", help="a run's id, or its beginning")
+    history.set_defaults(finishes_runs=False)
     history.add_argument("--json", action="store_true", help="everything, with stable keys")
     watch = command("watch", commands.watch, "look at the master, confirm, and fail over: for cron, on a cold standby")
     watch.add_argument("--once", action="store_true", required=True, help="one look (cron calls it again)")
@@ -111,6 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.who = commands.operator()
         if not args.stays_root:
             become_nagios(config)
+        if args.finishes_runs and not getattr(args, "dry_run", False):
+            commands.finish_open_runs(config)
         code: int = args.run(config, args)
         sys.stdout.flush()
         return code

@@ -7,13 +7,14 @@ import argparse
 import json
 import os
 import pwd
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from nagios_failover import printing
 from nagios_failover.config import Config
-from nagios_failover.errors import DONE, FAILED, INCOMPLETE, REFUSED, Refused, StateUnreadable, UsageError
+from nagios_failover.errors import DONE, FAILED, Failed, FailoverError, Incomplete, Refused, StateUnreadable, UsageError
 from nagios_failover.evidence import HostReport, PauseMarker
 from nagios_failover.printing import moment, span
 from nagios_failover.role import describe_flags
@@ -22,14 +23,6 @@ from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role, State
 
 Command = Callable[[Config, argparse.Namespace], int]
-
-EXIT_OF_OUTCOME: dict[str, int] = {
-    Outcome.DONE: DONE,
-    Outcome.ABORTED: FAILED,
-    Outcome.REFUSED: REFUSED,
-    Outcome.INCOMPLETE: INCOMPLETE,
-}
-"""Of a run's outcome; anything else (it is still running) means that a person should look."""
 
 
 def operator() -> str:
@@ -217,7 +210,7 @@ def standdown(config: Config, args: argparse.Namespace) -> int:
     from nagios_failover.standdown import run_standdown
 
     run = run_standdown(config, StateFiles(config.paths.state), trigger="command", force=args.force, say=_say)
-    return _report(run, dry_run=False)
+    return _report(run)
 
 
 def _say(sentence: str) -> None:
@@ -225,14 +218,42 @@ def _say(sentence: str) -> None:
     print(sentence, flush=True)
 
 
-def _report(run: RunRecord, *, dry_run: bool) -> int:
-    """The last line of a run by hand, and the exit code that its outcome stands for."""
+def _report(run: RunRecord, *, dry_run: bool = False) -> int:
+    """How a run by hand ended: its sentence, or what went wrong in the three-part form."""
     if dry_run:
         print("nothing was changed (dry run)")
         return DONE
-    printing.emphasised(run.sentence, good=run.outcome == Outcome.DONE)
-    print(f"nagios-failover history {run.id}")
-    return EXIT_OF_OUTCOME.get(run.outcome, INCOMPLETE)
+    if run.outcome == Outcome.DONE:
+        printing.emphasised(run.sentence, good=True)
+        print(f"the whole run: nagios-failover history {run.id}")
+        return DONE
+    what, _, hint = run.sentence.partition("; hint: ")
+    kind = {Outcome.REFUSED: Refused, Outcome.ABORTED: Failed}.get(Outcome(run.outcome), Incomplete)
+    raise kind(what, detail=f"the whole run: nagios-failover history {run.id}", hint=hint)
+
+
+def finish_open_runs(config: Config) -> None:
+    """A run that was cut off is finished by any command; what it says goes to standard error. That it cannot be finished now
+    keeps no command from its own work."""
+    from nagios_failover.journal import Journal
+    from nagios_failover.lock import LockHeld
+
+    state = StateFiles(config.paths.state)
+    try:
+        if not Journal(state.directory).open_runs():
+            return
+        from nagios_failover.resume import resume_open_runs
+
+        for record in resume_open_runs(config, state, say=_say_aside):
+            _say_aside(f"{record.kind} run {record.id} was open, and is {record.outcome}: {record.sentence}")
+    except LockHeld:
+        return
+    except FailoverError as error:
+        _say_aside(f"an open run could not be finished: {error}")
+
+
+def _say_aside(sentence: str) -> None:
+    print(f"note: {sentence}", file=sys.stderr, flush=True)
 
 
 def pause(config: Config, args: argparse.Namespace) -> int:
@@ -291,15 +312,13 @@ def watch(config: Config, args: argparse.Namespace) -> int:
     """Look, and if that is CRITICAL, confirm and run. Says nothing new when all is well, as cron likes it: one line."""
     from nagios_failover.failover import run_failover
     from nagios_failover.observe import look
-    from nagios_failover.resume import resume_open_runs
 
     state = StateFiles(config.paths.state)
     role = state.role()
-    resume_open_runs(config, state, say=_say)
     if role.role is not Role.STANDBY:
         raise Refused(f"{config.this_name}: the role is {role.role}, and only a standby watches", hint="nagios-failover status")
     verdict = look(config, state, by="watch", record=True).verdict
     print(f"{verdict.state.name}: {verdict.sentence}", flush=True)
     if verdict.state is not State.CRITICAL:
         return DONE
-    return _report(run_failover(config, state, trigger="watch", say=_say), dry_run=False)
+    return _report(run_failover(config, state, trigger="watch", say=_say))

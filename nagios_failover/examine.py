@@ -101,15 +101,14 @@ def _command_file(config: Config) -> Trial:
 
 
 def _root_helper(config: Config) -> Trial:
-    from nagios_failover.root_helper import command
+    from nagios_failover.workflow import ROOT_HELPER
 
-    argv = command("version")
-    output = run(argv, timeout=config.ssh.timeout)
-    if output.code == 0:
-        return Trial("sudo", True, f"{config.this_name}: {config.nagios.user} may run {argv[-2]} as root ({output.stdout.strip()})")
-    said = " ".join((output.stderr or output.stdout).split())[-200:]
-    fix = "install sudoers.sample as /etc/sudoers.d/nagios-failover (root:root 0440), after visudo -cf"
-    return Trial("sudo", False, f"{config.this_name}: {shlex.join(argv)} failed: {said or 'no answer'}", fix)
+    output = run(("sudo", "-n", str(ROOT_HELPER), "version"), timeout=config.ssh.timeout)
+    if output.well:
+        return Trial("sudo", True, f"{config.this_name}: {config.nagios.user} may run {ROOT_HELPER} as root")
+    said = " ".join((output.stderr or output.stdout).split())[-200:] or "no answer"
+    fix = "install -o root -g root -m 0440 sudoers.sample /etc/sudoers.d/nagios-failover; visudo -c"
+    return Trial("sudo", False, f"{config.this_name}: sudo -n {ROOT_HELPER} version failed: {said}", fix)
 
 
 def _mail(config: Config, *, send: bool) -> Trial:

@@ -55,6 +55,10 @@ class Code(StrEnum):
     PEER_OUTRANKS = "outranked"
 
 
+PEER_CODES = frozenset({Code.PEER_STANDBY, Code.PEER_RETURNED, Code.PEER_GONE, Code.PEER_ACTIVE, Code.PEER_OUTRANKS})
+"""What a master says of its peer: never of a death."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Ages in seconds. A heartbeat (or, without a database, status.dat) is fresh up to `warning` and stale above `critical`;
@@ -99,6 +103,10 @@ def limits_from(config: Config) -> Limits:
     )
 
 
+FUTURE_SECONDS = 2.0
+"""So much ahead of the clock is rounding; more says that the clock was set, and nothing of Nagios."""
+
+
 class Beat(StrEnum):
     """The heartbeat's column of the table."""
 
@@ -139,6 +147,13 @@ def judge_master(host: str, evidence: Evidence, limits: Limits) -> Verdict:
     pulse = beat(evidence, limits)
     if report.process is Process.MISSING:
         return _judge_missing(host, report, limits)
+    if report.process is Process.STOPPED and pulse not in (Beat.FRESH, Beat.BLOCKED):
+        return _verdict(
+            host,
+            State.CRITICAL,
+            Code.STOPPED,
+            f"Nagios (PID {report.pid}) is stopped (state T), {_status_words(report)}{_heartbeat_words(evidence)}",
+        )
     if report.status_age is None:
         return _verdict(
             host,
@@ -146,22 +161,31 @@ def judge_master(host: str, evidence: Evidence, limits: Limits) -> Verdict:
             Code.STATUS_STALE,
             f"Nagios (PID {report.pid}) runs but has no status.dat: it just started, or cannot write it",
         )
-    if not limits.status_critical(report.status_age):
-        if report.process is Process.RUNNING:
-            return _judge_running(host, report, evidence, pulse, limits)
+    if report.status_age < -FUTURE_SECONDS:
         return _verdict(
             host,
             State.WARNING,
             Code.UNCLEAR,
-            f"Nagios (PID {report.pid}) is stopped (state T), status.dat is {report.status_age:.0f} s old: not stale yet",
+            f"{_status_words(report)}: its clock was set, Nagios (PID {report.pid}) has not written since",
+            "wait for a status_update_interval; then look at that host's clock",
         )
-    return _judge_stale(host, report, evidence, pulse)
+    if limits.status_critical(report.status_age):
+        return _judge_stale(host, report, evidence, pulse)
+    if report.process is Process.RUNNING:
+        return _judge_running(host, report, evidence, pulse, limits)
+    return _verdict(
+        host,
+        State.WARNING,
+        Code.UNCLEAR,
+        f"Nagios (PID {report.pid}) is stopped (state T), {_status_words(report)}{_heartbeat_words(evidence)}: not stale yet",
+        _heartbeat_hint(evidence),
+    )
 
 
 def _judge_running(host: str, report: HostReport, evidence: Evidence, pulse: Beat, limits: Limits) -> Verdict:
     """Process running, status.dat fresh."""
-    age = report.status_age or 0.0
-    alive = f"Nagios (PID {report.pid}) is alive, status.dat is {age:.0f} s old"
+    age = max(0.0, report.status_age or 0.0)
+    alive = f"Nagios (PID {report.pid}) is alive, {_status_words(report)}"
     if report.flags is not None and not all(report.flags.get(flag, True) for flag in (Flag.NOTIFICATIONS, Flag.SERVICE_CHECKS)):
         role = (
             f"its role is {report.role.role}" if report.role else f"its role is unknown ({report.role_problem or 'no suite there'})"
@@ -179,8 +203,8 @@ def _judge_running(host: str, report: HostReport, evidence: Evidence, pulse: Bea
             Code.HANDOVER,
             f"{alive}, and it offers the role to {report.role.handover} (term {report.role.term + 1})",
         )
-    if pulse is Beat.NOT_CONFIGURED and limits.status_warning(age):
-        return _verdict(host, State.WARNING, Code.AGING, f"{alive}: older than the warning age")
+    if pulse in (Beat.FRESH, Beat.NOT_CONFIGURED) and limits.status_warning(age):
+        return _verdict(host, State.WARNING, Code.AGING, f"{alive}: beyond the warning age{_heartbeat_words(evidence)}")
     if pulse in (Beat.FRESH, Beat.NOT_CONFIGURED):
         return _verdict(host, State.OK, Code.ALIVE, f"{alive}{_heartbeat_words(evidence)}")
     if pulse is Beat.BLOCKED:
@@ -194,15 +218,17 @@ def _judge_running(host: str, report: HostReport, evidence: Evidence, pulse: Bea
             Code.NO_HEARTBEAT,
             f"{alive}, but its database does not answer ({_heartbeat_reason(evidence)})",
         )
-    state = limits.stale_heartbeat if pulse is Beat.STALE else State.WARNING
+    # Another PID's heartbeat is no old one: the process that is seen alive has just been restarted, and has not written yet.
+    old = isinstance(evidence.heartbeat, Heartbeat) and limits.heartbeat_critical(evidence.heartbeat.age)
+    state = limits.stale_heartbeat if old else State.WARNING
     return _verdict(
         host, state, Code.STALE_HEARTBEAT, f"{alive}, but its database link is lost or slow{_heartbeat_words(evidence)}"
     )
 
 
 def _judge_stale(host: str, report: HostReport, evidence: Evidence, pulse: Beat) -> Verdict:
-    """Process running or stopped, status.dat stale."""
-    old = f"status.dat is {report.status_age:.0f} s old"
+    """Process running (or stopped while the heartbeat still speaks for it), status.dat stale."""
+    old = _status_words(report)
     if pulse is Beat.FRESH:
         return _verdict(
             host,
@@ -217,10 +243,6 @@ def _judge_stale(host: str, report: HostReport, evidence: Evidence, pulse: Beat)
             Code.BLOCKED,
             f"{old}, and {_heartbeat_reason(evidence)}: could not tell whether Nagios hangs",
             _heartbeat_hint(evidence),
-        )
-    if report.process is Process.STOPPED:
-        return _verdict(
-            host, State.CRITICAL, Code.STOPPED, f"Nagios (PID {report.pid}) is stopped (state T), {old}{_heartbeat_words(evidence)}"
         )
     return _verdict(host, State.CRITICAL, Code.HUNG, f"Nagios (PID {report.pid}) hangs: {old}{_heartbeat_words(evidence)}")
 
@@ -238,7 +260,7 @@ def _judge_missing(host: str, report: HostReport, limits: Limits) -> Verdict:
             host,
             State.CRITICAL,
             Code.CRASHED,
-            f"Nagios has crashed: PID {report.pid} is gone, status.dat is {report.status_age:.0f} s old",
+            f"Nagios has crashed: PID {report.pid} is gone, {_status_words(report)}",
         )
     if report.paused:
         return _verdict(
@@ -265,8 +287,8 @@ def _judge_unseen(host: str, failure: NoAnswer, evidence: Evidence, limits: Limi
         return _verdict(host, State.UNKNOWN, Code.CUT_OFF, f"this standby is cut off: {ssh}, and no witness answers ({names})")
     if pulse is Beat.BLOCKED:
         return _verdict(host, State.WARNING, Code.BLOCKED, f"{ssh}, and {_heartbeat_reason(evidence)}", _heartbeat_hint(evidence))
-    if isinstance(evidence.reachable, Blocked):
-        return _blocked(host, evidence.reachable)
+    if not isinstance(evidence.reachable, bool):
+        return _blocked(host, evidence.reachable or Blocked(f"{ssh}, and whether the host answers at all was not asked"))
     if evidence.reachable:
         if pulse is Beat.STALE:
             return _verdict(
@@ -275,10 +297,10 @@ def _judge_unseen(host: str, failure: NoAnswer, evidence: Evidence, limits: Limi
                 Code.NOT_SEEN_ALIVE,
                 f"Nagios is not seen alive: {ssh}{_heartbeat_words(evidence)}; the host answers",
             )
-        state = State.WARNING if evidence.replicating is True else limits.unreachable_services
-        return _verdict(
-            host, state, Code.SERVICES_SILENT, f"the host answers, ssh and database do not: {ssh}{_heartbeat_words(evidence)}"
-        )
+        silent = evidence.replicating is False or isinstance(evidence.replicating, NotConfigured)
+        state = limits.unreachable_services if silent else State.WARNING
+        which = "ssh does not" if pulse is Beat.NOT_CONFIGURED else "ssh and database do not"
+        return _verdict(host, state, Code.SERVICES_SILENT, f"the host answers, {which}: {ssh}{_heartbeat_words(evidence)}")
     if pulse is Beat.STALE:
         return _verdict(
             host,
@@ -307,25 +329,41 @@ def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord) -
     if isinstance(report.process, Blocked):
         return _blocked(host, report.process)
     if report.process is not Process.RUNNING or report.status_age is None or limits.status_critical(report.status_age):
-        age = "is gone" if report.status_age is None else f"is {report.status_age:.0f} s old"
-        return _verdict(host, State.WARNING, Code.PEER_GONE, f"no standby: its Nagios is {_process_word(report)}, status.dat {age}")
-    notifies = report.flags is not None and report.flags.get(Flag.NOTIFICATIONS, False)
-    if not notifies:
+        return _verdict(
+            host, State.WARNING, Code.PEER_GONE, f"no standby: its Nagios is {_process_word(report)}, {_status_words(report)}"
+        )
+    if report.flags is None:
+        return _blocked(host, Blocked("its status.dat does not say whether it notifies"))
+    theirs = report.role if report.role and report.role.active else None
+    if not report.flags.get(Flag.NOTIFICATIONS, False):
+        if theirs:
+            return _verdict(
+                host,
+                State.WARNING,
+                Code.PASSIVE,
+                f"its role is master too (term {theirs.term}, this host has term {own.term}), but it notifies nobody",
+            )
         return _verdict(host, State.OK, Code.PEER_STANDBY, f"standby, its Nagios (PID {report.pid}) is alive and notifies nobody")
-    term = report.role.term if report.role and report.role.active else 0
-    if term > own.term:
+    if theirs and theirs.term > own.term:
         return _verdict(
             host,
             State.CRITICAL,
             Code.PEER_OUTRANKS,
-            f"it is the master with term {term}, this host has term {own.term}: this host stands down",
+            f"it is the master with term {theirs.term}, this host has term {own.term}: this host stands down",
         )
-    theirs = f"term {term}" if term else "no term"
+    if theirs and theirs.term == own.term and (theirs.since, host) < (own.since, own.master):
+        return _verdict(
+            host,
+            State.CRITICAL,
+            Code.PEER_OUTRANKS,
+            f"it is the master with term {theirs.term} as this host is, and has been for longer: this host stands down",
+        )
+    rank = f"term {theirs.term}" if theirs else "no term"
     return _verdict(
         host,
         State.CRITICAL,
         Code.PEER_ACTIVE,
-        f"two masters: it notifies with {theirs}, this host is the master with term {own.term}",
+        f"two masters: it notifies with {rank}, this host is the master with term {own.term}",
     )
 
 
@@ -341,6 +379,14 @@ def judge_return(verdict: Verdict, config: Config, own: RoleRecord) -> Verdict:
         Code.PEER_RETURNED,
         f"the preferred host is back as the standby; it gets the role when it has been well for {config.pair.failback_after:g} s",
     )
+
+
+def _status_words(report: HostReport) -> str:
+    if report.status_age is None:
+        return "status.dat is gone"
+    if report.status_age < -FUTURE_SECONDS:
+        return f"status.dat is dated {-report.status_age:.0f} s in the future"
+    return f"status.dat is {max(0.0, report.status_age):.0f} s old"
 
 
 def _process_word(report: HostReport) -> str:

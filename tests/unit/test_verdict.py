@@ -1,0 +1,377 @@
+"""DESIGN's table, row by row: the evidence, and the whole sentence that it means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nagios_failover.config import Config, parse
+from nagios_failover.evidence import (
+    NOT_CONFIGURED,
+    Blocked,
+    Evidence,
+    Heartbeat,
+    HostReport,
+    NoAnswer,
+    PauseMarker,
+    Process,
+    Witness,
+)
+from nagios_failover.role import RoleRecord, role_flags
+from nagios_failover.verdict import Code, Limits, above, judge_master, judge_peer, judge_return, limits_from
+from nagios_failover.words import Mode, Role, State
+
+OK, WARNING, CRITICAL, UNKNOWN = State.OK, State.WARNING, State.CRITICAL, State.UNKNOWN
+PID = 4711
+MASTER = RoleRecord(Role.MASTER, "yasu", term=3, run="", since=1000)
+LIMITS = Limits(
+    heartbeat_warning=above(60),
+    heartbeat_critical=above(300),
+    status_warning=above(30),
+    status_critical=above(60),
+    restart_grace=15,
+)
+FRESH, BETWEEN, STALE = Heartbeat(5, PID), Heartbeat(100, PID), Heartbeat(400, PID)
+SILENT = NoAnswer("no answer within 3 s")
+DENIED = Blocked("access denied (1045: Access denied for user 'w'@'h')", "compare user and password with the server's GRANTs")
+REFUSED = NoAnswer("connect to host yasu port 22: Connection refused")
+HEARS, DEAF = (Witness("10.0.0.1", True),), (Witness("10.0.0.1", False, "no answer"), Witness("10.0.0.2", False, "no answer"))
+
+
+def report(process: Process | Blocked = Process.RUNNING, age: float | None = 3, **more: Any) -> HostReport:
+    fields: dict[str, Any] = {
+        "pid": PID,
+        "status_created": None if age is None else 1_000_000,
+        "flags": role_flags(Mode.FAILOVER, active=True),
+        "role": MASTER,
+    }
+    return HostReport(process=process, status_age=age, **(fields | more))
+
+
+def missing(age: float | None = 3, **more: Any) -> HostReport:
+    return report(Process.MISSING, age, **more)
+
+
+def stopped(age: float | None = 3) -> HostReport:
+    return report(Process.STOPPED, age)
+
+
+OFF = role_flags(Mode.FAILOVER, active=False)
+NO_NOTIFICATIONS = role_flags(Mode.REDUNDANCY, active=False)
+HIDDEN = Blocked("PID 4711 cannot be looked at: other users' processes are hidden there", "mount /proc without hidepid")
+SSH = "ssh fails (connect to host yasu port 22: Connection refused)"
+
+Row = tuple[str, Evidence, State, Code, str]
+
+# The rows of DESIGN.md section 4, from the top.
+TABLE: list[Row] = [
+    # process: could not look
+    ("hidden process", Evidence(report(HIDDEN), STALE), WARNING, Code.BLOCKED,
+     "yasu: could not look: PID 4711 cannot be looked at: other users' processes are hidden there"),
+    ("unreadable status.dat", Evidence(report(Blocked("/x/status.dat is not readable"), None), SILENT), WARNING, Code.BLOCKED,
+     "yasu: could not look: /x/status.dat is not readable"),
+    ("unknown host key", Evidence(Blocked("its host key is unknown (Host key verification failed.)"), STALE), WARNING, Code.BLOCKED,
+     "yasu: could not look: its host key is unknown (Host key verification failed.)"),
+    # running, fresh
+    ("alive", Evidence(report(), FRESH), OK, Code.ALIVE,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, the heartbeat is 5 s old"),
+    ("alive without a database", Evidence(report()), OK, Code.ALIVE, "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old"),
+    ("alive, its clock a second ahead", Evidence(report(age=-1)), OK, Code.ALIVE,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 0 s old"),
+    ("alive, a heartbeat without a PID", Evidence(report(), Heartbeat(5, 0)), OK, Code.ALIVE,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, the heartbeat is 5 s old"),
+    ("passive", Evidence(report(flags=OFF, role=replace(MASTER, role=Role.STANDBY)), FRESH), WARNING, Code.PASSIVE,
+     "yasu: alive, but it checks or notifies nothing (notifications off, service checks off, host checks off); "
+     "its role is standby; nobody monitors"),
+    ("passive, no suite there", Evidence(report(flags=NO_NOTIFICATIONS, role=None)), WARNING, Code.PASSIVE,
+     "yasu: alive, but it checks or notifies nothing (notifications off, service checks on, host checks on); "
+     "its role is unknown (no suite there); nobody monitors"),
+    ("passive, its role file is gone", Evidence(report(flags=OFF, role=None, role_problem="there is no /x/role")),
+     WARNING, Code.PASSIVE,
+     "yasu: alive, but it checks or notifies nothing (notifications off, service checks off, host checks off); "
+     "its role is unknown (there is no /x/role); nobody monitors"),
+    ("hand-over offered", Evidence(report(role=replace(MASTER, handover="nabira")), FRESH), WARNING, Code.HANDOVER,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, and it offers the role to nabira (term 4)"),
+    # running, fresh, heartbeat anything else
+    ("between the ages", Evidence(report(), BETWEEN), WARNING, Code.STALE_HEARTBEAT,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, but its database link is lost or slow, the heartbeat is 100 s old"),
+    ("stale heartbeat", Evidence(report(), STALE), WARNING, Code.STALE_HEARTBEAT,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, but its database link is lost or slow, the heartbeat is 400 s old"),
+    ("another process's heartbeat", Evidence(report(), Heartbeat(5, 99)), WARNING, Code.STALE_HEARTBEAT,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, but its database link is lost or slow, "
+     "the heartbeat is 5 s old and of another process (PID 99)"),
+    ("database silent", Evidence(report(), SILENT), WARNING, Code.NO_HEARTBEAT,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, but its database does not answer (no answer within 3 s)"),
+    ("database denied", Evidence(report(), DENIED), WARNING, Code.NO_HEARTBEAT,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, but could not look at its heartbeat: "
+     "access denied (1045: Access denied for user 'w'@'h')"),
+    # status.dat between its ages, gone, or from the future: anything else
+    ("status.dat is late", Evidence(report(age=45), FRESH), WARNING, Code.AGING,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 45 s old: beyond the warning age, the heartbeat is 5 s old"),
+    ("status.dat is late, no database", Evidence(report(age=45)), WARNING, Code.AGING,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 45 s old: beyond the warning age"),
+    ("running, no status.dat", Evidence(report(age=None), STALE), WARNING, Code.STATUS_STALE,
+     "yasu: Nagios (PID 4711) runs but has no status.dat: it just started, or cannot write it"),
+    ("status.dat from the future", Evidence(report(age=-3600), SILENT), WARNING, Code.UNCLEAR,
+     "yasu: status.dat is dated 3600 s in the future: its clock was set, Nagios (PID 4711) has not written since"),
+    # running or stopped, stale, heartbeat fresh
+    ("status.dat not written", Evidence(report(age=100), FRESH), WARNING, Code.STATUS_STALE,
+     "yasu: status.dat is 100 s old, but the heartbeat is fresh: status.dat is not written (disk full?), or Nagios just stopped"),
+    ("stopped, stale, heartbeat still fresh", Evidence(stopped(100), FRESH), WARNING, Code.STATUS_STALE,
+     "yasu: status.dat is 100 s old, but the heartbeat is fresh: status.dat is not written (disk full?), or Nagios just stopped"),
+    # running, stale, heartbeat anything else
+    ("hung, heartbeat stale", Evidence(report(age=100), STALE), CRITICAL, Code.HUNG,
+     "yasu: Nagios (PID 4711) hangs: status.dat is 100 s old, the heartbeat is 400 s old"),
+    ("hung, heartbeat between", Evidence(report(age=100), BETWEEN), CRITICAL, Code.HUNG,
+     "yasu: Nagios (PID 4711) hangs: status.dat is 100 s old, the heartbeat is 100 s old"),
+    ("hung, no heartbeat", Evidence(report(age=100), SILENT), CRITICAL, Code.HUNG,
+     "yasu: Nagios (PID 4711) hangs: status.dat is 100 s old, no heartbeat (no answer within 3 s)"),
+    ("hung, no database", Evidence(report(age=100)), CRITICAL, Code.HUNG, "yasu: Nagios (PID 4711) hangs: status.dat is 100 s old"),
+    ("stale, heartbeat not to be seen", Evidence(report(age=100), DENIED), WARNING, Code.BLOCKED,
+     "yasu: status.dat is 100 s old, and could not look at its heartbeat: access denied (1045: Access denied for user 'w'@'h'): "
+     "could not tell whether Nagios hangs"),
+    # stopped, heartbeat not fresh
+    ("stopped", Evidence(stopped(100), STALE), CRITICAL, Code.STOPPED,
+     "yasu: Nagios (PID 4711) is stopped (state T), status.dat is 100 s old, the heartbeat is 400 s old"),
+    ("stopped, status.dat still fresh", Evidence(stopped(3)), CRITICAL, Code.STOPPED,
+     "yasu: Nagios (PID 4711) is stopped (state T), status.dat is 3 s old"),
+    ("stopped, no status.dat", Evidence(stopped(None), SILENT), CRITICAL, Code.STOPPED,
+     "yasu: Nagios (PID 4711) is stopped (state T), status.dat is gone, no heartbeat (no answer within 3 s)"),
+    ("stopped just now", Evidence(stopped(3), FRESH), WARNING, Code.UNCLEAR,
+     "yasu: Nagios (PID 4711) is stopped (state T), status.dat is 3 s old, the heartbeat is 5 s old: not stale yet"),
+    ("stopped, heartbeat not to be seen", Evidence(stopped(100), DENIED), WARNING, Code.BLOCKED,
+     "yasu: status.dat is 100 s old, and could not look at its heartbeat: access denied (1045: Access denied for user 'w'@'h'): "
+     "could not tell whether Nagios hangs"),
+    # missing
+    ("missing, yet status.dat advances", Evidence(missing(status_advanced=True), STALE), WARNING, Code.PROCESS_UNSEEN,
+     "yasu: could not see the process: PID 4711 is missing, but status.dat advances"),
+    ("stopped cleanly", Evidence(missing(None, gone_for=16), FRESH), CRITICAL, Code.STOPPED_CLEANLY,
+     "yasu: Nagios was stopped cleanly and has not come back"),
+    ("restarting", Evidence(missing(None, gone_for=14), SILENT), WARNING, Code.RESTARTING,
+     "yasu: Nagios was stopped cleanly; a restart is given 15 s"),
+    ("stopped under a pause", Evidence(missing(None, gone_for=900, paused=PauseMarker("ada", "new disk", 1, None)), STALE), WARNING,
+     Code.PAUSED, "yasu: Nagios is stopped cleanly under a pause (new disk, by ada)"),
+    ("crashed", Evidence(missing(5), FRESH), CRITICAL, Code.CRASHED,
+     "yasu: Nagios has crashed: PID 4711 is gone, status.dat is 5 s old"),
+    ("crashed, whatever the database says", Evidence(missing(500), DENIED), CRITICAL, Code.CRASHED,
+     "yasu: Nagios has crashed: PID 4711 is gone, status.dat is 500 s old"),
+    # ssh fails
+    ("ssh broken", Evidence(REFUSED, FRESH, reachable=True, witnesses=DEAF), WARNING, Code.SSH_BROKEN,
+     "yasu: alive, ssh is broken: connect to host yasu port 22: Connection refused, the heartbeat is 5 s old"),
+    ("ssh broken, heartbeat between", Evidence(REFUSED, BETWEEN, reachable=True), WARNING, Code.SSH_BROKEN,
+     "yasu: alive, ssh is broken: connect to host yasu port 22: Connection refused, the heartbeat is 100 s old"),
+    ("not seen alive", Evidence(REFUSED, STALE, reachable=True, witnesses=HEARS), CRITICAL, Code.NOT_SEEN_ALIVE,
+     f"yasu: Nagios is not seen alive: {SSH}, the heartbeat is 400 s old; the host answers"),
+    ("not seen alive, witness = none", Evidence(REFUSED, STALE, reachable=True), CRITICAL, Code.NOT_SEEN_ALIVE,
+     f"yasu: Nagios is not seen alive: {SSH}, the heartbeat is 400 s old; the host answers"),
+    ("services silent", Evidence(REFUSED, SILENT, reachable=True, witnesses=HEARS), WARNING, Code.SERVICES_SILENT,
+     f"yasu: the host answers, ssh and database do not: {SSH}, no heartbeat (no answer within 3 s)"),
+    ("ssh silent, no database", Evidence(REFUSED, reachable=True, witnesses=HEARS), WARNING, Code.SERVICES_SILENT,
+     f"yasu: the host answers, ssh does not: {SSH}"),
+    ("host down", Evidence(REFUSED, SILENT, reachable=False, witnesses=HEARS), CRITICAL, Code.HOST_DOWN,
+     f"yasu: the host is down: {SSH}, no heartbeat (no answer within 3 s); it does not answer at all"),
+    ("host down, witness = none, no database", Evidence(REFUSED, reachable=False), CRITICAL, Code.HOST_DOWN,
+     f"yasu: the host is down: {SSH}; it does not answer at all"),
+    ("host down, one of two witnesses answers", Evidence(REFUSED, reachable=False, witnesses=HEARS + DEAF),
+     CRITICAL, Code.HOST_DOWN,
+     f"yasu: the host is down: {SSH}; it does not answer at all"),
+    ("host down, but it replicates", Evidence(REFUSED, SILENT, reachable=False, witnesses=HEARS, replicating=True), WARNING,
+     Code.REPLICATING, f"yasu: the host seems down ({SSH}), but the local replica still hears from it"),
+    ("host down, replication silent", Evidence(REFUSED, SILENT, reachable=False, witnesses=HEARS, replicating=False), CRITICAL,
+     Code.HOST_DOWN, f"yasu: the host is down: {SSH}, no heartbeat (no answer within 3 s); it does not answer at all"),
+    ("host down, replication not to be seen", Evidence(REFUSED, reachable=False, replicating=Blocked("this host's replica: x")),
+     WARNING, Code.BLOCKED, "yasu: could not look: this host's replica: x"),
+    ("cut off", Evidence(REFUSED, SILENT, reachable=False, witnesses=DEAF), UNKNOWN, Code.CUT_OFF,
+     f"yasu: this standby is cut off: {SSH}, and no witness answers (10.0.0.1, 10.0.0.2)"),
+    ("cut off, whatever else", Evidence(REFUSED, DENIED, reachable=True, witnesses=DEAF), UNKNOWN, Code.CUT_OFF,
+     f"yasu: this standby is cut off: {SSH}, and no witness answers (10.0.0.1, 10.0.0.2)"),
+    # anything else
+    ("ssh fails, heartbeat not to be seen", Evidence(REFUSED, DENIED, reachable=False, witnesses=HEARS), WARNING, Code.BLOCKED,
+     f"yasu: {SSH}, and could not look at its heartbeat: access denied (1045: Access denied for user 'w'@'h')"),
+    ("only its database answers", Evidence(REFUSED, STALE, reachable=False, witnesses=HEARS), WARNING, Code.UNCLEAR,
+     f"yasu: its database answers, the rest of the host does not: {SSH}, the heartbeat is 400 s old"),
+    ("name not to be resolved", Evidence(REFUSED, SILENT, reachable=Blocked("the name yasu cannot be resolved")),
+     WARNING, Code.BLOCKED,
+     "yasu: could not look: the name yasu cannot be resolved"),
+    ("never asked whether it answers", Evidence(REFUSED, SILENT), WARNING, Code.BLOCKED,
+     f"yasu: could not look: {SSH}, and whether the host answers at all was not asked"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("evidence", "state", "code", "sentence"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_row_of_the_table(evidence: Evidence, state: State, code: Code, sentence: str) -> None:
+    verdict = judge_master("yasu", evidence, LIMITS)
+    assert (verdict.state, verdict.code, verdict.sentence) == (state, code, sentence)
+
+
+CRITICALS = replace(LIMITS, stale_heartbeat=CRITICAL, database_down=CRITICAL, unreachable_services=CRITICAL)
+
+# What a site may choose in writing: stale_heartbeat, database_down and unreachable_services = critical.
+BY_CHOICE: list[tuple[str, Evidence, State]] = [
+    ("the rule of 2005", Evidence(report(), STALE), CRITICAL),
+    ("not before the heartbeat is stale", Evidence(report(), BETWEEN), WARNING),
+    ("not right after a restart", Evidence(report(), Heartbeat(5, 99)), WARNING),
+    ("not when it could not be looked at", Evidence(report(), DENIED), WARNING),
+    ("database down", Evidence(report(), SILENT), CRITICAL),
+    ("a hung host", Evidence(REFUSED, SILENT, reachable=True, witnesses=HEARS, replicating=False), CRITICAL),
+    ("a hung host, without replication", Evidence(REFUSED, SILENT, reachable=True, witnesses=HEARS), CRITICAL),
+    ("not a host that replicates", Evidence(REFUSED, SILENT, reachable=True, witnesses=HEARS, replicating=True), WARNING),
+    ("not when replication is not to be seen", Evidence(REFUSED, SILENT, reachable=True, replicating=Blocked("x")), WARNING),
+    ("never when cut off", Evidence(REFUSED, SILENT, reachable=True, witnesses=DEAF, replicating=False), UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("evidence", "state"), [row[1:] for row in BY_CHOICE], ids=[row[0] for row in BY_CHOICE])
+def test_row_by_choice(evidence: Evidence, state: State) -> None:
+    assert judge_master("yasu", evidence, CRITICALS).state is state
+
+
+def test_hints_come_with_what_could_not_be_looked_at() -> None:
+    for evidence in (
+        Evidence(report(HIDDEN)),
+        Evidence(report(), DENIED),
+        Evidence(REFUSED, DENIED),
+        Evidence(report(age=99), DENIED),
+    ):
+        assert judge_master("yasu", evidence, LIMITS).hint
+
+
+PEER = replace(MASTER, master="nabira")
+
+PEERS: list[Row] = [
+    ("standby", Evidence(report(flags=OFF, role=replace(MASTER, role=Role.STANDBY))), OK, Code.PEER_STANDBY,
+     "nabira: standby, its Nagios (PID 4711) is alive and notifies nobody"),
+    ("standby that polls", Evidence(report(flags=NO_NOTIFICATIONS, role=None)), OK, Code.PEER_STANDBY,
+     "nabira: standby, its Nagios (PID 4711) is alive and notifies nobody"),
+    ("crashed", Evidence(missing(5)), WARNING, Code.PEER_GONE, "nabira: no standby: its Nagios is missing, status.dat is 5 s old"),
+    ("stopped cleanly", Evidence(missing(None)), WARNING, Code.PEER_GONE,
+     "nabira: no standby: its Nagios is missing, status.dat is gone"),
+    ("hung", Evidence(report(age=99, flags=OFF)), WARNING, Code.PEER_GONE,
+     "nabira: no standby: its Nagios is running, status.dat is 99 s old"),
+    ("not seen", Evidence(REFUSED, reachable=False), WARNING, Code.PEER_GONE,
+     "nabira: no standby: ssh fails (connect to host yasu port 22: Connection refused)"),
+    ("could not look", Evidence(report(HIDDEN)), WARNING, Code.BLOCKED,
+     "nabira: could not look: PID 4711 cannot be looked at: other users' processes are hidden there"),
+    ("unknown host key", Evidence(Blocked("its host key is unknown")), WARNING, Code.BLOCKED,
+     "nabira: could not look: its host key is unknown"),
+    ("flags unknown", Evidence(report(flags=None)), WARNING, Code.BLOCKED,
+     "nabira: could not look: its status.dat does not say whether it notifies"),
+    ("active, lower term", Evidence(report(role=replace(PEER, term=2))), CRITICAL, Code.PEER_ACTIVE,
+     "nabira: two masters: it notifies with term 2, this host is the master with term 3"),
+    ("active, no suite", Evidence(report(role=None)), CRITICAL, Code.PEER_ACTIVE,
+     "nabira: two masters: it notifies with no term, this host is the master with term 3"),
+    ("active against its role", Evidence(report(role=replace(PEER, role=Role.STANDBY, term=9))), CRITICAL, Code.PEER_ACTIVE,
+     "nabira: two masters: it notifies with no term, this host is the master with term 3"),
+    ("active, higher term", Evidence(report(role=replace(PEER, term=4))), CRITICAL, Code.PEER_OUTRANKS,
+     "nabira: it is the master with term 4, this host has term 3: this host stands down"),
+    ("active, same term, for longer", Evidence(report(role=replace(PEER, since=999))), CRITICAL, Code.PEER_OUTRANKS,
+     "nabira: it is the master with term 3 as this host is, and has been for longer: this host stands down"),
+    ("active, same term, later", Evidence(report(role=replace(PEER, since=1001))), CRITICAL, Code.PEER_ACTIVE,
+     "nabira: two masters: it notifies with term 3, this host is the master with term 3"),
+    ("master, but mute", Evidence(report(flags=OFF, role=replace(PEER, term=4))), WARNING, Code.PASSIVE,
+     "nabira: its role is master too (term 4, this host has term 3), but it notifies nobody"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("evidence", "state", "code", "sentence"), [row[1:] for row in PEERS], ids=[row[0] for row in PEERS])
+def test_what_a_master_says_of_its_peer(evidence: Evidence, state: State, code: Code, sentence: str) -> None:
+    verdict = judge_peer("nabira", evidence, LIMITS, MASTER)
+    assert (verdict.state, verdict.code, verdict.sentence) == (state, code, sentence)
+
+
+def test_of_two_masters_with_the_same_term_exactly_one_stands_down() -> None:
+    for since in (999, 1000, 1001):
+        here, there = MASTER, replace(PEER, since=since)
+        codes = {
+            judge_peer("nabira", Evidence(report(role=there)), LIMITS, here).code,
+            judge_peer("yasu", Evidence(report(role=here)), LIMITS, there).code,
+        }
+        assert codes == {Code.PEER_OUTRANKS, Code.PEER_ACTIVE}
+
+
+def config(**pair: str) -> Config:
+    lines = "\n".join(f"{name} = {value}" for name, value in pair.items())
+    text = f"[pair]\n{lines}\n[host yasu]\n[host nabira]\n[witness]\naddresses = none\n[mail]\nto = ops@example.org\n"
+    return parse(text, hostname="nabira")
+
+
+def test_the_preferred_host_that_returned_is_a_warning_on_the_master() -> None:
+    own = replace(MASTER, master="nabira")
+    verdict = judge_peer("yasu", Evidence(report(flags=OFF, role=replace(MASTER, role=Role.STANDBY))), LIMITS, own)
+    returned = judge_return(verdict, config(failback="automatic"), own)
+    assert (returned.state, returned.sentence) == (
+        WARNING,
+        "yasu: the preferred host is back as the standby; it gets the role when it has been well for 60 s",
+    )
+    assert judge_return(verdict, config(), own) is verdict
+
+
+def test_limits_are_the_configuration_s() -> None:
+    limits = limits_from(config())
+    assert not limits.heartbeat_warning(60) and limits.heartbeat_warning(60.1)
+    assert not limits.heartbeat_critical(300) and limits.heartbeat_critical(301)
+    assert not limits.status_warning(30) and limits.status_critical(61)
+    assert (limits.restart_grace, limits.stale_heartbeat, limits.unreachable_services) == (15, WARNING, WARNING)
+
+
+blocked = st.builds(Blocked, st.just("something"))
+reports = st.builds(
+    HostReport,
+    process=st.sampled_from(list(Process)) | blocked,
+    pid=st.sampled_from([None, PID]),
+    status_age=st.none() | st.floats(-1e6, 1e6),
+    status_created=st.none() | st.just(1),
+    flags=st.none() | st.just(role_flags(Mode.FAILOVER, active=True)) | st.just(OFF),
+    role=st.none() | st.just(MASTER) | st.just(PEER),
+    status_advanced=st.booleans(),
+    gone_for=st.floats(0, 100),
+)
+heartbeats = st.builds(Heartbeat, st.floats(0, 1000), st.sampled_from([0, PID, 99]))
+silences = st.just(SILENT)
+evidences = st.builds(
+    Evidence,
+    ssh=reports | silences | blocked,
+    heartbeat=heartbeats | silences | blocked | st.just(NOT_CONFIGURED),
+    reachable=st.none() | st.booleans() | blocked,
+    witnesses=st.sampled_from([(), HEARS, DEAF]),
+    replicating=st.booleans() | blocked | st.just(NOT_CONFIGURED),
+)
+limits = st.sampled_from([LIMITS, CRITICALS])
+
+
+@given(evidences, limits)
+def test_no_evidence_is_without_a_one_line_sentence(evidence: Evidence, limits: Limits) -> None:
+    for verdict in (judge_master("yasu", evidence, limits), judge_peer("yasu", evidence, limits, PEER)):
+        assert verdict.sentence.startswith("yasu: ") and "\n" not in verdict.sentence
+
+
+@given(evidences, limits)
+def test_what_could_not_be_looked_at_is_never_critical(evidence: Evidence, limits: Limits) -> None:
+    state = judge_master("yasu", evidence, limits).state
+    ssh = evidence.ssh
+    if isinstance(ssh, Blocked) or (isinstance(ssh, HostReport) and isinstance(ssh.process, Blocked)):
+        assert state is WARNING
+    if isinstance(ssh, NoAnswer) and (isinstance(evidence.heartbeat, Blocked) or isinstance(evidence.reachable, Blocked | None)):
+        fresh = isinstance(evidence.heartbeat, Heartbeat) and evidence.heartbeat.age <= 300
+        assert state in (WARNING, UNKNOWN) or fresh
+    if isinstance(ssh, HostReport) and ssh.process is not Process.MISSING and isinstance(evidence.heartbeat, Blocked):
+        assert state is not CRITICAL
+
+
+@given(evidences, limits)
+def test_a_standby_that_no_witness_hears_never_says_critical_of_a_host_that_ssh_does_not_reach(
+    evidence: Evidence, limits: Limits
+) -> None:
+    if isinstance(evidence.ssh, NoAnswer) and evidence.witnesses == DEAF:
+        assert judge_master("yasu", evidence, limits).state is not CRITICAL
+
+
+@given(evidences, limits)
+def test_a_living_nagios_is_never_critical_unless_chosen(evidence: Evidence, limits: Limits) -> None:
+    ssh = evidence.ssh
+    if isinstance(ssh, HostReport) and ssh.process is Process.RUNNING and ssh.status_age is not None and 0 <= ssh.status_age <= 60:
+        assert judge_master("yasu", evidence, LIMITS).state is not CRITICAL

@@ -9,6 +9,7 @@ import configparser
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -19,9 +20,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.lab.machine import LabError, command, outside_environment
+from tests.lab.state import LABS
 
 CACHE: Final = Path("/var/cache/nagios-failover-lab")
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
+KEPT: Final = 2
 VENV: Final = "/opt/nagios-failover"
 #: raise it whenever a step of the recipe below changes what the root holds
 RECIPE: Final = "2"
@@ -63,12 +66,23 @@ def ensure_root(suite: str, say: Say) -> Path:
     needs = requirements()
     root = CACHE / f"{suite}-{root_key(needs)}"
     if root.is_dir():
+        root.touch()
         return root
     CACHE.mkdir(parents=True, exist_ok=True)
     with exclusive(CACHE / f"{suite}.lock", say, f"another process is building the {suite} root; waiting for it"):
         if not root.is_dir():
             _build(suite, root, needs, say)
+            _prune(suite)
     return root
+
+
+def _prune(suite: str) -> None:
+    """Keep the roots used last, and any that a lab stands on."""
+    in_use = {str(json.loads(settings.read_text()).get("root")) for settings in LABS.glob("*/lab.json")}
+    roots = [path for path in CACHE.glob(f"{suite}-*") if path.is_dir() and path.suffix != ".building"]
+    for path in sorted(roots, key=lambda entry: entry.stat().st_mtime, reverse=True)[KEPT:]:
+        if str(path) not in in_use:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -96,23 +110,24 @@ def _build(suite: str, root: Path, needs: list[str], say: Say) -> None:
     debs.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     keyring = [f"--keyring={source.keyring}"] if source.keyring else []
-    _in_private_mounts(f'exec debootstrap --variant=minbase --cache-dir="{debs}" "$@"', *keyring, suite, str(aside), source.uri)
+    in_private_mounts(f'exec debootstrap --variant=minbase --cache-dir="{debs}" "$@"', *keyring, suite, str(aside), source.uri)
     say(f"debootstrap done after {time.monotonic() - started:.0f} s; installing packages")
     (aside / "usr/sbin/policy-rc.d").write_text(POLICY_RC_D)
     (aside / "usr/sbin/policy-rc.d").chmod(0o755)
-    _in_private_mounts(_INSTALL, str(aside), str(debs), *PACKAGES)
+    in_private_mounts(_INSTALL, str(aside), str(debs), *PACKAGES)
     say(f"packages installed after {time.monotonic() - started:.0f} s; installing the Python libraries")
     handed_in = pip_mounts()
-    _in_private_mounts(_VENV, str(aside), VENV, *handed_in, "--", *needs)
+    in_private_mounts(_VENV, str(aside), VENV, *handed_in, "--", *needs)
     _remove_mount_points(aside, handed_in)
     _prepare(aside)
     aside.rename(root)
     say(f"root built in {time.monotonic() - started:.0f} s")
 
 
-def _in_private_mounts(script: str, *arguments: str) -> None:
-    """Run a script whose mounts vanish with it."""
-    argv = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", script, "sh", *arguments]
+def in_private_mounts(script: str, *arguments: str) -> None:
+    """Run a script whose mounts vanish with it, and which ends with its caller, together with all that it started."""
+    unshare = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    argv = ["setpriv", "--pdeathsig", "KILL", *unshare, "/bin/sh", "-ec", script, "sh", *arguments]
     done = subprocess.run(
         argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=_build_environment(), check=False
     )
@@ -200,7 +215,7 @@ def _prepare(root: Path) -> None:
     settings = root / "etc/mysql/mariadb.conf.d/90-lab-size.cnf"
     settings.write_text("[mysqld]\ninnodb_log_file_size=8M\ninnodb_buffer_pool_size=32M\ninnodb_fast_shutdown=1\n")
     shutil.rmtree(root / "var/lib/mysql", ignore_errors=True)
-    _in_private_mounts(_PREPARE, str(root))
+    in_private_mounts(_PREPARE, str(root))
 
 
 _PREPARE: Final = """

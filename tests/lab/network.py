@@ -6,6 +6,7 @@ The outside's network namespace sees nothing of it: both ends of every cable liv
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 import time
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from tests.lab.cgroup import Cgroup
 from tests.lab.machine import LabError, command, outside_environment
+from tests.lab.processes import start_time
 from tests.lab.relay import MARK
-from tests.lab.state import ADDRESSES, HOSTS, PREFIX_LENGTH, Links, Store
+from tests.lab.state import ADDRESSES, HOSTS, PREFIX_LENGTH, Links, Store, write_atomically
 
 #: a slowed link delays these services
 SLOWED_PORTS = (22, 3306)
@@ -57,16 +59,15 @@ def start_bridge(store: Store) -> None:
     group = Cgroup(store.name, "net").create()
     argv = group.entering(["unshare", "--net", "--", "sleep", "infinity"])
     holder = spawn(argv, store.path / "bridge.log")
-    (store.path / "bridge.pid").write_text(str(holder))
     wait_for_namespace(holder)
+    write_atomically(store.path / "bridge.json", json.dumps({"pid": holder, "start": start_time(holder)}))
     for words in ("link set lo up", "link add lab type bridge forward_delay 0", "link set lab up"):
         command(["nsenter", "--target", str(holder), "--net", "ip", *words.split()])
 
 
 def plug_in(store: Store, host: str, pid: int) -> None:
     """A new cable from the bridge to the host whose first process is `pid`; cuts hold from the first packet on."""
-    bridge = int((store.path / "bridge.pid").read_text())
-    in_bridge = ["nsenter", "--target", str(bridge), "--net", "ip"]
+    in_bridge = ["nsenter", "--target", str(_bridge_pid(store)), "--net", "ip"]
     command([*in_bridge, "link", "delete", host], check=False)  # a cable that the kernel has not yet taken away
     command([*in_bridge, "link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", str(pid)])
     command([*in_bridge, "link", "set", host, "master", "lab", "up"])
@@ -74,6 +75,14 @@ def plug_in(store: Store, host: str, pid: int) -> None:
     address = f"{ADDRESSES[host]}/{PREFIX_LENGTH}"
     steps = f"link set lo up\nlink set eth0 address {mac(host)}\naddress add {address} dev eth0\nlink set eth0 up\n"
     command(["nsenter", "--target", str(pid), "--net", "ip", "-batch", "-"], stdin=steps)
+
+
+def _bridge_pid(store: Store) -> int:
+    """The process that holds the bridge's namespace, if it is still the one that was started."""
+    recorded = json.loads((store.path / "bridge.json").read_text())
+    if start_time(int(recorded["pid"])) != recorded["start"]:
+        raise LabError(f"the network of lab '{store.name}' is gone (was the machine restarted?): bring the lab up anew")
+    return int(recorded["pid"])
 
 
 def apply_filter(host: str, pid: int, links: Links) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.lab.debian_root import CACHE, CHECKOUT, VENV, Say, _in_private_mounts, exclusive
+from tests.lab.debian_root import CACHE, CHECKOUT, VENV, Say, exclusive, in_private_mounts
+from tests.lab.state import LABS
 
 #: what pip needs of the checkout, and the samples that an administrator would copy from it
 PARTS: Final = (
@@ -69,7 +70,7 @@ def _build(root: Path, layer: Path, checkout: Path) -> None:
         target = source / path.relative_to(checkout)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
-    _in_private_mounts(_INSTALL, str(root), str(aside), VENV)
+    in_private_mounts(_INSTALL, str(root), str(aside), VENV)
     (aside / "upper/usr/share/doc/nagios-failover").mkdir(parents=True, exist_ok=True)
     for sample in source.glob("*.sample"):
         shutil.copy2(sample, aside / "upper/usr/share/doc/nagios-failover" / sample.name)
@@ -97,8 +98,6 @@ rm -rf "$aside/upper/root"
 
 def _prune(layers: Path) -> None:
     """Keep the newest few, and any that a lab still stands on."""
-    from tests.lab.state import LABS
-
     used = set()
     for settings in LABS.glob("*/lab.json"):
         used.add(Path(json.loads(settings.read_text()).get("layer") or "-").name)

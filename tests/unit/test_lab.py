@@ -181,10 +181,8 @@ def test_the_program_block_of_status_dat_is_read() -> None:
 
 
 def test_files_arrive_with_the_owners_of_that_host() -> None:
-    entries: list[File | Directory] = [
-        Directory("/etc/x", mode=0o750),
-        File("/etc/x/y", "text\n", owner="nagios", group="adm", mode=0o640),
-    ]
+    file_of_nagios = File("/etc/x/y", "text\n", owner="nagios", group="adm", mode=0o640)
+    entries = (Directory("/etc/x", mode=0o750), file_of_nagios)
     with tarfile.open(fileobj=io.BytesIO(tar_of(entries, passwd_of(PASSWD), groups_of("adm:x:4:\n")))) as archive:
         directory, file = archive.getmembers()
     assert (directory.name, directory.isdir(), directory.uid, directory.mode) == ("etc/x", True, 0, 0o750)

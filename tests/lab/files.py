@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ def tar_of(entries: Iterable[File | Directory], ids: dict[str, tuple[int, int]],
             if entry.group is not None:
                 info.gid = groups[entry.group]
             info.mode = entry.mode
+            info.mtime = time.time()  # as a file that was written now: some readers go by it
             if isinstance(entry, Directory):
                 info.type = tarfile.DIRTYPE
                 archive.addfile(info)

@@ -1,0 +1,302 @@
+"""The heartbeat, from a real Nagios's scheduler to a real MariaDB: what it proves, and what it survives."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+import pytest
+
+from tests.lab import Host, Lab, why_not
+from tests.lab.suite import COMMAND, STATE
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+PERFDATA = f"{STATE}/perfdata"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab.up(name=f"programstatus-{os.getpid()}") as lab:
+        lab.nabira.run([COMMAND, "pause", "--reason", "these tests stop yasu's Nagios, and nobody shall take over"])
+        yield lab
+
+
+@pytest.fixture
+def yasu(lab: Lab) -> Host:
+    """The master, with a heartbeat."""
+    lab.wait(lambda: age(lab.yasu) <= 2, 20, "yasu's heartbeat is fresh")
+    return lab.yasu
+
+
+def sql(host: Host, statement: str, *, check: bool = True) -> str:
+    return host.run(["mariadb", "--batch", "--skip-column-names", "nagios"], stdin=statement, check=check).stdout.strip()
+
+
+def last_update(host: Host) -> int:
+    """Epoch seconds; 0 without a row."""
+    return int(sql(host, "SELECT COALESCE(MAX(UNIX_TIMESTAMP(last_update)), 0) FROM programstatus") or 0)
+
+
+def age(host: Host) -> int:
+    return int(time.time()) - last_update(host)
+
+
+def queued(host: Host) -> list[str]:
+    return host.run(["ls", f"{PERFDATA}/queue"]).stdout.split()
+
+
+def loader_pid(host: Host) -> int:
+    """Of the process that runs, whatever the PID file says; 0 for none. More than one is an error."""
+    pids = host.run("grep -lx perfdata-loader /proc/[0-9]*/comm | cut -d/ -f3", check=False).stdout.split()
+    assert len(pids) <= 1, f"more than one loader: {pids}"
+    return int(pids[0]) if pids else 0
+
+
+def log(host: Host) -> list[str]:
+    return [line.partition("] ")[2] for line in host.read(f"{PERFDATA}/loader.log").splitlines()]
+
+
+def spacings(host: Host, began: float, ended: float) -> list[float]:
+    """Seconds between a service's checks that follow each other, the period's begin and end included."""
+    found = []
+    services = {(name, service) for _, name, service in host.checked()}
+    for wanted in services:
+        ran = [epoch for epoch, name, service in host.checked() if (name, service) == wanted and began < epoch < ended]
+        found.extend(later - earlier for earlier, later in pairwise([began, *ran, ended]))
+    return found
+
+
+@contextmanager
+def role_file(host: Host, change: Callable[[str], str]) -> Iterator[None]:
+    """The role file says something else for a while."""
+    before = host.read(f"{STATE}/role")
+    host.write(f"{STATE}/role", change(before), owner="nagios", group="adm", mode=0o640)
+    try:
+        yield
+    finally:
+        host.write(f"{STATE}/role", before, owner="nagios", group="adm", mode=0o640)
+
+
+def assert_advances(lab: Lab, host: Host) -> None:
+    before = last_update(host)
+    lab.wait(lambda: last_update(host) >= before + 2, 10, "the heartbeat advances")
+
+
+def test_the_heartbeat_advances_with_nagios_and_names_its_process(lab: Lab, yasu: Host) -> None:
+    assert_advances(lab, yasu)
+    names = "nagios_pid, daemon_mode, execute_service_checks, enable_notifications, enable_event_handlers, process_performance_data"
+    assert sql(yasu, f"SELECT {names} FROM programstatus").split("\t") == [str(yasu.nagios_pid()), "1", "1", "1", "1", "1"]
+    started = int(yasu.nagios_flags()["program_start"])
+    assert sql(yasu, "SET time_zone = '+00:00'; SELECT UNIX_TIMESTAMP(program_start) FROM programstatus") == str(started)
+    assert age(yasu) <= 2
+
+
+def test_there_is_exactly_one_row_at_every_moment(yasu: Host) -> None:
+    counts = sql(yasu, "SELECT COUNT(*) FROM programstatus; SELECT SLEEP(0.02);" * 200).split()[::2]
+    assert set(counts) == {"1"}
+
+
+def test_the_row_counts_in_the_stated_time_zone(yasu: Host) -> None:
+    """[heartbeat] time_zone is +00:00, whatever zone the server lives in."""
+    assert abs(int(sql(yasu, "SELECT TIMESTAMPDIFF(SECOND, last_update, UTC_TIMESTAMP()) FROM programstatus"))) <= 2
+
+
+def test_perfdata_goes_through_the_queue_and_nothing_piles_up(lab: Lab, yasu: Host) -> None:
+    assert_advances(lab, yasu)
+    lab.wait(lambda: len(queued(yasu)) <= 1, 5, "the queue is emptied")
+
+
+def test_the_heartbeat_stops_when_nagios_hangs(lab: Lab, yasu: Host) -> None:
+    nagios = yasu.service("nagios")
+    nagios.freeze()
+    try:
+        time.sleep(1.5)
+        before = last_update(yasu)
+        time.sleep(5)
+        assert last_update(yasu) == before
+    finally:
+        nagios.thaw()
+    assert_advances(lab, yasu)
+
+
+def test_the_heartbeat_goes_on_when_status_dat_cannot_be_written(lab: Lab, yasu: Host) -> None:
+    yasu.run("chown root /var/lib/nagios4; chmod 0555 /var/lib/nagios4")
+    try:
+        time.sleep(2)
+        written = yasu.run(["stat", "-c", "%Y", "/var/lib/nagios4/status.dat"]).stdout
+        assert_advances(lab, yasu)
+        assert_advances(lab, yasu)
+        assert yasu.run(["stat", "-c", "%Y", "/var/lib/nagios4/status.dat"]).stdout == written
+    finally:
+        yasu.run("chown nagios /var/lib/nagios4; chmod 0750 /var/lib/nagios4")
+
+
+def test_the_heartbeat_goes_on_when_status_dat_is_gone(lab: Lab, yasu: Host) -> None:
+    """The row keeps what it knew of PID and flags."""
+    yasu.run("chown root /var/lib/nagios4; chmod 0555 /var/lib/nagios4; mv /var/lib/nagios4/status.dat /root/")
+    try:
+        assert_advances(lab, yasu)
+        assert sql(yasu, "SELECT nagios_pid, enable_notifications FROM programstatus") == f"{yasu.nagios_pid()}\t1"
+    finally:
+        yasu.run("mv /root/status.dat /var/lib/nagios4/; chown nagios /var/lib/nagios4; chmod 0750 /var/lib/nagios4")
+
+
+def test_the_heartbeat_goes_on_when_the_disk_is_full(lab: Lab, yasu: Host) -> None:
+    yasu.fill()
+    try:
+        assert_advances(lab, yasu)
+        yasu.run(["kill", "-9", str(loader_pid(yasu))])
+        assert_advances(lab, yasu)
+    finally:
+        yasu.unfill()
+
+
+def test_a_frozen_database_delays_no_check_and_is_caught_up_with(lab: Lab, yasu: Host) -> None:
+    database = yasu.service("mariadbd")
+    began = time.time()
+    database.freeze()
+    try:
+        time.sleep(12)
+        waiting = len(queued(yasu))
+    finally:
+        database.thaw()
+    ended = time.time()
+    assert 8 <= waiting <= 14, "one call a second, each kept"
+    assert max(spacings(yasu, began, ended)) < 7.5, "each service is checked every 5 s all the while"
+    lab.wait(lambda: age(yasu) <= 2 and len(queued(yasu)) <= 1, 15, "the heartbeat is fresh again")
+    assert log(yasu)[-2].endswith("is this host's database server running?")
+    assert log(yasu)[-1].startswith("well again: ")
+
+
+def test_a_killed_database_is_waited_for(lab: Lab, yasu: Host) -> None:
+    loader = loader_pid(yasu)
+    database = yasu.service("mariadbd")
+    database.kill9()
+    time.sleep(5)
+    assert len(queued(yasu)) >= 3
+    database.start()
+    lab.wait(lambda: age(yasu) <= 2 and len(queued(yasu)) <= 1, 20, "the heartbeat is fresh again")
+    assert loader_pid(yasu) == loader, "the same loader"
+
+
+def test_a_read_only_server_is_said_and_waited_for(lab: Lab, yasu: Host) -> None:
+    sql(yasu, "SET GLOBAL read_only = 1")
+    try:
+        sentence = (
+            "the heartbeat cannot be written: this host's server is read-only; hint: who is the source? nagios-failover status"
+        )
+        lab.wait(lambda: log(yasu)[-1] == sentence, 10, "the loader says so")
+    finally:
+        sql(yasu, "SET GLOBAL read_only = 0")
+    lab.wait(lambda: age(yasu) <= 2, 15, "the heartbeat is fresh again")
+
+
+def test_a_killed_loader_is_started_anew_by_the_next_call(lab: Lab, yasu: Host) -> None:
+    first = loader_pid(yasu)
+    yasu.run(["kill", "-9", str(first)])
+    second = lab.wait(lambda: loader_pid(yasu), 5, "there is a loader again")
+    assert second != first
+    assert_advances(lab, yasu)
+
+
+def test_there_is_one_loader_however_often_it_is_started(yasu: Host) -> None:
+    running = loader_pid(yasu)
+    for _ in range(3):
+        yasu.run([f"{COMMAND}-loader", STATE], user="nagios")
+    assert loader_pid(yasu) == running
+
+
+def test_the_loader_is_light_and_holds_nothing_of_nagios(yasu: Host) -> None:
+    pid = loader_pid(yasu)
+    status = dict(line.split(":\t", 1) for line in yasu.read(f"/proc/{pid}/status").splitlines() if ":\t" in line)
+    assert int(status["VmRSS"].split()[0]) < 45_000, "kB"
+    files = yasu.run(f"readlink /proc/{pid}/fd/*").stdout.split("\n")
+    assert not [file for file in files if "nagios4" in file or file.startswith("pipe:")]
+    session = yasu.run(["ps", "-o", "sid=", "-p", str(pid)]).stdout.split()
+    assert session != yasu.run(["ps", "-o", "sid=", "-p", str(yasu.nagios_pid())]).stdout.split()
+
+
+def test_a_standby_keeps_no_spool_and_writes_nothing(lab: Lab, yasu: Host) -> None:
+    """Its Nagios runs the command too; the row would be a lie about who monitors."""
+    nabira = lab.nabira
+    assert sql(nabira, "SELECT COUNT(*) FROM programstatus") == "0"
+    assert loader_pid(nabira) == 0
+    before = queued(nabira)
+    nabira.write(f"{PERFDATA}/spool", "1\tweb1\tHTTP\n", owner="nagios", group="adm", mode=0o640)
+    lab.wait(lambda: nabira.read(f"{PERFDATA}/spool") == "", 5, "the spool is emptied")
+    assert queued(nabira) == before
+
+
+def test_the_loader_ends_when_the_role_is_given_back(lab: Lab, yasu: Host) -> None:
+    with role_file(yasu, lambda text: text.replace("role=master", "role=standing-down")):
+        lab.wait(lambda: loader_pid(yasu) == 0, 10, "the loader ends")
+        assert log(yasu)[-1] == "ended: the role is standing-down: only a master's loader writes"
+        before = last_update(yasu)
+        time.sleep(3)
+        assert (last_update(yasu), loader_pid(yasu)) == (before, 0)
+    assert_advances(lab, yasu)
+
+
+def test_a_garbled_role_file_writes_nothing_and_loses_nothing(lab: Lab, yasu: Host) -> None:
+    with role_file(yasu, lambda text: text.replace("role=master\n", "role=mas")):
+        time.sleep(4)
+        assert len(queued(yasu)) >= 2
+        assert age(yasu) >= 3
+        assert any("is garbled" in line for line in log(yasu)[-2:])
+    lab.wait(lambda: age(yasu) <= 2 and len(queued(yasu)) <= 1, 10, "the heartbeat is fresh again")
+
+
+def test_the_loader_stays_for_a_while_after_the_last_call_then_ends(lab: Lab, yasu: Host) -> None:
+    config = "/etc/nagios-failover/nagios-failover.cfg"
+    text = yasu.read(config)
+    first = loader_pid(yasu)
+    yasu.write(config, text.replace("#linger = 60s", "linger = 4"), group="nagios", mode=0o640)
+    lab.wait(lambda: loader_pid(yasu) not in (0, first), 10, "a changed configuration is taken by a new loader")
+    nagios = yasu.service("nagios")
+    nagios.stop()
+    try:
+        time.sleep(2)
+        assert loader_pid(yasu) != 0
+        lab.wait(lambda: loader_pid(yasu) == 0, 10, "the loader ends")
+        assert log(yasu)[-1] == "ended: no spool for 4 s"
+    finally:
+        nagios.start()
+        yasu.write(config, text, group="nagios", mode=0o640)
+    assert_advances(lab, yasu)
+    assert yasu.nagios_flags()["enable_notifications"] == "1", "a master comes back active"
+    assert sql(yasu, "SELECT nagios_pid FROM programstatus") == str(yasu.nagios_pid())
+
+
+def test_a_doubled_row_becomes_one_again(lab: Lab, yasu: Host) -> None:
+    sql(yasu, "INSERT INTO programstatus SELECT * FROM programstatus")
+    lab.wait(lambda: sql(yasu, "SELECT COUNT(*) FROM programstatus") == "1", 5, "there is one row")
+
+
+def test_init_database_says_what_differs_and_changes_nothing(yasu: Host) -> None:
+    said = yasu.run([COMMAND, "init-database"]).stdout
+    assert "the table nagios.programstatus is as Nagios 1.x has it" in said
+    assert "made " not in said
+    sql(yasu, "ALTER TABLE programstatus MODIFY nagios_pid smallint NOT NULL DEFAULT 0")
+    try:
+        said = yasu.run([COMMAND, "init-database"]).stdout
+        assert "the table nagios.programstatus differs from Nagios 1.x's:" in said
+        assert "ALTER TABLE programstatus MODIFY nagios_pid int(11) NOT NULL DEFAULT '0'" in said
+    finally:
+        sql(yasu, "ALTER TABLE programstatus MODIFY nagios_pid int(11) NOT NULL DEFAULT 0")
+
+
+def test_init_database_makes_nothing_on_a_read_only_server(lab: Lab) -> None:
+    """root may write on a replica, and what it makes there is on no other server."""
+    nabira = lab.nabira
+    sql(nabira, "SET GLOBAL read_only = 1; DROP TABLE programstatus")
+    try:
+        done = nabira.run([COMMAND, "init-database"], check=False)
+        assert done.returncode == 3
+        assert "the table nagios.programstatus is missing, and this host's server is read-only" in done.stderr
+    finally:
+        sql(nabira, "SET GLOBAL read_only = 0")
+    assert "made the table nagios.programstatus" in nabira.run([COMMAND, "init-database"]).stdout

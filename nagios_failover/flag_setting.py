@@ -53,7 +53,7 @@ class _Setting:
             time.sleep(POLL_SECONDS)
         if self.shown_at is None:
             raise Failed(
-                f"Nagios did not show {describe_flags(self.flags)} within {self.limit:g} s",
+                f"Nagios was not seen to set {describe_flags(self.flags)} within {self.limit:g} s",
                 host=self.host,
                 detail=self._what_is_shown(),
                 hint="is Nagios hung, or the disk full? it must write status.dat well within [nagios] verify_timeout",

@@ -26,6 +26,8 @@ from nagios_failover.role import Override, Owner, RoleRecord, describe_flags, la
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
 
+__all__ = ["compare", "correct", "record", "set_flags"]
+
 T = TypeVar("T")
 READ_AGAIN_BYTES = 65536
 

@@ -64,7 +64,12 @@ def build_parser() -> Parser:
         added.set_defaults(run=run, stays_root=False, finishes_runs=True)
         return added
 
-    status = command("status", commands.status, "show both hosts, roles, terms, flags, and what disagrees")
+    status = command(
+        "status",
+        commands.status,
+        "show both hosts, roles, terms, flags, and what disagrees",
+        "The exit code is 0 whatever it shows.",
+    )
     status.add_argument("--json", action="store_true", help="everything, with stable keys")
     test = command("test", commands.test, "try out everything that a failover will need, one line each, with the fix")
     test.add_argument("--no-mail", action="store_true", help="do not send the test mail")

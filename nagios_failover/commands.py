@@ -80,7 +80,7 @@ def _host_row(host: Any, config: Config) -> tuple[str, ...]:
     nagios = host.nagios + (f" ({host.pid})" if host.pid and host.nagios != "missing" else "")
     return (
         host.name + here,
-        str(role.role) if role else ("no suite" if not host.suite else "unknown"),
+        str(role.role) if role else ("no suite" if host.suite is False else "unknown"),
         str(role.term) if role else "-",
         moment(role.since) if role else "-",
         nagios,
@@ -235,17 +235,14 @@ def _report(run: RunRecord, *, dry_run: bool = False) -> int:
 def finish_open_runs(config: Config) -> None:
     """A run that was cut off is finished by any command; what it says goes to standard error. That it cannot be finished now
     keeps no command from its own work."""
-    from nagios_failover.journal import Journal
     from nagios_failover.lock import LockHeld
+    from nagios_failover.resume import needed, resume_open_runs
 
     state = StateFiles(config.paths.state)
     try:
-        if not Journal(state.directory).open_runs():
-            return
-        from nagios_failover.resume import resume_open_runs
-
-        for record in resume_open_runs(config, state, say=_say_aside):
-            _say_aside(f"{record.kind} run {record.id} was open, and is {record.outcome}: {record.sentence}")
+        if needed(state):
+            for record in resume_open_runs(config, state, say=_say_aside):
+                _say_aside(f"{record.kind} run {record.id} was open, and is {record.outcome}: {record.sentence}")
     except LockHeld:
         return
     except FailoverError as error:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from nagios_failover import cfg_rules
 from nagios_failover.cfg_rules import Finding, Kind
-from nagios_failover.config import Config, HostSection, Schema
+from nagios_failover.config import Config, HostSection, Schema, Start
 from nagios_failover.errors import ConfigError, FailoverError
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, Process
 from nagios_failover.nagios_cfg import parse_nagios_cfg
 from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.shell import run
 from nagios_failover.state_files import StateFiles
+from nagios_failover.words import Role
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def trials(config: Config, state: StateFiles, *, mail: bool) -> Iterator[Trial]:
     yield _state_directory(config)
     yield _role(config, state)
     yield from _nagios_cfg(config)
-    yield _command_file(config)
+    yield _command_file(config, state)
     yield from _other_host(config, state)
     yield _heartbeat(config)
     yield _own_database(config)
@@ -46,8 +47,9 @@ def trials(config: Config, state: StateFiles, *, mail: bool) -> Iterator[Trial]:
     yield _mail(config, send=mail)
 
 
-def _failed(name: str, error: FailoverError) -> Trial:
-    return Trial(name, False, str(error), error.hint)
+def _failed(config: Config, name: str, error: FailoverError) -> Trial:
+    """Something of this host's own went wrong."""
+    return Trial(name, False, f"{error.host or config.this_name}: {error.what}", error.hint)
 
 
 # --- this host ---
@@ -75,7 +77,7 @@ def _role(config: Config, state: StateFiles) -> Trial:
     try:
         role = state.role()
     except FailoverError as error:
-        return _failed("role", error)
+        return _failed(config, "role", error)
     return Trial("role", True, f"{config.this_name}: {role.role}, master {role.master}, term {role.term}")
 
 
@@ -86,17 +88,26 @@ def _nagios_cfg(config: Config) -> Iterator[Trial]:
             "nagios.cfg", True, f"{config.this_name}: {config.this.nagios_cfg} and the watch services are as they should be"
         )
     for finding in findings:
-        yield Trial("nagios.cfg", False, finding.sentence(), f"nagios-failover check-config, then restart Nagios on {finding.host}")
+        fix = (
+            f"write {finding.wanted} there and restart Nagios on {finding.host}"
+            if finding.wanted
+            else "nagios-failover check-config"
+        )
+        yield Trial("nagios.cfg", False, finding.sentence(), fix)
 
 
-def _command_file(config: Config) -> Trial:
+def _command_file(config: Config, state: StateFiles) -> Trial:
     from nagios_failover.command_file import send
 
     try:
         path = read_nagios_cfg(config.this.nagios_cfg).command_file
+        if config.pair.standby is Start.COLD and state.role().role is Role.STANDBY:
+            return Trial(
+                "command file", None, f"{config.this_name}: a cold standby: Nagios is started by a failover, and reads {path}"
+            )
         send(path, (), now=int(time.time()))
     except FailoverError as error:
-        return _failed("command file", error)
+        return _failed(config, "command file", error)
     return Trial("command file", True, f"{config.this_name}: Nagios reads {path}")
 
 
@@ -125,7 +136,7 @@ def _mail(config: Config, *, send: bool) -> Trial:
     try:
         send_mail(config, subject, body)
     except FailoverError as error:
-        return _failed("mail", error)
+        return _failed(config, "mail", error)
     return Trial("mail", True, f"{config.this_name}: a test mail is on its way to {to} by {config.mail.method}")
 
 
@@ -212,9 +223,10 @@ def _own_database(config: Config) -> Trial:
 def _witnesses(config: Config) -> Iterator[Trial]:
     from nagios_failover.net import witness
 
-    if not config.witness.addresses:
+    addresses = [address for address in config.witness.addresses if address != "none"]
+    if not addresses:
         yield Trial("witness", None, "none configured: a standby that is cut off takes the master for dead")
-    for address in config.witness.addresses:
+    for address in addresses:
         answer = witness(address, config.look.reach_timeout)
         if answer.answered:
             yield Trial("witness", True, f"{address} answers")

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from nagios_failover import flags, shell
-from nagios_failover.config import Config, HostSection
+from nagios_failover.config import Config, HostSection, Start
 from nagios_failover.errors import FailoverError, StateUnreadable
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, PauseMarker, Process
 from nagios_failover.journal import Journal
@@ -21,7 +21,7 @@ from nagios_failover.role import Flags, Override, RoleRecord, describe_flags, di
 from nagios_failover.run_record import RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.verdict import Verdict
-from nagios_failover.words import Flag, Role
+from nagios_failover.words import Flag, Role, State
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class HostView:
     """One host as seen from here. None: not seen, and `problems` says why. `wanted` None: no role, or a run is on its way.
-    `status_age` is seconds on that host's clock."""
+    `status_age` is seconds on that host's clock; `suite`: is nagios-failover installed there?"""
 
     name: str
     address: str
@@ -41,7 +41,7 @@ class HostView:
     wanted: Flags | None = None
     overrides: tuple[Override, ...] = ()
     paused: PauseMarker | None = None
-    suite: bool = True
+    suite: bool | None = None
     problems: tuple[str, ...] = ()
 
     @property
@@ -95,7 +95,8 @@ def _this_host(config: Config, state: StateFiles, now: float) -> HostView:
 
     report = tried(lambda: flags.compare(config, state))
     if report is not None:
-        problems += [finding.sentence + (f" (hint: {finding.hint})" if finding.hint else "") for finding in report.findings]
+        findings = [finding for finding in report.findings if not (_cold(config, report.role) and finding.state is State.UNKNOWN)]
+        problems += [finding.sentence + (f" (hint: {finding.hint})" if finding.hint else "") for finding in findings]
     paused = _pause(state, now)
     seen = tried(lambda: _seen(config.this, probe_here(config))) or HostView(config.this.name, config.this.address)
     return replace(
@@ -108,6 +109,11 @@ def _this_host(config: Config, state: StateFiles, now: float) -> HostView:
         suite=True,
         problems=(*seen.problems, *problems),
     )
+
+
+def _cold(config: Config, role: RoleRecord | None) -> bool:
+    """Is Nagios stopped on a host of this role, as it should be?"""
+    return config.pair.standby is Start.COLD and role is not None and role.role is Role.STANDBY
 
 
 def _pause(state: StateFiles, now: float) -> PauseMarker | None:
@@ -178,17 +184,17 @@ def disagreements(overview: Overview) -> list[str]:
     """What does not fit together, each a sentence with the host first. Empty: all is well."""
     this, peer = overview.this, overview.peer
     return [
-        *_process_problem(this),
+        *_process_problem(overview.config, this),
         *this.problems,
-        *_process_problem(peer),
+        *_process_problem(overview.config, peer),
         *peer.problems,
         *_flags_against_role(peer),
         *_role_against_role(this, peer),
     ]
 
 
-def _process_problem(host: HostView) -> list[str]:
-    if host.nagios == Process.MISSING.value:
+def _process_problem(config: Config, host: HostView) -> list[str]:
+    if host.nagios == Process.MISSING.value and not _cold(config, host.role):
         return [f"{host.name}: Nagios does not run"]
     if host.nagios == Process.STOPPED.value:
         return [f"{host.name}: Nagios (PID {host.pid}) is stopped (state T)"]

@@ -31,6 +31,7 @@ def view(name: str, role: Role, *, master: str = "yasu", term: int = 3) -> HostV
         status_age=1.0,
         flags=role_flags(Mode.FAILOVER, active=record.active),
         wanted=wanted_flags(record, Mode.FAILOVER, ()),
+        suite=True,
     )
 
 

@@ -162,15 +162,21 @@ def gather(probes: Probes, times: Times) -> Gathered:
     return Gathered(Evidence(ssh=seen, heartbeat=beat, reachable=reach, witnesses=tuple(witnesses)), received, seconds)
 
 
-def probes_from(config: Config) -> Probes:
-    """The items of a look at the peer, as the configuration has them."""
+def probes_from(config: Config, *, at_master: bool = True) -> Probes:
+    """The items of a look at the peer, as the configuration has them. Only a master has a heartbeat; of a standby nothing is
+    concluded that witnesses or replication would have to bear out."""
     host = config.peer
     ports = [config.ssh.port] if config.heartbeat.schema is Schema.NONE else [config.ssh.port, config.heartbeat.port]
     script = remote.probe_script(str(host.nagios_cfg), str(config.paths.state))
     beats = config.heartbeat.schema is not Schema.NONE
-    return Probes(
+    asked_alone = Probes(
         ssh=lambda limit: _report(ssh.run_remote(config, host, script, timeout=limit), binary=host.nagios_binary.name),
         reachable=lambda limit: net.reachable(host.address, ports, limit),
+    )
+    if not at_master:
+        return asked_alone
+    return replace(
+        asked_alone,
         witnesses=tuple((address, _witness(address)) for address in config.witness.addresses if address != "none"),
         heartbeat=(lambda _: heartbeat.read(host.address, config.heartbeat)) if beats else None,
         received=(lambda _: replication.received(config.database)) if config.replication.watch else None,
@@ -217,10 +223,12 @@ def look(
     ring = _ring(state)
     boot = boot_id()
     previous = newest(ring, host=config.peer.name, boot=boot)
-    gathered = gather(probes or probes_from(config), times)
+    own = _own_role(state)
+    at_master = not (isinstance(own, RoleRecord) and own.active)
+    gathered = gather(probes or probes_from(config, at_master=at_master), times)
     now = uptime()
     evidence, memory = compare(gathered, previous, now=now, period=config.replication.heartbeat_period)
-    verdict = _judge(config, state, evidence, limits or limits_from(config))
+    verdict = _judge(config, own, evidence, limits or limits_from(config))
     highest = max((entry.peer_term for entry in ring if entry.host == config.peer.name), default=0)
     report = evidence.ssh
     seen = Look(
@@ -261,15 +269,19 @@ def _ring(state: StateFiles | None) -> list[Look]:
         return []
 
 
-def _judge(config: Config, state: StateFiles | None, evidence: Evidence, limits: Limits) -> Verdict:
+def _own_role(state: StateFiles | None) -> RoleRecord | StateUnreadable | None:
+    """None: this host has no state."""
+    try:
+        return state.role() if state else None
+    except StateUnreadable as error:
+        return error
+
+
+def _judge(config: Config, own: RoleRecord | StateUnreadable | None, evidence: Evidence, limits: Limits) -> Verdict:
     host = config.peer.name
-    own: RoleRecord | None = None
-    if state:
-        try:
-            own = state.role()
-        except StateUnreadable as error:
-            sentence = f"{host}: could not look: this host's own role is unknown ({error.what})"
-            return Verdict(State.WARNING, Code.BLOCKED, sentence, error.hint)
+    if isinstance(own, StateUnreadable):
+        sentence = f"{host}: could not look: this host's own role is unknown ({own.what})"
+        return Verdict(State.WARNING, Code.BLOCKED, sentence, own.hint)
     if own and own.active:
         return judge_return(judge_peer(host, evidence, limits, own), config, own)
     return judge_master(host, evidence, limits)

@@ -1,0 +1,132 @@
+"""README.md is true: its installation makes a pair out of bare hosts, and its commands print what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Host, Lab, why_not
+from tests.lab.state import ADDRESSES
+from tests.lab.suite import CONFIG, PASSWORD, config_text, is_active
+from tests.lab.suite_layer import source_files
+from tests.readme import Block, Command, blocks, differing
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+TOP = Path(__file__).resolve().parents[2]
+SOURCE = "/usr/local/src/nagios-failover"
+INSTALLATION = ("1. ", "2. ", "3. ", "4. ", "5. ", "6. ", "7. ")
+
+#: the lab has no systemd; its services are started by plain commands
+SYSTEMCTL = """#!/bin/sh
+case "$2" in mariadb) name=mariadbd ;; nagios4) name=nagios ;; *) exit 64 ;; esac
+[ "$1" = restart ] && /lab/service "$name" stop && /lab/service "$name" start
+"""
+
+#: the lab's hosts have no network to the outside: pip takes what the root has
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+@pytest.fixture(scope="module")
+def bare() -> Iterator[Lab]:
+    """Two hosts with Debian's packages and nothing of ours."""
+    with Lab.up(name=f"readme-{os.getpid()}", suite_on=(), profile="default") as lab:
+        for host in (lab.yasu, lab.nabira):
+            make_bare(lab, host)
+        yield lab
+
+
+def make_bare(lab: Lab, host: Host) -> None:
+    """Take away what a lab does for its tests: the account, keys, known hosts, database address, Nagios settings."""
+    host.run("userdel -r hb 2>/dev/null; rm -rf ~nagios/.ssh /etc/ssh/ssh_known_hosts /etc/mysql/mariadb.conf.d/91-lab.cnf")
+    monitored = "cfg_file=/etc/nagios4/objects/localhost.cfg"
+    stock = Path(lab.settings.root, "etc/nagios4/nagios.cfg").read_text()
+    host.write("/etc/nagios4/nagios.cfg", stock.replace(monitored, "#" + monitored))
+    host.write("/usr/local/bin/systemctl", SYSTEMCTL, mode=0o755)
+    archive = subprocess.run(
+        ["tar", "-C", str(TOP), "-c", *(str(path.relative_to(TOP)) for path in source_files(TOP))], capture_output=True, check=True
+    ).stdout
+    host.run(["mkdir", "-p", SOURCE])
+    unpack(host, archive)
+    host.run("for name in mariadbd nagios; do /lab/service $name stop && /lab/service $name start; done", timeout=60)
+
+
+def unpack(host: Host, archive: bytes) -> None:
+    argv = host.exec_argv(["tar", "-C", SOURCE, "-xf", "-"])
+    subprocess.run(argv, input=archive, check=True, capture_output=True, env={"PATH": os.environ["PATH"]})
+
+
+def fill_in(lab: Lab, host: Host, block: Block) -> str:
+    """The values that a person has instead of the README's."""
+    text = block.text
+    for name, example in (("yasu", "192.0.2.11"), ("nabira", "192.0.2.12")):
+        text = text.replace(example, ADDRESSES[name])
+    other = lab.nabira if host is lab.yasu else lab.yasu
+    if "AAAA..." in text:
+        text = re.sub(r"ssh-ed25519 AAAA\S* \S*(?=')", other.read("/var/lib/nagios/.ssh/id_ed25519.pub").strip(), text)
+    return text
+
+
+def run_script(lab: Lab, host: Host, block: Block) -> None:
+    if "packages" in block.words:
+        names = [word for word in block.text.split() if word not in ("apt-get", "install") and not word.startswith("-")]
+        host.run(["dpkg", "-s", *names])  # the lab's root was made with them
+        return
+    host.run(["sh", "-ec", fill_in(lab, host, block)], env=OFFLINE, timeout=120)
+    if CONFIG in block.text and "cp " in block.text:  # a person edits the copy
+        options = lab.settings
+        host.write(CONFIG, config_text(options), group="nagios", mode=0o640)
+
+
+def run_commands(host: Host, block: Block) -> None:
+    for command in block.commands:
+        done = host.run(command.text, check=False, timeout=90)
+        printed = done.stdout + done.stderr
+        wrong = differing(command.prints, printed)
+        assert not wrong, f"README.md line {block.line}: `{command.text}` does not print\n{wrong}\nbut\n{printed}"
+        if command.text == "nagios-failover init-database":
+            grant(host, command, printed)
+
+
+def grant(host: Host, command: Command, printed: str) -> None:
+    """What the README says next: run the statements that it prints, with the password."""
+    statements = [line.strip() for line in printed.splitlines() if line.strip().endswith(";")]
+    assert statements, f"{command.text} printed no statement:\n{printed}"
+    host.run(["mariadb"], stdin="\n".join(statements).replace("PASSWORD OF [heartbeat]", PASSWORD))
+
+
+def test_the_installation_makes_a_pair_that_finds_nothing_wrong_with_itself(bare: Lab) -> None:
+    steps = [block for block in blocks() if block.section.startswith(INSTALLATION)]
+    assert len({block.section for block in steps}) == len(INSTALLATION)
+    for block in steps:
+        for name in block.hosts:
+            if block.language == "sh":
+                run_script(bare, bare.host(name), block)
+            else:
+                run_commands(bare.host(name), block)
+    bare.wait(lambda: is_active(bare.yasu), 60, "yasu checks and notifies")
+    for host in (bare.yasu, bare.nabira):
+        for command in ("check-config", "test --no-mail"):
+            said = host.run(f"nagios-failover {command}", check=False, timeout=60)
+            assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_the_objects_sample_is_valid_in_a_stock_debian_configuration_as_it_is(bare: Lab) -> None:
+    stock = Path(bare.settings.root, "etc/nagios4/nagios.cfg").read_text()
+    bare.yasu.run("mkdir -p /tmp/stock")
+    bare.yasu.write("/tmp/stock/commands.cfg", (TOP / "commands.cfg.sample").read_text())
+    without_ours = stock.replace("cfg_dir=/etc/nagios4/conf.d", "cfg_file=/tmp/stock/commands.cfg")
+    bare.yasu.write("/tmp/stock/nagios.cfg", without_ours)
+    said = bare.yasu.run(["nagios4", "-v", "/tmp/stock/nagios.cfg"]).stdout
+    assert "Total Errors:   0" in said
+    # the three objects that mail by the suite's own path
+    assert re.findall(r"Warning: (.*)", said) == [
+        "Service 'Failover state' on host 'nagios-failover' has no default contacts or contactgroups defined!",
+        "Service 'Master Nagios' on host 'nagios-failover' has no default contacts or contactgroups defined!",
+        "Host 'nagios-failover' has no default contacts or contactgroups defined!",
+    ]

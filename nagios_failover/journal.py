@@ -16,11 +16,22 @@ from typing import Any
 
 from nagios_failover.errors import Failed, StateUnreadable
 from nagios_failover.run_record import Outcome, RunRecord, parse_journal, same_words
-from nagios_failover.state_files import FILE_MODE, cannot_write, sync_directory
+from nagios_failover.state_files import FILE_MODE, StateFiles, cannot_write, sync_directory
+from nagios_failover.words import Role
 
 _RUN_FILE = re.compile(r"(\d{8}T\d{6}-[0-9a-f]{4,})\.jsonl")
 DETAIL_LIMIT = 4000
 """Characters kept of a step's detail (a hook may print without end)."""
+
+
+def anything_open(state: StateFiles) -> bool:
+    """Is there a run to finish, or a role that only a run may have? Cheap: for each call of the handler."""
+    if Journal(state.directory).open_runs():
+        return True
+    try:
+        return state.role().role in (Role.TAKING_OVER, Role.STANDING_DOWN)
+    except StateUnreadable:
+        return False
 
 
 class Journal:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 
-from nagios_failover.errors import FailoverError, Failed, Refused
+from nagios_failover.errors import Failed, FailoverError, Refused
 from nagios_failover.journal import Run
 from nagios_failover.run_record import RunRecord, StepOutcome, StepRecord
 

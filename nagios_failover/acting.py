@@ -1,0 +1,138 @@
+"""What the event handler does once it is detached: finish what is open, act, mail. In this order: monitoring comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nagios_failover import failover, flags, standdown
+from nagios_failover.config import Config
+from nagios_failover.errors import FailoverError, StateUnreadable
+from nagios_failover.event import Act, Event, of_this_role
+from nagios_failover.lock import LockHeld
+from nagios_failover.looks import Look
+from nagios_failover.mail import send_waiting
+from nagios_failover.resume import resume_open_runs
+from nagios_failover.role import RoleRecord
+from nagios_failover.run_record import Outcome, RunRecord
+from nagios_failover.state_files import StateFiles
+from nagios_failover.verdict import Code
+from nagios_failover.watch_mail import Said, mail_once, told
+from nagios_failover.workflow import Trigger
+
+MAILED_BY_ITSELF = (Outcome.DONE, Outcome.INCOMPLETE)
+
+
+@dataclass
+class Result:
+    """What came of acting. `busy`: another process is at it and will tell. `runs` that ended; `said` besides."""
+
+    busy: bool = False
+    runs: tuple[RunRecord, ...] = ()
+    said: tuple[str, ...] = ()
+
+    @property
+    def mailed(self) -> bool:
+        """Has a run told people itself?"""
+        return any(run.outcome in MAILED_BY_ITSELF for run in self.runs)
+
+    @property
+    def words(self) -> str:
+        """What the watch mail adds: why what should follow has not."""
+        return "; ".join([*(f"{run.kind} {run.outcome}: {run.sentence}" for run in self.runs), *self.said])
+
+
+def act_on(event: Event, act: Act, look: Look | None, config: Config, state: StateFiles) -> Iterator[str]:
+    """Do it all; yields sentences for the log."""
+    result = _finish_open(config, state)
+    if not result.runs and not result.busy:
+        result = _act(act, look, config, state, earlier=result)
+    for run in result.runs:
+        yield f"run {run.id}: {run.kind} {run.outcome}: {run.sentence}"
+    yield from result.said
+    if result.busy:
+        yield "a run is on its way: it acts and tells"
+    else:
+        yield from _mail(event, look, config, state, result)
+    yield from send_waiting(config, state.directory)
+
+
+def _finish_open(config: Config, state: StateFiles) -> Result:
+    try:
+        return Result(runs=tuple(resume_open_runs(config, state)))
+    except LockHeld:
+        return Result(busy=True)
+    except FailoverError as error:
+        return Result(said=(f"an open run was not finished: {error}",))
+
+
+def _act(act: Act, look: Look | None, config: Config, state: StateFiles, *, earlier: Result) -> Result:
+    try:
+        if act is Act.FAILOVER:
+            return Result(runs=(failover.run_failover(config, state, trigger=Trigger.EVENT),))
+        if act is Act.FAILBACK:
+            return Result(runs=(failover.run_failover(config, state, trigger=Trigger.EVENT, kind=failover.FAILBACK),))
+        if act is Act.STAND_DOWN:
+            return Result(runs=(standdown.run_standdown(config, state, trigger=Trigger.EVENT),))
+        if act is Act.GIVE_BACK:
+            return Result(said=(standdown.give_back(config, state, code=look.code if look else ""),))
+        if act is Act.WITHDRAW:
+            said = standdown.withdraw(config, state)
+            return Result(said=(said,) if said else ())
+        if act is Act.CORRECT:
+            return Result(said=(*earlier.said, *flags.correct(config, state)))
+    except LockHeld:
+        return Result(busy=True)
+    except FailoverError as error:
+        hint = f" (hint: {error.hint})" if error.hint else ""
+        return Result(said=(*earlier.said, f"{error}{hint}"))
+    return earlier
+
+
+def _mail(event: Event, look: Look | None, config: Config, state: StateFiles, result: Result) -> Iterator[str]:
+    if not (event.hard or event.well):
+        return
+    try:
+        if result.mailed:
+            told(state, after_run(event, config, result.runs[-1]))
+            return
+        said = what_is_said(event, look, config, state, result.words)
+        sentence = mail_once(config, state, said) if said else ""
+    except FailoverError as error:
+        sentence = f"not mailed: {error}"
+    if sentence:
+        yield sentence
+
+
+def after_run(event: Event, config: Config, run: RunRecord) -> Said:
+    """What the watch of the other host says next, and what the run's own mail has told already."""
+    name = config.nagios.master_watch if event.service is not None else event.watch
+    if run.kind == failover.FAILOVER:
+        return Said(name, "WARNING", Code.PEER_GONE)
+    return Said(name, "OK")
+
+
+def what_is_said(event: Event, look: Look | None, config: Config, state: StateFiles, run_words: str) -> Said | None:
+    """What to mail; None for an event that belongs to the role before. Sentences are our plugins' own; macros are not believed."""
+    name = event.state.name
+    if event.service == config.nagios.state_watch:
+        try:
+            return Said(event.watch, name, words=flags.compare(config, state).sentence, run=run_words)
+        except FailoverError as error:
+            return Said(event.watch, name, words=str(error), hint=error.hint, run=run_words)
+    if event.service not in (None, config.nagios.master_watch):
+        return Said(event.watch, name, run=run_words)
+    if look and not of_this_role(look, _role(state)):
+        return None
+    if look and (event.service is None or look.state.name == name):
+        return Said(event.watch, name, look.code, look.sentence, look.hint, run_words)
+    words = f"{config.this.name}: {event.watch} is {name}, but no look that says so was recorded"
+    hint = "is check_master_nagios broken here? run it by hand as the Nagios user, with -v"
+    return Said(event.watch, name, "no-look", words, hint, run_words)
+
+
+def _role(state: StateFiles) -> RoleRecord | None:
+    try:
+        return state.role()
+    except StateUnreadable:
+        return None

@@ -1,0 +1,275 @@
+"""Giving the role back: by a person's command, because the other host has the higher term, or to the returned preferred host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from nagios_failover.config import Config, Failback
+from nagios_failover.errors import Failed, Refused, StateUnreadable
+from nagios_failover.evidence import HostReport
+from nagios_failover.journal import Journal
+from nagios_failover.lock import run_lock
+from nagios_failover.report import run_mail
+from nagios_failover.role import RoleRecord, describe_flags, parse_pairs, role_flags
+from nagios_failover.run_record import Outcome, RunRecord
+from nagios_failover.state_files import StateFiles, boot_id, uptime, write_atomically
+from nagios_failover.steps import Step, Weight
+from nagios_failover.verdict import Code
+from nagios_failover.words import Role
+from nagios_failover.workflow import Flow, Hands, Trigger, carry_out, go_on, rehearsal, start
+
+STANDDOWN = "standdown"
+LIVE_STANDBY = (Code.PEER_STANDBY, Code.PEER_RETURNED)
+
+
+# --- the run ---
+
+
+def _check(flow: Flow) -> str:
+    """Is there somebody who monitors when this host does not?"""
+    try:
+        role = flow.state.role()
+    except StateUnreadable as error:
+        raise Refused(f"no role, nothing to give back: {error.what}", host=flow.this, hint=error.hint) from error
+    if role.role is not Role.MASTER:
+        raise Refused(f"the role is {role.role} (term {role.term}): there is nothing to give back", host=flow.this)
+    seen = flow.hands.look(by=flow.run.id, record=True)
+    report = seen.evidence.ssh
+    theirs = report.role if isinstance(report, HostReport) else None
+    code = seen.look.code
+    flow.note("reason", seen.verdict.sentence)
+    flow.note("term", max(role.term, theirs.term if theirs else 0))
+    if code == Code.PEER_OUTRANKS or (flow.kind == STANDDOWN and flow.trigger == Trigger.COMMAND and code == Code.PEER_ACTIVE):
+        flow.note("monitors", flow.peer)
+        return str(seen.verdict.sentence)
+    if flow.trigger != Trigger.COMMAND:
+        if code == Code.PEER_ACTIVE and isinstance(report, HostReport) and theirs is None and due_for_return(flow.config):
+            flow.note("monitors", flow.peer)
+            return str(seen.verdict.sentence)
+        raise Refused(f"not confirmed: {seen.verdict.sentence}")
+    if code not in LIVE_STANDBY and not flow.notes.get("force"):
+        raise Refused(
+            f"there is no live standby: {seen.verdict.sentence}",
+            host=flow.this,
+            hint="repair it first, or let nobody monitor with: nagios-failover standdown --force",
+        )
+    flow.note("live_standby", code in LIVE_STANDBY)
+    return str(seen.verdict.sentence)
+
+
+def _would_check(flow: Flow) -> str:
+    seen = flow.hands.look(by="dry-run", record=False)
+    return f"would look whether {flow.peer} is a live standby; by this look: {seen.verdict.sentence}"
+
+
+def _register(flow: Flow) -> str:
+    role = flow.state.role()
+    flow.remember_what_is(role)
+    flow.state.write_role(replace(role, role=Role.STANDING_DOWN, run=flow.run.id, since=int(flow.hands.now()), handover=""))
+    return f"role is standing-down, term {role.term}"
+
+
+def _registered(flow: Flow) -> str:
+    role = flow.state.role()
+    ours = role.run == flow.run.id and role.role in (Role.STANDING_DOWN, Role.STANDBY)
+    return f"role is {role.role}, term {role.term}" if ours else ""
+
+
+def _mute(flow: Flow) -> str:
+    wanted = role_flags(flow.config.pair.mode, active=False)
+    return "; ".join([f"{describe_flags(wanted)}, seen in status.dat", *flow.hands.set_flags(wanted)])
+
+
+def _become_standby(flow: Flow) -> str:
+    flow.state.write_role(RoleRecord(Role.STANDBY, flow.peer, flow.term, flow.run.id, int(flow.hands.now())))
+    return f"role is standby, master {flow.peer}, term {flow.term}"
+
+
+def _is_standby(flow: Flow) -> str:
+    role = flow.state.role()
+    return f"role is standby, term {role.term}" if role.role is Role.STANDBY and role.run == flow.run.id else ""
+
+
+def _send_mail(flow: Flow) -> str:
+    failed = [f"{step.name}: {step.detail}" for step in flow.run.record().steps if step.outcome == "failed"]
+    subject, body = run_mail(flow.config, flow.run.record(), result(flow), failed, now=flow.hands.now())
+    flow.hands.deliver(flow.run.id, subject, body)
+    flow.note("mailed", True)
+    return f"to {', '.join(flow.config.mail.to)} by {flow.config.mail.method}"
+
+
+STEPS: tuple[Step[Flow], ...] = (
+    Step("check", _would_check, _check, Weight.FATAL),
+    Step(
+        "register",
+        lambda flow: f"would write role standing-down to {flow.state.role_path}",
+        _register,
+        Weight.FATAL,
+        holds=_registered,
+    ),
+    Step(
+        "mute",
+        lambda flow: f"would set {describe_flags(role_flags(flow.config.pair.mode, active=False))}, and see it in status.dat",
+        _mute,
+        Weight.NEEDED,  # the role is given back all the same: the state watch goes on muting until it is seen
+    ),
+    Step(
+        "become standby",
+        lambda flow: "would write role standby and remove failover.lock",
+        _become_standby,
+        Weight.FATAL,
+        holds=_is_standby,
+    ),
+    Step(
+        "mail",
+        lambda flow: f"would mail {', '.join(flow.config.mail.to)} by {flow.config.mail.method}",
+        _send_mail,
+        Weight.LESSER,
+        holds=lambda flow: "sent already" if flow.notes.get("mailed") else "",
+    ),
+)
+
+
+def result(flow: Flow) -> str:
+    """Says who monitors now."""
+    sentence = f"{flow.this} is the standby now (term {flow.term})"
+    if flow.notes.get("monitors"):
+        return f"{sentence}: {flow.notes['monitors']} monitors"
+    if flow.notes.get("live_standby"):
+        return f"{sentence}: nobody monitors until you run on {flow.peer}: nagios-failover failover"
+    return f"{sentence}: nobody monitors, and it takes over again at its next checks unless it is paused (nagios-failover pause)"
+
+
+def run_standdown(
+    config: Config,
+    state: StateFiles,
+    *,
+    trigger: str,
+    force: bool = False,
+    dry_run: bool = False,
+    say: Callable[[str], None] | None = None,
+    hands: Hands | None = None,
+) -> RunRecord:
+    """Give the role back, under the lock. Returns how it ended. Raises LockHeld, Refused (a run is open), Failed (no journal)."""
+    if dry_run:
+        return rehearsal(config, state, STANDDOWN, STEPS, trigger=trigger, say=say)
+    with run_lock(state.directory, wait=0):
+        left = Journal(state.directory).open_runs()
+        if left:
+            raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
+        try:
+            term = state.role().term
+        except StateUnreadable:
+            term = 0
+        flow = start(config, state, STANDDOWN, trigger=trigger, term=term, hands=hands, say=say)
+        if force:
+            flow.note("force", True)
+        return carry_out(flow, STEPS, result=result)
+
+
+def finish(
+    config: Config, state: StateFiles, record: RunRecord, *, hands: Hands | None = None, say: Callable[[str], None] | None = None
+) -> RunRecord:
+    """Go on with a stand-down that was cut short; the caller holds the lock."""
+    role = state.role()
+    flow = go_on(config, state, record, hands=hands, say=say)
+    before = flow.role_before()
+    if before and role.run != record.id and (role.role, role.term) != (before.role, before.term):
+        now = f"{role.role}, term {role.term}"
+        return flow.run.close(Outcome.ABORTED, f"given up: {flow.this} has had another role since: {now}")
+    if role.run != record.id:
+        flow.notes = {key: value for key, value in flow.notes.items() if key == "force"}
+        return carry_out(flow, STEPS, result=result, earlier=replace(record, steps=()))
+    return carry_out(flow, STEPS, result=result, earlier=record)
+
+
+# --- the way back under `failback = automatic` ---
+
+
+def due_for_return(config: Config) -> bool:
+    """Is the other host the one that gets the role back by itself?"""
+    return config.pair.failback is Failback.AUTOMATIC and config.flap_safe_host == config.peer.name
+
+
+def acknowledge(config: Config, state: StateFiles) -> str:
+    """A person has seen the failover: the way back is open again. Counts for the failovers until now, not for later ones."""
+    now = int(time.time())
+    left = flap_block_left(config, state, now=now)
+    write_atomically(state.directory / "ack", f"since={now}\n")
+    if left > 0:
+        return f"{config.this.name}: the automatic way back is open ({left:.0f} s before its time)"
+    return f"{config.this.name}: acknowledged; nothing was blocked"
+
+
+def flap_block_left(config: Config, state: StateFiles, *, now: float) -> float:
+    """For how many seconds more the last failover blocks the automatic way back. Never the way over."""
+    runs = Journal(state.directory).runs()
+    done = (Outcome.DONE, Outcome.INCOMPLETE)
+    last = next((run for run in runs if run.kind == "failover" and run.outcome in done), None)
+    if last is None or _acknowledged(state) >= last.opened:
+        return 0.0
+    return max(0.0, last.opened + config.pair.flap_block - now)
+
+
+def _acknowledged(state: StateFiles) -> float:
+    try:
+        return float(parse_pairs((state.directory / "ack").read_text(encoding="ascii"), "ack")["since"])
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, StateUnreadable):
+        return 0.0
+
+
+def well_for(config: Config, state: StateFiles, *, now: float | None = None, boot: str | None = None) -> float:
+    """For how many seconds the preferred host has been seen well without a gap, this moment included. Keeps the count in
+    STATE/returned: a gap of more than three looks, or a boot, begins it anew. `now` is the uptime."""
+    path = state.directory / "returned"
+    now, boot = uptime() if now is None else now, boot_id() if boot is None else boot
+    gap = 3 * config.look.interval + config.look.timeout
+    since = now
+    try:
+        pairs = parse_pairs(path.read_text(encoding="utf-8"), str(path))
+        if pairs["boot"] == boot and 0 <= now - float(pairs["last"]) <= gap:
+            since = float(pairs["since"])
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, StateUnreadable):
+        pass
+    write_atomically(path, f"since={since:.3f}\nlast={now:.3f}\nboot={boot}\n")
+    return now - since
+
+
+def give_back(config: Config, state: StateFiles, *, code: str) -> str:
+    """Under `failback = automatic`, called by a master each time its check has seen the preferred host back: a standby that is
+    well (it is offered the role), or active without the suite (this host stands down). Returns what was done, or what is waited
+    for. The one that takes the role raises the term, so this host stands down by the ordinary rule: there is always one that
+    notifies, for a check's time there are two."""
+    well = well_for(config, state)
+    blocked = flap_block_left(config, state, now=time.time())
+    if blocked > 0:
+        return (
+            f"no automatic failback for {blocked:.0f} s more ([pair] flap_block after a failover); nagios-failover ack releases it"
+        )
+    if well < config.pair.failback_after:
+        return f"{config.peer.name} has been well for {well:.0f} s of {config.pair.failback_after:g} s"
+    if code == Code.PEER_ACTIVE:
+        return run_standdown(config, state, trigger=Trigger.EVENT).sentence
+    with run_lock(state.directory, wait=0):
+        role = state.role()
+        if role.role is Role.MASTER and not role.handover:
+            state.write_role(replace(role, handover=config.peer.name))
+    return f"the role is offered to {config.peer.name}"
+
+
+def withdraw(config: Config, state: StateFiles) -> str:
+    """The preferred host is not well any more: what was offered is taken back. Returns a sentence, "" for nothing to do."""
+    (state.directory / "returned").unlink(missing_ok=True)
+    if not state.role().handover:
+        return ""
+    try:
+        with run_lock(state.directory, wait=0):
+            role = state.role()
+            if role.role is Role.MASTER and role.handover:
+                state.write_role(replace(role, handover=""))
+                return f"the offer of the role to {config.peer.name} is withdrawn"
+    except Failed:
+        return ""
+    return ""

@@ -1,0 +1,137 @@
+"""The standby is mute, so what its watch services say is mailed by our own path: HARD and not OK, once per change, and when it is
+well again. STATE/mailed.SERVICE holds what was mailed last."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nagios_failover.config import Config
+from nagios_failover.errors import Failed, StateUnreadable
+from nagios_failover.report import watch_mail
+from nagios_failover.role import parse_pairs
+from nagios_failover.run_record import without_numbers
+from nagios_failover.state_files import StateFiles, cannot_write, write_atomically
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a watch service said. `code` tells two reasons for one state apart; `words` is the sentence; `run` what the run that
+    followed from it said, "" for none."""
+
+    service: str
+    state: str
+    code: str = ""
+    words: str = ""
+    hint: str = ""
+    run: str = ""
+
+    @property
+    def key(self) -> str:
+        """What must change for another mail: the state, its reason, the refusal; not the numbers in them."""
+        return " ".join(without_numbers(f"{self.state} {self.code} {self.run}").split())
+
+
+def mail_once(config: Config, state: StateFiles, said: Said) -> str:
+    """Mail what was said unless that was mailed already. Returns a sentence for the log, "" when there was nothing to mail."""
+    with _alone(state) as marks:
+        last = _last(state, said.service)
+        if (said.state == "OK" and not last) or last == said.key:
+            return ""
+        # Written first: a mail that cannot be sent waits in the queue, and is not to be made again at each check.
+        _mark(state, marks, said)
+    from nagios_failover.mail import deliver
+
+    now = time.time()
+    words = said.words or f"{config.this.name}: {said.service} is {said.state}"
+    words = f"well again: {words}" if said.state == "OK" else words
+    subject, body = watch_mail(config.this.name, said.service, said.state, words, run_sentence=said.run, hint=said.hint, now=now)
+    try:
+        deliver(config, state.directory, f"watch-{said.service}-{now:.0f}", subject, body)
+    except Failed as error:
+        return str(error)
+    return f"mailed: {subject}"
+
+
+def told(state: StateFiles, said: Said) -> None:
+    """A run's own mail has said this: the watch mail would only repeat it."""
+    with _alone(state) as marks:
+        _mark(state, marks, said)
+
+
+def is_told(state: StateFiles, said: Said) -> bool:
+    """Was this mailed last, as far as that can be said before acting? Then there is nothing to mail."""
+    last = _last(state, said.service)
+    return last == said.key
+
+
+def anything_mailed(state: StateFiles, service: str) -> bool:
+    return any(_path(place, service).exists() for place in (state.directory, _spare()))
+
+
+def _mark(state: StateFiles, marks: Path, said: Said) -> None:
+    for place in {state.directory, _spare()} - {marks}:
+        with contextlib.suppress(OSError):
+            _path(place, said.service).unlink(missing_ok=True)
+    if said.state != "OK":
+        write_atomically(_path(marks, said.service), f"said={said.key}\n")
+        return
+    with contextlib.suppress(OSError):
+        _path(marks, said.service).unlink(missing_ok=True)
+
+
+def _last(state: StateFiles, service: str) -> str:
+    for place in (state.directory, _spare()):
+        try:
+            return parse_pairs(_path(place, service).read_text(encoding="utf-8"), service)["said"]
+        except (OSError, UnicodeDecodeError, KeyError, StateUnreadable):
+            continue
+    return ""
+
+
+def _path(directory: Path, service: str) -> Path:
+    return directory / ("mailed." + re.sub(r"[^A-Za-z0-9-]", "_", service))
+
+
+def _spare() -> Path:
+    """Where the marks go while the state directory is away or full: what is wrong then has to be mailed too, and once."""
+    return Path(tempfile.gettempdir()) / f"nagios-failover-{os.getuid()}"
+
+
+@contextmanager
+def _alone(state: StateFiles) -> Iterator[Path]:
+    """Twenty handlers at once mail once. Gives the directory for the marks. Raises Failed when there is none."""
+    try:
+        write_atomically(state.directory / "mailed.tried", "")
+        marks = state.directory
+    except Failed as error:
+        marks = _spare()
+        _make_private(marks, error)
+    path = marks / "mailed.lock"
+    try:
+        lock = path.open("a")
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield marks
+
+
+def _make_private(directory: Path, why: Failed) -> None:
+    """A directory that is ours alone, in a place where everybody writes."""
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        found = directory.lstat()
+    except OSError:
+        raise why from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise why

@@ -1,0 +1,252 @@
+"""What failing over and standing down have in common: the run's context, its hands, its end, and the way back from half of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from nagios_failover import flag_setting, mail, nagios_files, observe, shell
+from nagios_failover.command_file import send
+from nagios_failover.config import Config
+from nagios_failover.errors import CouldNotLook, Failed, FailoverError, NoReader, Refused
+from nagios_failover.journal import Journal, Run
+from nagios_failover.role import Flags, RoleRecord
+from nagios_failover.run_record import Outcome, RunRecord
+from nagios_failover.state_files import StateFiles, boot_id, uptime
+from nagios_failover.steps import Step, rehearse, walk
+from nagios_failover.words import Flag, Role
+
+COMMANDS_AT_ONCE = 200
+"""External commands written before Nagios is given a moment to read them: its pipe holds 64 KiB."""
+ROOT_HELPER = Path(sys.prefix) / "bin" / "nagios-failover-root"
+
+
+class Trigger(StrEnum):
+    """Who wanted the run."""
+
+    EVENT = "event"  # Nagios, by the event handler
+    COMMAND = "command"  # a person
+    WATCH = "watch"  # cron, by `watch --once`
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What a run does to the world, so that a test can stand in for it."""
+
+    look: Callable[..., observe.Observation]  # (by=..., record=...)
+    flags: Callable[[], dict[Flag, bool]]  # raises CouldNotLook
+    set_flags: Callable[[Flags], list[str]]
+    not_ok: Callable[[], list[tuple[str, str | None]]]
+    commands: Callable[[Sequence[str]], None]
+    root: Callable[[str], shell.Output]
+    hook: Callable[[Sequence[str], Mapping[str, str]], shell.Output]
+    deliver: Callable[[str, str, str], None]  # name, subject, body
+    now: Callable[[], float] = time.time
+    uptime: Callable[[], float] = uptime
+    boot: Callable[[], str] = boot_id
+    sleep: Callable[[float], None] = time.sleep
+
+
+def hands_of(config: Config, state: StateFiles) -> Hands:
+    """The real ones of this host."""
+    cfg = nagios_files.read_nagios_cfg(config.this.nagios_cfg)
+
+    def commands(lines: Sequence[str]) -> None:
+        for first in range(0, len(lines), COMMANDS_AT_ONCE):
+            send(cfg.command_file, lines[first : first + COMMANDS_AT_ONCE], now=int(time.time()))
+            time.sleep(0.05 if len(lines) > COMMANDS_AT_ONCE else 0)
+
+    return Hands(
+        look=lambda by, record: observe.look(config, state, by=by, record=record),
+        flags=lambda: dict(nagios_files.read_program_status(cfg.status_file).flags),
+        set_flags=lambda flags: flag_setting.set_flags(config, flags),
+        not_ok=lambda: nagios_files.read_objects_not_ok(cfg.status_file),
+        commands=commands,
+        root=lambda verb: shell.run(("sudo", "-n", str(ROOT_HELPER), verb), timeout=config.run.hook_timeout),
+        hook=lambda argv, env: shell.run(argv, timeout=config.run.hook_timeout, env={**os.environ, **env}, cwd="/"),
+        deliver=lambda name, subject, body: mail.deliver(config, state.directory, name, subject, body),
+    )
+
+
+@dataclass
+class Flow:
+    """One run on its way. `notes` are the values that a resumed run needs; they are journaled as they are made."""
+
+    config: Config
+    state: StateFiles
+    hands: Hands
+    run: Run
+    kind: str
+    trigger: str
+    say: Callable[[str], None]
+    notes: dict[str, Any] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
+
+    def note(self, key: str, value: Any) -> None:
+        self.run.note(key, value)
+        self.notes[key] = value
+
+    @property
+    def this(self) -> str:
+        return self.config.this.name
+
+    @property
+    def peer(self) -> str:
+        return self.config.peer.name
+
+    @property
+    def term(self) -> int:
+        return int(self.notes.get("term", 0))
+
+    def role_before(self) -> RoleRecord | None:
+        kept = self.notes.get("role_before")
+        return RoleRecord(**{**kept, "role": Role(kept["role"])}) if kept else None
+
+    def flags_before(self) -> dict[Flag, bool] | None:
+        kept = self.notes.get("flags_before")
+        return {Flag(name): bool(on) for name, on in kept.items()} if kept else None
+
+    def remember_what_is(self, role: RoleRecord) -> None:
+        """What an abort puts back: on record before anything changes."""
+        try:
+            flags: dict[str, bool] | None = {str(flag): on for flag, on in self.hands.flags().items()}
+        except CouldNotLook:
+            flags = None  # Nagios does not run here: it has no flags to put back
+        self.note("flags_before", flags)
+        self.note("role_before", asdict(role))
+
+
+def start(
+    config: Config,
+    state: StateFiles,
+    kind: str,
+    *,
+    trigger: str,
+    term: int,
+    hands: Hands | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Flow:
+    """Open a run's journal. Raises Failed when it cannot be written: what is not on record is not begun."""
+    run = Journal(state.directory).open(kind, term, config.this.name, trigger=trigger)
+    return Flow(config, state, hands or hands_of(config, state), run, kind, trigger, say or silent)
+
+
+def go_on(config: Config, state: StateFiles, record: RunRecord, *, hands: Hands | None, say: Callable[[str], None] | None) -> Flow:
+    """The context of a run that was cut short."""
+    run = Journal(state.directory).run(record.id)
+    run.resumed()
+    real = hands or hands_of(config, state)
+    return Flow(config, state, real, run, record.kind, record.trigger, say or silent, dict(record.notes))
+
+
+def silent(_: str) -> None:
+    """A run that nobody watches: the journal has it all."""
+
+
+def carry_out(
+    flow: Flow, steps: Sequence[Step[Flow]], *, result: Callable[[Flow], str], earlier: RunRecord | None = None
+) -> RunRecord:
+    """Walk the list to its end and close the run, or put everything back as it was. Raises Failed when not even the end can be
+    journaled: the run is then open, and the next call finishes it."""
+    try:
+        walked = walk(steps, flow, flow.run, earlier=earlier, say=flow.say)
+    except FailoverError as error:
+        return give_up(flow, error)
+    troubles = [*flow.passed_over, *walked.passed_over]
+    sentence = "; ".join([result(flow), *troubles, *walked.notes])
+    return flow.run.close(Outcome.INCOMPLETE if troubles else Outcome.DONE, sentence)
+
+
+def give_up(flow: Flow, error: FailoverError) -> RunRecord:
+    """End a run that cannot go on: refused where nothing was changed, else aborted, with everything put back."""
+    if "role_before" not in flow.notes:
+        outcome = Outcome.REFUSED if isinstance(error, Refused) else Outcome.ABORTED
+        return flow.run.close(outcome, _with_hint(str(error), error))
+    troubles = put_back(flow)
+    before = flow.role_before()
+    as_it_was = f"role and flags are as they were: {before.role if before else 'unknown'}"
+    if troubles:
+        return flow.run.close(Outcome.INCOMPLETE, "; ".join([f"given up: {error}", *troubles]))
+    return flow.run.close(Outcome.ABORTED, _with_hint(f"aborted: {error}; {as_it_was}", error))
+
+
+def _with_hint(sentence: str, error: FailoverError) -> str:
+    return "; ".join(part for part in (sentence, error.detail.replace("\n", "; "), error.hint and f"hint: {error.hint}") if part)
+
+
+def put_back(flow: Flow) -> list[str]:
+    """Role, flag file and flags as they were before the run. The term stays raised: terms never go back. Returns what could
+    not be put back."""
+    troubles = []
+    before, flags = flow.role_before(), flow.flags_before()
+    if flags and flow.run.record().begun("activate") | flow.run.record().begun("mute"):
+        try:
+            flow.hands.set_flags(flags)
+        except NoReader:
+            pass  # nobody had read the commands that changed them either
+        except FailoverError as error:
+            troubles.append(f"the flags were not seen put back: {error}")
+    if before:
+        try:
+            flow.state.write_role(
+                RoleRecord(before.role, before.master, max(before.term, flow.term), before.run, int(flow.hands.now()))
+            )
+        except Failed as error:
+            troubles.append(f"the role was not put back: {error}")
+    return troubles
+
+
+def rehearsal(
+    config: Config, state: StateFiles, kind: str, steps: Sequence[Step[Flow]], *, trigger: str, say: Callable[[str], None] | None
+) -> RunRecord:
+    """The dry run: nothing is locked, journaled, recorded or changed."""
+    run = Journal(state.directory).run("dry-run")
+    flow = Flow(config, state, hands_of(config, state), run, kind, trigger, say or silent)
+    records = rehearse(steps, flow, say=flow.say)
+    now = time.time()
+    return RunRecord(
+        "dry-run", kind, flow.this, opened=now, trigger=trigger, closed=now, outcome=Outcome.DONE, steps=tuple(records)
+    )
+
+
+def hook_environment(flow: Flow) -> dict[str, str]:
+    """What a hook is told. The values are ours (host names, numbers, a run id) and one sentence."""
+    return {
+        "NAGIOS_FAILOVER_KIND": flow.kind,
+        "NAGIOS_FAILOVER_HOST": flow.this,
+        "NAGIOS_FAILOVER_MASTER": flow.peer,
+        "NAGIOS_FAILOVER_TERM": str(flow.term),
+        "NAGIOS_FAILOVER_RUN": flow.run.id,
+        "NAGIOS_FAILOVER_MODE": str(flow.config.pair.mode),
+        "NAGIOS_FAILOVER_TRIGGER": flow.trigger,
+        "NAGIOS_FAILOVER_REASON": str(flow.notes.get("reason", "")),
+    }
+
+
+def call_hook(flow: Flow, argv: Sequence[str]) -> str:
+    """Returns what it did and printed; raises Failed for an exit code other than 0 or a time-out."""
+    output = flow.hands.hook(argv, hook_environment(flow))
+    printed = " ".join(f"{output.stdout} {output.stderr}".split())[:1000]
+    said = f": {printed}" if printed else ""
+    if output.timed_out:
+        raise Failed(f"{argv[0]} did not end within {flow.config.run.hook_timeout:g} s ([run] hook_timeout){said}")
+    if not output.well:
+        raise Failed(f"{argv[0]} ended with exit code {output.code}{said}")
+    return f"{argv[0]} ended with exit code 0{said}"
+
+
+def ask_root(flow: Flow, verb: str) -> str:
+    """Let the root helper do one of its fixed verbs."""
+    output = flow.hands.root(verb)
+    printed = " ".join(f"{output.stdout} {output.stderr}".split())[:500]
+    if output.timed_out:
+        raise Failed(f"{ROOT_HELPER.name} {verb} did not end within {flow.config.run.hook_timeout:g} s")
+    if not output.well:
+        raise Failed(f"{ROOT_HELPER.name} {verb} ended with exit code {output.code}: {printed}", hint="nagios-failover test")
+    return printed or f"{verb}: done"

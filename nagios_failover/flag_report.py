@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.role import (
@@ -105,6 +105,7 @@ class Limits:
 
 def report(seen: Seen, mode: Mode, limits: Limits) -> FlagReport:
     """Judge what was seen. Nothing of it is a reason to fail over; it says what to correct and what to tell."""
+    seen = _said_once(seen)
     role = seen.role if isinstance(seen.role, RoleRecord) else None
     status = seen.status if isinstance(seen.status, ProgramStatus) else None
     overrides = () if isinstance(seen.overrides, Problem) else tuple(seen.overrides)
@@ -140,6 +141,14 @@ def report(seen: Seen, mode: Mode, limits: Limits) -> FlagReport:
         unsettled=unsettled,
         notes=tuple(_notes(seen, unsettled=unsettled)),
     )
+
+
+def _said_once(seen: Seen) -> Seen:
+    """A state directory that is not there keeps everything in it from being seen: the role says so, that is enough."""
+    if not isinstance(seen.role, Problem):
+        return seen
+    paused = None if seen.paused == seen.role else seen.paused
+    return replace(seen, overrides=() if seen.overrides == seen.role else seen.overrides, paused=paused)
 
 
 def describe_role(role: RoleRecord) -> str:

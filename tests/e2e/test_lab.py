@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -285,6 +286,67 @@ def test_an_up_killed_at_any_moment_leaves_nothing_that_the_next_one_trips_over(
     assert not (LABS / name).exists()
     assert not Cgroup(name).path.exists()
     assert not [image for image in loop_files() if f"/{name}/" in image]
+
+
+def cli(*words: str) -> subprocess.CompletedProcess[str]:
+    """python -m tests.lab VERB --name NAME ..."""
+    argv = [sys.executable, "-m", "tests.lab", words[0], "--name", NAME, *words[1:]]
+    return subprocess.run(argv, cwd=TOP, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_everything_can_be_done_by_hand_from_another_process(lab: Lab) -> None:
+    assert cli("exec", "yasu", "--", "sh", "-c", "hostname; exit 7").stdout == "yasu\n"
+    assert cli("exec", "yasu", "--", "sh", "-c", "exit 7").returncode == 7
+    assert cli("cut", "yasu", "nabira", "--one-way").stdout == "cut: nothing passes from yasu to nabira\n"
+    assert cli("slow", "nabira", "witness", "--delay", "1.5").returncode == 0
+    table = cli("status").stdout.splitlines()
+    assert table[0] == f"lab '{NAME}': bookworm, failover mode, failback manual, one-second settings"
+    assert [line.split()[:3] for line in table[2:5]] == [
+        ["yasu", "10.99.0.11", "on"], ["nabira", "10.99.0.12", "on"], ["witness", "10.99.0.13", "on"],
+    ]  # fmt: skip
+    assert table[5:] == ["cut: yasu -> nabira", "slow: nabira -> witness by 1.5 s"]
+    assert cli("mend", "yasu", "nabira").returncode == cli("mend", "nabira", "witness").returncode == 0
+    assert pings(lab.yasu, "nabira")
+    assert cli("freeze", "nabira").returncode == 0
+    assert lab.nabira.is_frozen()
+    said = cli("exec", "nabira", "--", "true")
+    assert (said.returncode, said.stderr) == (1, "error: nabira is frozen, nothing runs there; thaw it first\n")
+    assert cli("thaw", "nabira").returncode == 0
+    assert cli("off", "witness").stdout == "witness is off (power cut)\n"
+    assert not lab.witness.is_on()
+    assert cli("on", "witness").returncode == 0
+    assert cli("set", "web5", "LOAD", "warning", "--output", "busy").stdout == "web5/LOAD is WARNING from the next check on\n"
+    lab.yasu.run("echo body | mail -s by-hand oncall@witness", user="nagios")
+    lab.wait(lambda: lab.mails("by-hand"), 10, "the mail")
+    last = json.loads(cli("mail", "--json").stdout.splitlines()[-1])
+    assert (last["sender"], last["to"], last["subject"], last["body"]) == ("nagios@yasu", ["oncall@witness"], "by-hand", "body\n")
+    assert cli("mail").stdout.splitlines()[-1].endswith("nagios@yasu -> oncall@witness: by-hand")
+    wrong = cli("off", "nosuch")
+    assert (wrong.returncode, wrong.stderr) == (1, "error: no host is called 'nosuch': there are yasu, nabira, witness\n")
+
+
+def is_active(host: Host) -> bool:
+    flags = host.nagios_flags()
+    names = ("enable_notifications", "active_service_checks_enabled", "active_host_checks_enabled")
+    return [flags.get(name) for name in names] == ["1", "1", "1"]
+
+
+def test_a_healthy_pair_is_up_within_twenty_seconds_and_only_the_master_checks() -> None:
+    began = time.monotonic()
+    with Lab.up(name=f"{NAME}-p") as pair:
+        assert time.monotonic() - began < 20
+        assert is_active(pair.yasu)
+        pair.wait(pair.yasu.checked, 15, "yasu checks")
+        assert pair.nabira.nagios_flags()["enable_notifications"] == "0"
+        assert pair.nabira.checked() == []
+
+
+def test_a_master_that_never_had_the_suite_keeps_its_ordinary_flags() -> None:
+    with Lab.up(name=f"{NAME}-o", suite_on=("nabira",)) as pair:
+        assert not pair.yasu.exists("/opt/nagios-failover/bin/check_master_nagios")
+        assert pair.nabira.exists("/opt/nagios-failover/bin/check_master_nagios")
+        assert "enable_notifications=1\n" in pair.yasu.read("/etc/nagios4/nagios.cfg")
+        assert is_active(pair.yasu)
 
 
 def test_without_root_the_command_says_so_in_a_sentence() -> None:

@@ -235,12 +235,14 @@ def _report(run: RunRecord, *, dry_run: bool = False) -> int:
 def finish_open_runs(config: Config) -> None:
     """A run that was cut off is finished by any command; what it says goes to standard error. That it cannot be finished now
     keeps no command from its own work."""
+    from nagios_failover.journal import anything_open
     from nagios_failover.lock import LockHeld
-    from nagios_failover.resume import needed, resume_open_runs
 
     state = StateFiles(config.paths.state)
     try:
-        if needed(state):
+        if anything_open(state):
+            from nagios_failover.resume import resume_open_runs
+
             for record in resume_open_runs(config, state, say=_say_aside):
                 _say_aside(f"{record.kind} run {record.id} was open, and is {record.outcome}: {record.sentence}")
     except LockHeld:

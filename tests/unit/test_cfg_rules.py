@@ -9,7 +9,7 @@ import pytest
 
 from nagios_failover import cfg_rules
 from nagios_failover.cfg_rules import Finding, Kind
-from nagios_failover.config import Config, HeartbeatSection, LookSection, MailSection, PairSection, Schema, Seconds, parse
+from nagios_failover.config import Config, HeartbeatSection, LookSection, PairSection, Schema, Seconds, parse
 from nagios_failover.nagios_cfg import parse_nagios_cfg
 from nagios_failover.words import Mode
 
@@ -57,7 +57,7 @@ enable_notifications=0
 execute_service_checks=0
 execute_host_checks=0
 retain_state_information=1
-event_handler_timeout=60
+event_handler_timeout=30
 service_check_timeout_state=u
 check_service_freshness=1
 service_freshness_check_interval=5
@@ -94,7 +94,6 @@ def test_every_line_of_debians_file_that_does_not_work_is_named_with_its_right_v
         "enable_notifications=1": "enable_notifications=0",
         "execute_service_checks=1": "execute_service_checks=0",
         "execute_host_checks=1": "execute_host_checks=0",
-        "event_handler_timeout=30": "event_handler_timeout=46",
         "service_check_timeout_state=c": "service_check_timeout_state=u",
         "service_freshness_check_interval=60": "service_freshness_check_interval=10",
         "additional_freshness_latency=15": "additional_freshness_latency=0",
@@ -126,7 +125,7 @@ def test_a_finding_is_one_sentence_with_host_file_line_and_right_line() -> None:
         ("retained_process_host_attribute_mask=8203", "retained_process_host_attribute_mask=0"),
         ("retained_host_attribute_mask=1", "retained_host_attribute_mask=0"),
         ("service_check_timeout=9", "service_check_timeout=60"),
-        ("event_handler_timeout=45", "event_handler_timeout=46"),
+        ("event_handler_timeout=4", "event_handler_timeout=30"),
         ("status_update_interval=20", "status_update_interval=10"),
         ("service_freshness_check_interval=11", "service_freshness_check_interval=10"),
         ("check_service_freshness=0", "check_service_freshness=1"),
@@ -163,11 +162,8 @@ def test_one_second_settings_ask_for_one_second_lines() -> None:
 
 
 def test_longer_waits_of_ours_ask_for_a_longer_time_out_of_nagios() -> None:
-    slow = replace(config(), mail=MailSection(to=("a@b",), timeout=Seconds(60)), look=LookSection(timeout=Seconds(70)))
-    assert lines(RIGHT, slow) == {
-        "no service_check_timeout (Nagios takes 60)": "service_check_timeout=71",
-        "event_handler_timeout=60": "event_handler_timeout=91",
-    }
+    slow = replace(config(), look=LookSection(timeout=Seconds(70)))
+    assert lines(RIGHT, slow) == {"no service_check_timeout (Nagios takes 60)": "service_check_timeout=71"}
 
 
 def test_without_a_database_of_our_own_no_perfdata_line_is_asked_for() -> None:

@@ -1,0 +1,315 @@
+"""Every command on a real pair: what it prints, what it finds, and whose files it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.lab import Host, Lab, why_not
+from tests.lab.suite import COMMAND, CONFIG, STATE, is_active, notifies, one_second_options
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+NAGIOS_CFG = "/etc/nagios4/nagios.cfg"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab.up(name=f"cli-{os.getpid()}") as lab:
+        yield lab
+
+
+def call(host: Host, *arguments: str, user: str = "root") -> subprocess.CompletedProcess[str]:
+    return host.run([COMMAND, *arguments], user=user, check=False, timeout=60)
+
+
+def good(host: Host, *arguments: str) -> str:
+    output = call(host, *arguments)
+    assert (output.returncode, output.stderr) == (0, ""), output.stdout + output.stderr
+    return output.stdout
+
+
+def seen(host: Host) -> dict[str, object]:
+    found: dict[str, object] = json.loads(good(host, "status", "--json"))
+    return found
+
+
+@contextmanager
+def edited(host: Host, path: str, change: Callable[[str], str], *, group: str = "root", mode: int = 0o644) -> Iterator[None]:
+    """The file changed for a while, and put back as it was."""
+    before = host.read(path)
+    host.write(path, change(before), group=group, mode=mode)
+    try:
+        yield
+    finally:
+        host.write(path, before, group=group, mode=mode)
+
+
+def with_option(section: str, option: str, value: str) -> Callable[[str], str]:
+    """The configuration with the option set; it stands in the section already, or is commented out there."""
+
+    def change(text: str) -> str:
+        head, title, tail = text.partition(f"[{section}]\n")
+        lines = tail.split("\n")
+        at = next(i for i, line in enumerate(lines) if line.lstrip("#").startswith(f"{option} ="))
+        lines[at] = f"{option} = {value}"
+        return head + title + "\n".join(lines)
+
+    return change
+
+
+# --- a healthy pair ---
+
+
+def test_both_hosts_show_the_same_healthy_pair(lab: Lab) -> None:
+    for host in (lab.yasu, lab.nabira):
+        lines = good(host, "status").splitlines()
+        assert lines[0] == "yasu monitors and notifies (master, term 1)"
+        assert lines[-1] == "disagrees  nothing"
+        assert any(line.startswith("look       OK: ") for line in lines)
+
+
+def test_json_shows_both_hosts(lab: Lab) -> None:
+    status = json.loads(good(lab.nabira, "status", "--json"))
+    assert (status["this"], status["peer"], status["mode"]) == ("nabira", "yasu", "failover")
+    assert {name: (host["role"], host["term"], host["nagios"]) for name, host in status["hosts"].items()} == {
+        "nabira": ("standby", 1, "running"),
+        "yasu": ("master", 1, "running"),
+    }
+    assert status["hosts"]["yasu"]["pid"] == lab.yasu.nagios_pid()
+    assert status["hosts"]["yasu"]["flags"] == {"notifications": True, "service_checks": True, "host_checks": True}
+    assert status["disagreements"] == []
+    assert status["last_run"]["kind"] == "init"
+
+
+def test_everything_that_test_tries_is_in_order_and_the_mail_arrives(lab: Lab) -> None:
+    for host in (lab.yasu, lab.nabira):
+        lines = good(host, "test").splitlines()
+        assert lines[-1] == "all OK"
+        assert {line.split()[0] for line in lines[:-2]} == {"OK"}
+        lab.wait(lambda: lab.mails(f"test mail from {host.name}"), 10, "the test mail")  # noqa: B023
+
+
+def test_without_mail_nothing_is_sent(lab: Lab) -> None:
+    before = len(lab.mails("test mail"))
+    assert "not sent (--no-mail): would go to failover@witness" in good(lab.nabira, "test", "--no-mail")
+    time.sleep(1)
+    assert len(lab.mails("test mail")) == before
+
+
+def test_check_config_finds_nothing_wrong_in_what_the_readme_tells_to_write(lab: Lab) -> None:
+    for host in (lab.yasu, lab.nabira):
+        assert good(host, "check-config").splitlines()[-1].startswith("nothing wrong")
+
+
+# --- what test finds ---
+
+
+def fault(host: Host, name: str) -> tuple[str, str]:
+    """The line that `test` says of it, and the fix under that."""
+    output = call(host, "test", "--no-mail")
+    assert output.returncode == 1, output.stdout + output.stderr
+    lines = output.stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith(f"NOT OK  {name}"))
+    return lines[at].removeprefix(f"NOT OK  {name}").strip(), lines[at + 1].strip() if at + 1 < len(lines) else ""
+
+
+def test_a_stopped_nagios_here_is_found(lab: Lab) -> None:
+    lab.nabira.service("nagios").stop()
+    try:
+        sentence, fix = fault(lab.nabira, "command file")
+        assert "nagios.cmd does not exist" in sentence or "nobody reads the command file" in sentence
+        assert fix.startswith("fix: start Nagios")
+        assert "nabira: Nagios does not run" in good(lab.nabira, "status")
+    finally:
+        lab.nabira.service("nagios").start()
+        lab.wait(lambda: lab.nabira.nagios_pid(), 20, "nabira's Nagios")
+
+
+def test_an_unknown_host_key_is_found(lab: Lab) -> None:
+    with edited(lab.nabira, "/etc/ssh/ssh_known_hosts", lambda _: "# none\n"):
+        lab.nabira.run(f"rm -f {STATE}/ssh/*")
+        sentence, fix = fault(lab.nabira, "ssh")
+        assert sentence.startswith("yasu: its host key is unknown")
+        assert "known_hosts" in fix
+
+
+def test_a_stopped_sshd_is_found(lab: Lab) -> None:
+    lab.yasu.service("sshd").stop()
+    try:
+        sentence, fix = fault(lab.nabira, "ssh")
+        assert sentence.startswith("yasu: ") and "refused" in sentence
+        assert fix == "fix: ssh -l hb 10.99.0.11 as nagios, by hand, shows why"
+    finally:
+        lab.yasu.service("sshd").start()
+
+
+def test_a_database_that_does_not_answer_is_found(lab: Lab) -> None:
+    lab.yasu.service("mariadbd").stop()
+    try:
+        sentence, fix = fault(lab.nabira, "SQL")
+        assert sentence.startswith("yasu: 10.99.0.11:3306 does not answer: ")
+        assert "bind-address" in fix
+    finally:
+        lab.yasu.service("mariadbd").start()
+
+
+def test_missing_rights_to_sudo_are_found(lab: Lab) -> None:
+    with edited(lab.nabira, "/etc/sudoers.d/nagios-failover", lambda _: "# none\n", mode=0o440):
+        sentence, fix = fault(lab.nabira, "sudo")
+        assert "password is required" in sentence
+        assert "sudoers.sample" in fix
+
+
+def test_a_mail_path_that_does_not_work_is_found(lab: Lab) -> None:
+    change = with_option("mail", "command", "/bin/false")
+    with edited(lab.nabira, CONFIG, change, group="nagios", mode=0o640):
+        output = call(lab.nabira, "test")
+        assert output.returncode == 1
+        assert any(line.startswith("NOT OK  mail") for line in output.stdout.splitlines())
+
+
+def test_a_silent_witness_is_found(lab: Lab) -> None:
+    with edited(lab.nabira, CONFIG, with_option("witness", "addresses", "10.99.0.77"), group="nagios", mode=0o640):
+        sentence, fix = fault(lab.nabira, "witness")
+        assert sentence.startswith("10.99.0.77 does not answer: ")
+        assert "[witness] addresses" in fix
+
+
+# --- what check-config finds ---
+
+DEBIAN_WRONG = {
+    "process_performance_data": ("0", "1"),
+    "service_freshness_check_interval": ("60", one_second_options()[("look", "interval")]),
+    "additional_freshness_latency": ("15", "0"),
+    "status_update_interval": ("10", "2"),
+    "enable_notifications": ("1", "0"),
+    "execute_service_checks": ("1", "0"),
+    "execute_host_checks": ("1", "0"),
+    "retained_process_host_attribute_mask": ("8203", "0"),
+}
+
+
+def spoil(text: str) -> str:
+    kept = [line for line in text.splitlines() if line.partition("=")[0].strip() not in DEBIAN_WRONG]
+    return "\n".join([*kept, *(f"{name}={wrong}" for name, (wrong, _) in DEBIAN_WRONG.items()), ""])
+
+
+@pytest.mark.parametrize("spoilt", ["yasu", "nabira"])
+def test_the_packages_defaults_are_listed_with_their_right_values_from_either_host(lab: Lab, spoilt: str) -> None:
+    with edited(lab.host(spoilt), NAGIOS_CFG, spoil):
+        for host in (lab.yasu, lab.nabira):
+            output = call(host, "check-config")
+            assert output.returncode == 1
+            for name, (wrong, right) in DEBIAN_WRONG.items():
+                assert f"wrong: {spoilt}: {NAGIOS_CFG}: {name}={wrong}, should be {name}={right}: " in output.stdout
+            assert output.stdout.count("wrong: ") == len(DEBIAN_WRONG)
+
+
+def test_a_database_on_the_loopback_is_listed_from_either_host(lab: Lab) -> None:
+    bind = "/etc/mysql/mariadb.conf.d/zz-loopback.cnf"
+    lab.yasu.write(bind, "[mysqld]\nbind-address = 127.0.0.1\n")
+    try:
+        restart(lab.yasu, "mariadbd")
+        for host in (lab.yasu, lab.nabira):
+            output = call(host, "check-config")
+            assert output.returncode == 1
+            assert "wrong: yasu: MariaDB: bind-address = 127.0.0.1, should be bind-address = 0.0.0.0: " in output.stdout
+    finally:
+        lab.yasu.run(f"rm {bind}")
+        restart(lab.yasu, "mariadbd")
+
+
+def restart(host: Host, name: str) -> None:
+    host.service(name).stop()
+    host.service(name).start()
+
+
+# --- whose files ---
+
+
+def test_another_user_is_sent_away(lab: Lab) -> None:
+    output = call(lab.nabira, "status", user="hb")
+    assert (output.returncode, output.stdout) == (2, "")
+    assert output.stderr.startswith("error: ") and "\nhint: " in output.stderr
+
+
+# --- pause and resume ---
+
+
+def test_a_pause_on_either_host_is_seen_on_both(lab: Lab) -> None:
+    for paused, other in ((lab.nabira, lab.yasu), (lab.yasu, lab.nabira)):
+        good(paused, "pause", "--for", "10m", "--reason", "kernel update")
+        for host in (paused, other):
+            assert f"pause      {paused.name}: paused until 20" in good(host, "status")
+        said = good(other, "resume")
+        assert said.startswith(f"{other.name}: was not paused\n{paused.name}: paused until ")
+        assert said.endswith(f"to end that too, run on {paused.name}: nagios-failover resume\n")
+        assert good(paused, "resume").startswith(f"{paused.name}: failover may start again (was paused until ")
+        assert good(other, "resume") == f"{other.name}: was not paused\n{paused.name}: not paused\n"
+
+
+# --- roles ---
+
+
+def test_a_second_master_is_refused(lab: Lab) -> None:
+    lab.nabira.run(f"mv {STATE}/role {STATE}/role.away")
+    try:
+        output = call(lab.nabira, "init", "--master")
+        assert (output.returncode, output.stdout) == (3, "")
+        assert output.stderr.startswith("error: nabira: yasu has the role master with term 1; a second master cannot be\nhint: ")
+        assert not lab.nabira.exists(f"{STATE}/role")
+    finally:
+        lab.nabira.run(f"mv {STATE}/role.away {STATE}/role")
+
+
+def state_tree(host: Host) -> str:
+    """Names, owners and contents of everything under STATE that a dry run could change."""
+    return host.run(
+        f"cd {STATE} && find . -type f ! -path './perfdata/*' ! -name '*looks*' ! -name 'log.position*' | sort | xargs sha256sum"
+    ).stdout
+
+
+def test_failover_dry_run_walks_the_list_and_changes_nothing(lab: Lab) -> None:
+    before = state_tree(lab.nabira)
+    output = call(lab.nabira, "failover", "--dry-run")
+    assert output.returncode in (0, 3), output.stdout + output.stderr
+    assert state_tree(lab.nabira) == before
+    assert is_active(lab.yasu) and not notifies(lab.nabira)
+
+
+def test_failover_by_hand_over_a_living_master_is_refused(lab: Lab) -> None:
+    output = call(lab.nabira, "failover")
+    assert output.returncode == 3
+    assert output.stderr.startswith("error: ") or "refused" in output.stdout
+    assert is_active(lab.yasu) and not notifies(lab.nabira)
+    assert "standby" in good(lab.nabira, "status").splitlines()[3]
+
+
+def test_every_command_as_root_leaves_nothing_of_roots_and_the_handler_still_works(lab: Lab) -> None:
+    """What a root shell leaves behind must not keep Nagios's own handler from failing over at night."""
+    for host in (lab.yasu, lab.nabira):
+        for arguments in (
+            ("status",), ("status", "--json"), ("test", "--no-mail"), ("check-config",), ("init", "--standby"), ("init-database",),
+            ("failover", "--dry-run"), ("pause",), ("resume",), ("ack",), ("history",), ("history", "--json"),
+        ):  # fmt: skip
+            output = call(host, *arguments)
+            assert "fault" not in output.stderr, (arguments, output.stderr)
+        roots = host.run(["find", STATE, "(", "-user", "root", "-o", "-group", "root", ")"]).stdout
+        assert roots == ""
+        assert host.run(["stat", "-c", "%U %G %a", STATE]).stdout == "nagios adm 2750\n"
+    lab.yasu.service("nagios").kill9()
+    lab.wait(lambda: is_active(lab.nabira), 40, "nabira checks and notifies")
+    lab.wait(lambda: seen(lab.nabira)["open_runs"] == [], 20, "the run is closed")
+    output = call(lab.nabira, "history")
+    assert "failover" in output.stdout.splitlines()[1] and " done " in output.stdout.splitlines()[1]
+    summary = good(lab.nabira, "status").splitlines()
+    assert summary[0] == "nabira monitors and notifies (master, term 2)"
+    roots = lab.nabira.run(["find", STATE, "-user", "root"]).stdout
+    assert roots == ""

@@ -55,27 +55,30 @@ def ensure_layer(root: Path, say: Say, checkout: Path = CHECKOUT) -> Path | None
         layer.touch()
         return layer
     with exclusive(CACHE / "suites.lock", say, "another process is installing the suite; waiting for it"):
-        if not layer.is_dir():
-            say("installing this checkout's suite for the hosts (a few seconds, cached by content)")
-            _build(root, layer, checkout)
-            _prune(layers)
-    return layer
+        return _installed(root, layers, say, checkout)
 
 
-def _build(root: Path, layer: Path, checkout: Path) -> None:
-    aside = layer.with_name(layer.name + ".building")
+def _installed(root: Path, layers: Path, say: Say, checkout: Path) -> Path:
+    """Copy first and name the layer by the copy: the checkout may be edited meanwhile."""
+    aside = layers / ".building"
     shutil.rmtree(aside, ignore_errors=True)
     source = aside / "source"
     for path in source_files(checkout):
         target = source / path.relative_to(checkout)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
-    in_private_mounts(_INSTALL, str(root), str(aside), VENV)
-    (aside / "upper/usr/share/doc/nagios-failover").mkdir(parents=True, exist_ok=True)
-    for sample in source.glob("*.sample"):
-        shutil.copy2(sample, aside / "upper/usr/share/doc/nagios-failover" / sample.name)
-    (aside / "upper").rename(layer)
+    layer = layers / layer_key(root, source)
+    if not layer.is_dir():
+        say("installing this checkout's suite for the hosts (a few seconds, cached by content)")
+        in_private_mounts(_INSTALL, str(root), str(aside), VENV)
+        samples = aside / "upper/usr/share/doc/nagios-failover"
+        samples.mkdir(parents=True, exist_ok=True)
+        for sample in source.glob("*.sample"):
+            shutil.copy2(sample, samples / sample.name)
+        (aside / "upper").rename(layer)
+        _prune(layers)
     shutil.rmtree(aside)
+    return layer
 
 
 # The entry points and compiled files land in the upper directory of an overlay over the root; that directory is the layer.
@@ -101,7 +104,7 @@ def _prune(layers: Path) -> None:
     used = set()
     for settings in LABS.glob("*/lab.json"):
         used.add(Path(json.loads(settings.read_text()).get("layer") or "-").name)
-    finished = [path for path in layers.iterdir() if not path.name.endswith(".building")]
+    finished = [path for path in layers.iterdir() if not path.name.startswith(".")]
     for path in sorted(finished, key=lambda entry: entry.stat().st_mtime, reverse=True)[KEPT:]:
         if path.name not in used:
             shutil.rmtree(path, ignore_errors=True)

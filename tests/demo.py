@@ -15,8 +15,8 @@ from typing import Final
 
 from nagios_failover.words import Role
 from tests.lab import Host, Lab, LabError
-from tests.lab.suite import COMMAND, MAILBOX, STATE, is_active
-from tests.takeover import FAULTS, NAGIOS_LOG, Watcher
+from tests.lab.suite import COMMAND, is_active
+from tests.takeover import FAULTS, NAGIOS_LOG, Watcher, last_look, role_of
 
 NAME: Final = "demo"
 CHOICES: Final = ("kill", "stop", "power", "link")
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def show(lab: Lab, fault: str) -> None:
-    lab.wait(lambda: has_looked(lab.nabira), 30, "nabira has looked at yasu")
+    lab.wait(lambda: last_look(lab.nabira) == "OK", 30, "nabira has looked at yasu")
     command(lab.nabira, "test")
     command(lab.nabira, "status")
 
@@ -72,8 +72,8 @@ def show(lab: Lab, fault: str) -> None:
     print(f"\n   {seconds:.1f} s from the fault to checks running and notifications on.\n")
 
     title("4. What you are told")
-    mails = lab.wait(lambda: lab.mails("failover"), 30, "the failover's mail arrives")
-    mail_of_run = next(mail for mail in mails if MAILBOX in mail.to and "test mail" not in mail.subject)
+    mails = lab.wait(lambda: lab.mails("is the master now"), 30, "the failover's mail arrives")
+    mail_of_run = mails[0]
     print(quoted(f"Subject: {mail_of_run.subject}\n\n{mail_of_run.body}"))
     command(lab.nabira, "status")
     lab.set_state("web5", "LOAD", "CRITICAL", "load average: 97")
@@ -115,18 +115,6 @@ def quoted(text: str) -> str:
 
 def wait_for_mail(lab: Lab, subject: str) -> str:
     return lab.wait(lambda: lab.mails(subject), 60, f"a mail '{subject}'")[0].subject
-
-
-def role_of(host: Host) -> Role | None:
-    try:
-        found = re.search(r"^role=(\S+)$", host.read(f"{STATE}/role"), re.M)
-    except FileNotFoundError:
-        return None
-    return Role(found.group(1)) if found else None
-
-
-def has_looked(host: Host) -> bool:
-    return host.exists(f"{STATE}/looks") and "Nagios" in host.read(f"{STATE}/looks")
 
 
 def watch_takeover(lab: Lab, fault: str) -> float:

@@ -5,14 +5,17 @@ Used by the bench, the long tests and the demo. Seconds count from the fault; th
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from nagios_failover.config import Config
+from nagios_failover.words import Role
 from tests.lab import Host, Lab
-from tests.lab.suite import COMMAND, is_active
+from tests.lab.suite import STATE, is_active
 
 NAGIOS_LOG: Final = "/var/log/nagios4/nagios.log"
 POLL_SECONDS: Final = 0.1
@@ -140,8 +143,32 @@ def fail_over(lab: Lab, name: str, *, timeout: float, master: Host | None = None
     return watcher.wait(began, timeout)
 
 
-def repair(lab: Lab, name: str, host: Host) -> None:
-    """Mend the fault and make the host the standby, as an operator does after a failover."""
-    FAULTS[name].mend(lab, host)
-    lab.wait(lambda: bool(host.nagios_flags()), 60, f"Nagios runs on {host.name} again")
-    host.run([COMMAND, "init", "--standby", "--force"])
+def join_again(lab: Lab, name: str, old: Host, new: Host) -> None:
+    """Mend the fault on the old master and wait until it has stood down by itself, and the new one sees it as its standby."""
+    FAULTS[name].mend(lab, old)
+    lab.wait(
+        lambda: role_of(old) is Role.STANDBY and old.nagios_flags().get("enable_notifications") == "0",
+        90,
+        f"{old.name} stands down",
+    )
+    lab.wait(lambda: last_look(new) == "OK", 60, f"{new.name} sees its standby")
+    if role_of(new) is not Role.MASTER or not is_active(new):
+        raise AssertionError(f"{new.name} is not the master any more")
+
+
+def role_of(host: Host) -> Role | None:
+    """The role in the host's role file, None while there is none."""
+    try:
+        found = re.search(r"^role=(\S+)$", host.read(f"{STATE}/role"), re.M)
+    except FileNotFoundError:
+        return None
+    return Role(found.group(1)) if found else None
+
+
+def last_look(host: Host) -> str:
+    """The state of the newest look that the host's plugin recorded, "" for none."""
+    try:
+        lines = host.read(f"{STATE}/looks").splitlines()
+    except FileNotFoundError:
+        return ""
+    return str(json.loads(lines[-1])["state"]) if lines else ""

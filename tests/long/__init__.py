@@ -1,0 +1,1 @@
+"""What `make test-long` repeats: seeded, resumable, its results in docs/results/."""

@@ -1,0 +1,151 @@
+"""What is repeated: each trial is drawn from the seed and its number alone, so that a resumed run does the same ones."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from nagios_failover.config import parse
+from nagios_failover.failover import STEPS
+from nagios_failover.steps import CRASH_AFTER
+from tests.lab import Host, Lab
+from tests.lab.suite import COMMAND, CONFIG, STATE, is_active
+from tests.long.result import Result
+from tests.takeover import FAULTS, bound, fail_over, join_again
+
+LAB: Final = f"long-{os.getpid()}"
+HANDLER_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """`count` trials by default; `run` does those that `result` does not have yet."""
+
+    what: str
+    count: int
+    run: Callable[[Result, int], None]
+
+
+def chance(seed: int, part: str, number: int) -> random.Random:
+    return random.Random(f"{seed}/{part}/{number}")
+
+
+def failovers(result: Result, count: int) -> None:
+    """Randomised faults, one after the other in one pair: the old master joins as the standby, and is the next to take over."""
+    if result.done("failovers") >= count:
+        return
+    with Lab.up(name=LAB) as lab:
+        master, survivor = lab.yasu, lab.nabira
+        while (number := result.done("failovers") + 1) <= count:
+            draw = chance(result.seed, "failovers", number)
+            fault = draw.choice(sorted(FAULTS))
+            time.sleep(draw.uniform(3, 12))
+            config = parse(survivor.read(CONFIG), hostname=survivor.name)
+            began, note = time.monotonic(), ""
+            is_mailed = one_more_mail(lab)
+            try:
+                taken = fail_over(lab, fault, timeout=2 * bound(config, FAULTS[fault]), master=master, survivor=survivor).seconds
+                held = taken <= bound(config, FAULTS[fault])
+                lab.wait(is_mailed, 30, "the failover is mailed")
+                join_again(lab, fault, master, survivor)
+            except AssertionError as error:
+                taken, held, note = time.monotonic() - began, False, str(error)
+            what = {"fault": fault, "master": master.name, **({"note": note} if note else {})}
+            result.add("failovers", what, held=held, seconds=taken)
+            say("failovers", number, count, f"{fault} on {master.name}", held, taken)
+            if not held:
+                lab.down()
+                failovers(result, count)  # a fresh pair: the next trial must not suffer from this one
+                return
+            master, survivor = survivor, master
+
+
+def restarts(result: Result, count: int) -> None:
+    """Restarts and reloads of a master with 5,000 services at default settings: the standby must not move."""
+    if result.done("restarts") >= count:
+        return
+    with Lab.up(name=LAB, services=5000, profile="default") as lab:
+        while (number := result.done("restarts") + 1) <= count:
+            draw = chance(result.seed, "restarts", number)
+            what = draw.choice(("restart", "reload", "slow restart"))
+            pause = draw.uniform(1, 12)
+            began = time.monotonic()
+            if what == "reload":
+                lab.yasu.run(["kill", "-HUP", str(lab.yasu.nagios_pid())])
+            else:
+                lab.yasu.service("nagios").stop()
+                time.sleep(pause if what == "slow restart" else 0)
+                lab.yasu.service("nagios").start()
+            time.sleep(draw.uniform(12, 35))  # up to three looks of the standby
+            held = is_active(lab.yasu) and not is_active(lab.nabira) and runs_of(lab.nabira) == []
+            seconds = time.monotonic() - began
+            result.add("restarts", {"what": what, "pause": round(pause, 1)}, held=held, seconds=seconds)
+            say("restarts", number, count, what, held, seconds)
+
+
+def kills(result: Result, count: int) -> None:
+    """The failover run is killed with kill -9 after a step, every step in turn: Nagios's next calls finish it, in one run."""
+    names = [step.name for step in STEPS]
+    while (number := result.done("kills") + 1) <= count:
+        after = names[(number - 1) % len(names)]
+        with Lab.up(name=LAB) as lab:
+            crash_after(lab.nabira, after)
+            time.sleep(chance(result.seed, "kills", number).uniform(3, 6))
+            began, note = time.monotonic(), ""
+            try:
+                taken = fail_over(lab, "kill", timeout=HANDLER_SECONDS + 30).seconds
+                lab.wait(partial(all_runs_closed, lab.nabira), HANDLER_SECONDS, "the run is finished")
+                held = finished_once(lab.nabira) and len([m for m in our_mails(lab) if "nabira" in m]) == 1
+            except AssertionError as error:
+                taken, held, note = time.monotonic() - began, False, str(error)
+        result.add("kills", {"after": after, **({"note": note} if note else {})}, held=held, seconds=taken)
+        say("kills", number, count, f"kill -9 after '{after}'", held, taken)
+
+
+PARTS: Final = {
+    "failovers": Part("randomised faults, roles circulating", 20, failovers),
+    "restarts": Part("restarts and reloads of a 5,000-service master at default settings", 20, restarts),
+    "kills": Part("kill -9 of the run after each of its steps", len(STEPS), kills),
+}
+
+
+def say(part: str, number: int, count: int, what: str, held: bool, seconds: float) -> None:
+    print(f"{part} {number}/{count}: {what}: {'held' if held else 'DID NOT HOLD'} ({seconds:.1f} s)", flush=True)
+
+
+def our_mails(lab: Lab) -> list[str]:
+    """Subjects of the suite's own mails about runs (not the watch services')."""
+    return [mail.subject for mail in lab.mails("is the master now")]
+
+
+def one_more_mail(lab: Lab) -> Callable[[], bool]:
+    """Has a run been mailed since now?"""
+    before = len(our_mails(lab))
+    return lambda: len(our_mails(lab)) > before
+
+
+def crash_after(host: Host, step: str) -> None:
+    """Let the handler's run die by kill -9 after this step: its environment says so (a resumed run goes on)."""
+    door = "/opt/nagios-failover/bin/handle_master_event"
+    host.run(["mv", door, f"{door}.real"])
+    host.write(door, f"#!/bin/sh\n{CRASH_AFTER}='{step}' exec {door}.real \"$@\"\n", mode=0o755)
+
+
+def runs_of(host: Host) -> list[str]:
+    """Ids of failover runs in the host's journal."""
+    listed = host.run(f"grep -l '\"failover\"' {STATE}/runs/*.jsonl", check=False).stdout
+    return re.findall(r"([^/\s]+)\.jsonl", listed)
+
+
+def all_runs_closed(host: Host) -> bool:
+    return '"running"' not in host.run([COMMAND, "history", "--json"], timeout=60).stdout
+
+
+def finished_once(host: Host) -> bool:
+    return len(runs_of(host)) == 1

@@ -125,7 +125,8 @@ class Store:
         there = self.path.exists() or group.path.exists()
         group.remove()
         wait_until_detached([self.path / "hosts" / host / "disk.img" for host in HOSTS])
-        if self.path.exists():
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self.path.exists():  # a last child of a killed `up` was still writing
             shutil.rmtree(self.path)
         return there
 

@@ -64,7 +64,7 @@ def log(host: Host) -> list[str]:
 
 def spacings(host: Host, began: float, ended: float) -> list[float]:
     """Seconds between a service's checks that follow each other, the period's begin and end included."""
-    found = []
+    found: list[float] = []
     services = {(name, service) for _, name, service in host.checked() if service != HOST_CHECK}
     for wanted in services:
         ran = [epoch for epoch, name, service in host.checked() if (name, service) == wanted and began < epoch < ended]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _REFUSED_US = {
     1045: ("access denied", "compare user and password with the server's GRANTs"),
+    1698: ("access denied", "compare user, host and password with the server's GRANTs"),
     1040: ("too many connections", "raise max_connections, or find who holds them"),
     1044: ("no right to the database", "GRANT SELECT on it to the watching user"),
     1049: ("no such database", "nagios-failover init-database on the master"),

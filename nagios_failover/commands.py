@@ -163,6 +163,8 @@ def _run_row(run: RunRecord) -> tuple[str, ...]:
 
 
 def _run_line(run: RunRecord) -> str:
+    if run.closed is None:
+        return f"{run.id}: {run.kind} {run.outcome}, {moment(run.opened)}"
     return f"{run.id}: {run.kind} {run.outcome}, {moment(run.opened)}, took {_took(run)}: {_what(run)}"
 
 

@@ -102,7 +102,7 @@ def _this_host(config: Config, state: StateFiles, now: float) -> HostView:
     return replace(
         seen,
         role=report.role if report else tried(state.role),
-        flags=report.actual if report else None,
+        flags=report.actual if report and seen.nagios != Process.MISSING.value else None,
         wanted=report.wanted if report else None,
         overrides=report.overrides if report else (),
         paused=paused,
@@ -158,7 +158,7 @@ def _seen(host: HostSection, report: HostReport) -> HostView:
         nagios=process.value,
         pid=report.pid,
         status_age=report.status_age,
-        flags=report.flags,
+        flags=None if process is Process.MISSING else report.flags,  # what a dead Nagios left in status.dat, nobody does
     )
 
 
@@ -221,7 +221,7 @@ def _role_against_role(this: HostView, peer: HostView) -> list[str]:
         rule = f"; {low} has the lower term and stands down" if ours.term != theirs.term else "; the terms are equal"
         return [f"both hosts have the role master: {this.name} term {ours.term}, {peer.name} term {theirs.term}{rule}"]
     if ours.role is Role.STANDBY and theirs.role is Role.STANDBY:
-        return ["both hosts have the role standby: nobody monitors by right (nagios-failover init --master on one)"]
+        return ["both hosts have the role standby: nobody monitors until you run on one of them: nagios-failover failover"]
     found = []
     if ours.master != theirs.master:
         found.append(f"{this.name} takes {ours.master} for the master, {peer.name} takes {theirs.master}")

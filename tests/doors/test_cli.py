@@ -41,6 +41,10 @@ class Site:
             f"status_file={directory}/status.dat\ncommand_file={directory}/nagios.cmd\nlog_file={directory}/nagios.log\n"
             f"object_cache_file={directory}/objects.cache\nlock_file={directory}/nagios.pid\n"
         )
+        sudo = directory / "bin" / "sudo"  # whatever this machine's would allow
+        sudo.parent.mkdir()
+        sudo.write_text("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
+        sudo.chmod(0o755)
         self.cfg = directory / "nagios-failover.cfg"
         self.cfg.write_text(
             f"[host {HERE}]\naddress = 127.0.0.1\nnagios_cfg = {self.nagios_cfg}\n"
@@ -55,7 +59,7 @@ class Site:
         return subprocess.run(
             [sys.executable, "-m", "nagios_failover.cli", *arguments, "-C", str(config or self.cfg)],
             cwd="/tmp",
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            env={"PATH": f"{self.directory}/bin:{os.environ['PATH']}", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -361,3 +365,145 @@ def test_history_of_an_unknown_run_is_wrong_usage(site: Site) -> None:
         "",
         "error: no run with an id that begins with '1999'\nhint: nagios-failover history\n",
     )
+
+
+# --- looking, and runs by hand, on a host whose Nagios is stopped ---
+
+
+def test_status_shows_what_is_wrong_and_ends_well(site: Site) -> None:
+    site.role(Role.STANDBY)
+    output = site.run("status")
+    assert (output.returncode, output.stderr) == (0, "")
+    lines = output.stdout.splitlines()
+    assert lines[0] == "nobody is seen to notify; yasu could not be looked at"
+    assert re.fullmatch(rf"{re.escape(HERE)} \(this\) +standby +3 +2001-09-09 01:46:40 +missing +- +not seen", lines[3])
+    assert re.fullmatch(r"yasu +unknown +- +- +not seen +- +not seen", lines[4])
+    assert f"look       WARNING: yasu: the host answers, ssh does not: ssh fails ({NO_SSH})" in lines
+    assert "last run   none" in lines
+    assert f"disagrees  {HERE}: Nagios does not run" in lines
+    assert f"disagrees  yasu: not seen over ssh: {NO_SSH}" in lines
+
+
+def test_status_as_json_is_one_object_with_nothing_beside_it(site: Site) -> None:
+    site.role(Role.MASTER)
+    status = json.loads(site.run("status", "--json").stdout)
+    assert (status["this"], status["peer"]) == (HERE, "yasu")
+    assert (status["hosts"][HERE]["role"], status["hosts"][HERE]["nagios"], status["hosts"][HERE]["flags"]) == (
+        "master",
+        "missing",
+        None,
+    )
+    assert (status["hosts"]["yasu"]["role"], status["hosts"]["yasu"]["nagios"]) == (None, "not seen")
+    assert status["failover_lock"] is True
+
+
+def test_status_without_a_readable_nagios_cfg_still_shows_the_role(site: Site) -> None:
+    site.role(Role.STANDBY)
+    site.nagios_cfg.unlink()
+    output = site.run("status")
+    assert output.returncode == 0
+    assert re.search(rf"^{re.escape(HERE)} \(this\) +standby", output.stdout, re.MULTILINE)
+    assert f"disagrees  {HERE}: {site.nagios_cfg} does not exist (hint: " in output.stdout
+
+
+def test_test_names_every_fault_with_its_fix(site: Site) -> None:
+    output = site.run("test")
+    assert (output.returncode, output.stderr) == (1, "")
+    lines = output.stdout.splitlines()
+    found = {line[8:20].strip(): line[:6].strip() for line in lines if line[:6] in ("OK    ", "NOT OK", "-     ")}
+    assert found == {
+        "state": "OK",
+        "role": "NOT OK",
+        "nagios.cfg": "NOT OK",
+        "command file": "NOT OK",
+        "ssh": "NOT OK",
+        "SQL": "-",
+        "own database": "-",
+        "witness": "-",
+        "sudo": "NOT OK",
+        "mail": "OK",
+    }
+    bad = [index for index, line in enumerate(lines) if line.startswith("NOT OK")]
+    assert all(lines[index + 1].startswith(" " * 22 + "fix: ") for index in bad)
+    assert lines[-1] == f"{len(bad)} not OK"
+    assert f"Subject: [nagios-failover] test mail from {HERE}\n" in (site.directory / "mail").read_text()
+
+
+def test_check_config_names_lines_with_their_right_values(site: Site) -> None:
+    output = site.run("check-config")
+    assert (output.returncode, output.stderr) == (1, "")
+    lines = output.stdout.splitlines()
+    why = "a host that starts without its saved state must start as a standby; the role turns it on"
+    assert lines[0] == (
+        f"wrong: {HERE}: {site.nagios_cfg}: no enable_notifications (Nagios takes 1), should be enable_notifications=0: {why}"
+    )
+    assert f"not seen: yasu: /etc/nagios4/nagios.cfg: not seen over ssh: {NO_SSH}" in lines
+    assert lines[-1] == "restart Nagios on a host after changing its nagios.cfg"
+
+
+@pytest.mark.parametrize("arguments", [("failover",), ("failover", "--dry-run"), ("watch", "--once"), ("standdown",)])
+def test_without_a_role_nothing_is_done(site: Site, arguments: tuple[str, ...]) -> None:
+    output = site.run(*arguments)
+    assert output.returncode in (1, 3)
+    assert f"the role file {site.state.role_path} does not exist" in output.stderr
+    assert not site.state.role_path.exists() and not site.state.lock_path.exists()
+
+
+def test_a_failover_that_is_not_confirmed_is_refused(site: Site) -> None:
+    site.role(Role.STANDBY)
+    output = site.run("failover")
+    assert (output.returncode, output.stdout) == (3, "")
+    assert re.fullmatch(
+        rf"error: not confirmed: yasu: the host answers, ssh does not: ssh fails \({NO_SSH}\)\n"
+        r"detail: the whole run: nagios-failover history \S+\n",
+        output.stderr,
+    )
+    assert site.state.role().role is Role.STANDBY
+
+
+def test_watch_says_what_it_saw_in_one_line(site: Site) -> None:
+    site.role(Role.STANDBY)
+    verdict = f"WARNING: yasu: the host answers, ssh does not: ssh fails ({NO_SSH})\n"
+    assert said(site.run("watch", "--once")) == (0, verdict, "")
+    assert [look.by for look in site.state.looks()] == ["watch"]
+
+
+def test_only_a_standby_watches(site: Site) -> None:
+    site.role(Role.MASTER)
+    assert said(site.run("watch", "--once")) == (
+        3,
+        "",
+        f"error: {HERE}: the role is master, and only a standby watches\nhint: nagios-failover status\n",
+    )
+
+
+def test_a_standby_has_nothing_to_give_back(site: Site) -> None:
+    site.role(Role.STANDBY)
+    output = site.run("standdown")
+    assert (output.returncode, output.stdout) == (3, "")
+    assert output.stderr.startswith(f"error: {HERE}: the role is standby (term 3): there is nothing to give back\n")
+
+
+def test_ack_without_a_failover_has_nothing_to_release(site: Site) -> None:
+    assert said(site.run("ack")) == (0, f"{HERE}: acknowledged; nothing was blocked\n", "")
+
+
+def test_a_dry_run_changes_no_file(site: Site) -> None:
+    site.role(Role.STANDBY)
+    before = {path: path.read_bytes() for path in site.state.directory.rglob("*") if path.is_file()}
+    output = site.run("failover", "--dry-run")
+    assert (output.returncode, output.stderr) == (0, "")
+    lines = output.stdout.splitlines()
+    assert lines[0].startswith("confirm: would look at yasu until 3 looks in a row, 0.2 s apart, were CRITICAL; ")
+    assert lines[-1] == "nothing was changed (dry run)"
+    assert {path: path.read_bytes() for path in site.state.directory.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_that_was_cut_off_is_finished_by_a_command(site: Site) -> None:
+    """Killed after its first line: nothing was changed, so that it is given up, and the command does its own work."""
+    site.role(Role.STANDBY)
+    left = Journal(site.state.directory).open("failover", 4, HERE, trigger="event")
+    output = site.run("resume")
+    assert output.returncode == 0
+    assert f"note: failover run {left.id} was open, and is refused: " in output.stderr
+    assert not left.record().open

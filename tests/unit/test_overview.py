@@ -96,7 +96,7 @@ def test_a_stopped_nagios_does_not_notify_whatever_its_status_says() -> None:
         (
             STANDBY,
             view("yasu", Role.STANDBY, master="nabira"),
-            "both hosts have the role standby: nobody monitors by right (nagios-failover init --master on one)",
+            "both hosts have the role standby: nobody monitors until you run on one of them: nagios-failover failover",
         ),
         (view("nabira", Role.STANDBY, master="yarra"), MASTER, "nabira takes yarra for the master, yasu takes yasu"),
         (view("nabira", Role.STANDBY, term=9), MASTER, "nabira: term 9 is above the term of the master yasu, 3"),

@@ -317,3 +317,13 @@ def test_init_database_makes_nothing_on_a_read_only_server(lab: Lab) -> None:
     finally:
         sql(nabira, "SET GLOBAL read_only = 0")
     assert "made the table nagios.programstatus" in nabira.run([COMMAND, "init-database"]).stdout
+
+
+def test_after_a_failover_the_heartbeat_is_the_new_masters(lab: Lab, yasu: Host) -> None:
+    """The last test: yasu is off from here on."""
+    nabira = lab.nabira
+    nabira.run([COMMAND, "resume"])
+    yasu.off()
+    lab.wait(lambda: "role=master" in nabira.read(f"{STATE}/role"), 60, "nabira is the master")
+    lab.wait(lambda: age(nabira) <= 2, 20, "nabira's heartbeat is fresh")
+    assert sql(nabira, "SELECT nagios_pid, enable_notifications FROM programstatus") == f"{nabira.nagios_pid()}\t1"

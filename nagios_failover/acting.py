@@ -116,10 +116,7 @@ def what_is_said(event: Event, look: Look | None, config: Config, state: StateFi
     """What to mail; None for an event that belongs to the role before. Sentences are our plugins' own; macros are not believed."""
     name = event.state.name
     if event.service == config.nagios.state_watch:
-        try:
-            return Said(event.watch, name, words=flags.compare(config, state).sentence, run=run_words)
-        except FailoverError as error:
-            return Said(event.watch, name, words=str(error), hint=error.hint, run=run_words)
+        return _state_watch_says(event, config, state, run_words)
     if event.service not in (None, config.nagios.master_watch):
         return Said(event.watch, name, run=run_words)
     if look and not of_this_role(look, _role(state)):
@@ -129,6 +126,18 @@ def what_is_said(event: Event, look: Look | None, config: Config, state: StateFi
     words = f"{config.this.name}: {event.watch} is {name}, but no look that says so was recorded"
     hint = "is check_master_nagios broken here? run it by hand as the Nagios user, with -v"
     return Said(event.watch, name, "no-look", words, hint, run_words)
+
+
+def _state_watch_says(event: Event, config: Config, state: StateFiles, run_words: str) -> Said | None:
+    """What is still wrong after the correction; what was only so while a run was on its way is nothing to be woken for."""
+    name = event.state.name
+    try:
+        seen = flags.compare(config, state)
+    except FailoverError as error:
+        return Said(event.watch, name, words=str(error), hint=error.hint, run=run_words)
+    if not (seen.problems or run_words or event.well):
+        return None
+    return Said(event.watch, name, words="; ".join(seen.problems) or seen.sentence, run=run_words)
 
 
 def _role(state: StateFiles) -> RoleRecord | None:

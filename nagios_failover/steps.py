@@ -78,9 +78,11 @@ def walk(
         if before is not None and before.outcome != StepOutcome.STARTED:
             _remember(walked, step, before)
             continue
-        run.step_started(step.name)
+        idle = step.idle(flow)
+        if not idle:
+            run.step_started(step.name)
         began = time.monotonic()
-        outcome, detail = _do(step, flow)
+        outcome, detail = (StepOutcome.SKIPPED, idle) if idle else _do(step, flow)
         _crash_if_asked(step.name, resumed=earlier is not None)
         _journal(run, StepRecord(step.name, outcome, detail, time.monotonic() - began), walked)
         say(f"{step.name}: {outcome}: {detail}")
@@ -90,9 +92,6 @@ def walk(
 
 
 def _do(step: Step[Flow], flow: Flow) -> tuple[StepOutcome, str]:
-    idle = step.idle(flow)
-    if idle:
-        return StepOutcome.SKIPPED, idle
     held = step.holds(flow)
     if held:
         return StepOutcome.HELD, held

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from nagios_failover.config import Config
+from nagios_failover.config import Config, Schema
 from nagios_failover.words import Role
 from tests.lab import Host, Lab
 from tests.lab.suite import STATE, is_active
@@ -71,14 +71,17 @@ def _link_mended(lab: Lab, host: Host) -> None:
     lab.mend(host)
 
 
+def _heartbeat_is_missed(config: Config) -> float:
+    """A stopped process is dead when its heartbeat is not fresh any more, or at once where there is none."""
+    return 0.0 if config.heartbeat.schema is Schema.NONE else config.heartbeat.warning
+
+
 FAULTS: Final = {
     "kill": Fault("kill -9 of Nagios", _kill, _start_nagios, lambda config: 0.0),
     "power": Fault("power off", _power, _power_on, lambda config: 0.0),
     "link": Fault("network cut", _link, _link_mended, lambda config: 0.0),
     "clean-stop": Fault("Nagios stopped cleanly", _clean_stop, _start_nagios, lambda config: config.look.restart_grace),
-    "stop": Fault(
-        "SIGSTOP of Nagios", _stop, _thaw, lambda config: max(config.look.status_critical, config.heartbeat.warning)
-    ),
+    "stop": Fault("SIGSTOP of Nagios", _stop, _thaw, _heartbeat_is_missed),
 }  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def hands_of(config: Config, state: StateFiles) -> Hands:
     cfg = nagios_files.read_nagios_cfg(config.this.nagios_cfg)
 
     def commands(lines: Sequence[str]) -> None:
-        for first in range(0, len(lines), COMMANDS_AT_ONCE):
+        for first in range(0, max(1, len(lines)), COMMANDS_AT_ONCE):  # none: is the command file read at all?
             send(cfg.command_file, lines[first : first + COMMANDS_AT_ONCE], now=int(time.time()))
             time.sleep(0.05 if len(lines) > COMMANDS_AT_ONCE else 0)
 

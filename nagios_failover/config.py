@@ -415,8 +415,8 @@ def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
         mistakes.append(f"[pair] preferred: {pair.preferred!r} is not one of the hosts")
     if not has_witness:
         mistakes.append(
-            "[witness] addresses: missing; hint: name addresses that answer when this host is on the network (the gateway), or write "
-            "addresses = none to fail over without any"
+            "[witness] addresses: missing; hint: name addresses that answer when this host is on the network (the gateway), or "
+            "write addresses = none to fail over without any"
         )
     for title, low, high in (
         ("[look] status_warning", look.status_warning, look.status_critical),
@@ -430,6 +430,12 @@ def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
             f"[look] timeout: {look.timeout:g} s is less than a look can take: {longest:g} s "
             "([ssh] timeout + [look] reach_timeout, or [heartbeat] timeout)"
         )
+    if not all(character.isalnum() or character in "+-:/_" for character in heartbeat.time_zone):
+        mistakes.append(
+            f"[heartbeat] time_zone: {heartbeat.time_zone!r} is not a time zone; hint: +00:00, or a name that the server knows"
+        )
+    if not heartbeat.prefix.replace("_", "").isalnum() and heartbeat.prefix:
+        mistakes.append(f"[heartbeat] prefix: {heartbeat.prefix!r} does not begin a table's name; hint: letters, digits and _")
     if config.mail.method is not MailMethod.SMTP and not config.mail.command:
         mistakes.append("[mail] command: empty; hint: /usr/sbin/sendmail -t -oi")
     if not config.mail.to:

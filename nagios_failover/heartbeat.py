@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from nagios_failover import mysql
 from nagios_failover.config import HeartbeatSection, Schema
-from nagios_failover.errors import ConfigError
 from nagios_failover.evidence import Blocked, Heartbeat, NoAnswer
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ FUTURE_SECONDS = 2
 def query(heartbeat: HeartbeatSection) -> str:
     """The statement that returns `age` in seconds, the writer's PID, and the time as it stands there."""
     prefix = heartbeat.prefix
-    if prefix and not (prefix.isascii() and prefix.replace("_", "").isalnum()):
-        raise ConfigError(f"[heartbeat] prefix: {prefix!r} is not the beginning of a table's name", hint="letters, digits and _")
     where = f"WHERE instance_id = {int(heartbeat.instance)}"
     match heartbeat.schema:
         case Schema.NAGIOS1:
@@ -61,7 +58,7 @@ def _select(age: str, pid: str, column: str, table: str, where: str) -> str:
 def read(address: str, heartbeat: HeartbeatSection) -> Heartbeat | NoAnswer | Blocked:
     """The heartbeat on the server at `address`. Each wait is limited to [heartbeat] timeout; the whole is limited by the caller."""
     try:
-        import pymysql
+        pymysql = mysql.load()
     except ImportError as error:
         return Blocked(f"PyMySQL is not installed here ({error})", "pip install PyMySQL in the suite's virtual environment")
     started = time.monotonic()

@@ -19,8 +19,7 @@ _UNKNOWN_STATEMENT = 1064
 def received(database: DatabaseSection) -> int | NoAnswer | Blocked:
     """The counter of the server at [database] socket. It grows while the source lives; by how much means nothing."""
     try:
-        import pymysql
-        import pymysql.cursors
+        pymysql = mysql.load()
     except ImportError as error:
         return Blocked(f"PyMySQL is not installed here ({error})", "pip install PyMySQL in the suite's virtual environment")
     try:
@@ -39,11 +38,9 @@ def received(database: DatabaseSection) -> int | NoAnswer | Blocked:
 
 
 def _replica_status(connection: Connection[Any], cursor: Any) -> Mapping[str, Any] | None:
-    import pymysql
-
     try:
         cursor.execute("SHOW REPLICA STATUS")
-    except pymysql.MySQLError as error:
+    except mysql.load().MySQLError as error:
         if error.args[:1] != (_UNKNOWN_STATEMENT,):
             raise
         cursor.execute("SHOW SLAVE STATUS")

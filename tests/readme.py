@@ -1,7 +1,8 @@
 """README.md's fenced blocks, as the tests run them.
 
 A block's info string says how: `sh` blocks are scripts, `console` blocks are commands behind `# ` with what they print. Then
-come words: where (`yasu`, `nabira`, `both`), and `packages` (names of Debian packages, which are not installed anew).
+come words: where (`yasu`, `nabira`, `both`), `packages` (names of Debian packages, which are not installed anew), and what is
+waited for before (`taken-over`, `stood-down`).
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def blocks(text: str | None = None) -> list[Block]:
 def shape(line: str) -> str:
     """A line without what differs from run to run: numbers, run ids, and how wide a table's columns are."""
     line = re.sub(r"\d{8}T\d{6}-[0-9a-f]{4}", "RUN", line)
-    line = re.sub(r"\b\d+(\.\d+)?( (s|m|min|h))?\b", "N", line)
+    line = re.sub(r"\b\d+(\.\d+)?( (ms|s|m|min|h)\b)?", "N", line)
     return re.sub(r"[ ─━-]{2,}", "  ", line).strip()
 
 

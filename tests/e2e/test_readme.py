@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import re
 import subprocess
@@ -10,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from nagios_failover.cli import build_parser
+from nagios_failover.words import Role
 from tests.lab import Host, Lab, why_not
 from tests.lab.state import ADDRESSES
-from tests.lab.suite import CONFIG, PASSWORD, config_text, is_active
+from tests.lab.suite import CONFIG, MAILBOX, PASSWORD, config_text, is_active
 from tests.lab.suite_layer import source_files
-from tests.readme import Block, Command, blocks, differing
+from tests.readme import Block, blocks, differing
+from tests.takeover import last_look, role_of
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -22,10 +27,19 @@ TOP = Path(__file__).resolve().parents[2]
 SOURCE = "/usr/local/src/nagios-failover"
 INSTALLATION = ("1. ", "2. ", "3. ", "4. ", "5. ", "6. ", "7. ")
 
+#: the addresses that the README shows, for those of the lab
+EXAMPLES = {"yasu": "192.0.2.11", "nabira": "192.0.2.12", "witness": "192.0.2.1"}
+
 #: the lab has no systemd; its services are started by plain commands
 SYSTEMCTL = """#!/bin/sh
-case "$2" in mariadb) name=mariadbd ;; nagios4) name=nagios ;; *) exit 64 ;; esac
-[ "$1" = restart ] && /lab/service "$name" stop && /lab/service "$name" start
+for unit in "$@"; do :; done
+case "$unit" in mariadb) name=mariadbd ;; nagios4) name=nagios ;; *) exit 64 ;; esac
+case "$*" in
+"restart $unit") /lab/service "$name" stop && /lab/service "$name" start ;;
+"start $unit") /lab/service "$name" start ;;
+"kill -s KILL $unit") kill -KILL "$(/lab/service "$name" pid)" ;;
+*) exit 64 ;;
+esac
 """
 
 #: the lab's hosts have no network to the outside: pip takes what the root has
@@ -39,6 +53,20 @@ def bare() -> Iterator[Lab]:
         for host in (lab.yasu, lab.nabira):
             make_bare(lab, host)
         yield lab
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Lab]:
+    """A pair that is installed and runs, with one-second settings."""
+    with Lab.up(name=f"readme-{os.getpid()}-pair") as lab:
+        prepare_pair(lab)
+        yield lab
+
+
+def prepare_pair(lab: Lab) -> None:
+    for host in (lab.yasu, lab.nabira):
+        host.write("/usr/local/bin/systemctl", SYSTEMCTL, mode=0o755)
+    lab.wait(lambda: last_look(lab.nabira) == last_look(lab.yasu) == "OK", 60, "both hosts have looked at each other")
 
 
 def make_bare(lab: Lab, host: Host) -> None:
@@ -64,7 +92,7 @@ def unpack(host: Host, archive: bytes) -> None:
 def fill_in(lab: Lab, host: Host, block: Block) -> str:
     """The values that a person has instead of the README's."""
     text = block.text
-    for name, example in (("yasu", "192.0.2.11"), ("nabira", "192.0.2.12")):
+    for name, example in EXAMPLES.items():
         text = text.replace(example, ADDRESSES[name])
     other = lab.nabira if host is lab.yasu else lab.yasu
     if "AAAA..." in text:
@@ -83,37 +111,96 @@ def run_script(lab: Lab, host: Host, block: Block) -> None:
         host.write(CONFIG, config_text(options), group="nagios", mode=0o640)
 
 
-def run_commands(host: Host, block: Block) -> None:
+def run_block(lab: Lab, host: Host, block: Block) -> list[tuple[str, str]]:
+    """Run a console block's commands; (command, what it printed as the README would show it) each."""
+    if "taken-over" in block.words:
+        lab.wait(lambda: len(lab.mails("nabira is the master now")) == 1 and is_active(lab.nabira), 90, "nabira has taken over")
+    if "stood-down" in block.words:
+        lab.wait(lambda: role_of(lab.yasu) is Role.STANDBY and last_look(lab.nabira) == "OK", 60, "yasu has stood down")
+    found = []
     for command in block.commands:
-        done = host.run(command.text, check=False, timeout=90)
-        printed = done.stdout + done.stderr
+        text = command.text.replace(" RUN", f" {newest_run(host)}") if command.text.endswith(" RUN") else command.text
+        done = host.run(text, check=False, timeout=90)
+        found.append((command.text, as_readme(done.stdout + done.stderr)))
+    return found
+
+
+def newest_run(host: Host) -> str:
+    return str(json.loads(host.run("nagios-failover history --json").stdout)[0]["id"])
+
+
+def as_readme(printed: str) -> str:
+    """With the README's addresses in place of the lab's."""
+    for name, example in EXAMPLES.items():
+        printed = printed.replace(ADDRESSES[name], example)
+    return printed.replace(MAILBOX, "oncall@example.com")
+
+
+def check_block(lab: Lab, host: Host, block: Block) -> list[tuple[str, str]]:
+    ran = run_block(lab, host, block)
+    for command, (_, printed) in zip(block.commands, ran, strict=True):
         wrong = differing(command.prints, printed)
         assert not wrong, f"README.md line {block.line}: `{command.text}` does not print\n{wrong}\nbut\n{printed}"
-        if command.text == "nagios-failover init-database":
-            grant(host, command, printed)
+    return ran
 
 
-def grant(host: Host, command: Command, printed: str) -> None:
+def grant(host: Host, printed: str) -> None:
     """What the README says next: run the statements that it prints, with the password."""
+    for name, example in EXAMPLES.items():
+        printed = printed.replace(example, ADDRESSES[name])
     statements = [line.strip() for line in printed.splitlines() if line.strip().endswith(";")]
-    assert statements, f"{command.text} printed no statement:\n{printed}"
+    assert statements, f"init-database printed no statement:\n{printed}"
     host.run(["mariadb"], stdin="\n".join(statements).replace("PASSWORD OF [heartbeat]", PASSWORD))
 
 
-def test_the_installation_makes_a_pair_that_finds_nothing_wrong_with_itself(bare: Lab) -> None:
-    steps = [block for block in blocks() if block.section.startswith(INSTALLATION)]
-    assert len({block.section for block in steps}) == len(INSTALLATION)
-    for block in steps:
+def installation_blocks() -> list[Block]:
+    return [block for block in blocks() if block.section.startswith(INSTALLATION)]
+
+
+def install(lab: Lab) -> list[tuple[Block, str, str]]:
+    """Do what the README's installation says on both hosts; what its console blocks' commands printed."""
+    ran = []
+    for block in installation_blocks():
         for name in block.hosts:
             if block.language == "sh":
-                run_script(bare, bare.host(name), block)
-            else:
-                run_commands(bare.host(name), block)
+                run_script(lab, lab.host(name), block)
+                continue
+            for command, printed in check_block(lab, lab.host(name), block):
+                ran.append((block, command, printed))
+                if command == "nagios-failover init-database":
+                    grant(lab.host(name), printed)
+    return ran
+
+
+def pair_blocks() -> list[Block]:
+    """What comes after the installation: the commands of a pair that runs."""
+    found = blocks()
+    last = max(number for number, block in enumerate(found) if block.section.startswith(INSTALLATION))
+    return found[last + 1 :]
+
+
+def test_the_installation_makes_a_pair_that_finds_nothing_wrong_with_itself(bare: Lab) -> None:
+    assert len({block.section for block in installation_blocks()}) == len(INSTALLATION)
+    install(bare)
     bare.wait(lambda: is_active(bare.yasu), 60, "yasu checks and notifies")
     for host in (bare.yasu, bare.nabira):
         for command in ("check-config", "test --no-mail"):
             said = host.run(f"nagios-failover {command}", check=False, timeout=60)
             assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_every_command_prints_what_the_readme_shows(pair: Lab) -> None:
+    for block in pair_blocks():
+        for name in block.hosts:
+            check_block(pair, pair.host(name), block)
+
+
+def test_every_command_of_the_command_line_is_in_the_readme() -> None:
+    shown = "\n".join(command.text for block in blocks() if block.language == "console" for command in block.commands)
+    parser = build_parser()
+    names = next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    missing = [name for name in names if f"nagios-failover {name}" not in shown]
+    assert missing == []
 
 
 def test_the_objects_sample_is_valid_in_a_stock_debian_configuration_as_it_is(bare: Lab) -> None:

@@ -313,3 +313,78 @@ def test_every_command_as_root_leaves_nothing_of_roots_and_the_handler_still_wor
     assert summary[0] == "nabira monitors and notifies (master, term 2)"
     roots = lab.nabira.run(["find", STATE, "-user", "root"]).stdout
     assert roots == ""
+
+
+# --- by hand, from here on in this order: nabira is the master, yasu's Nagios is dead ---
+
+
+def test_the_repaired_host_is_a_standby_again_and_takes_the_role_back_by_hand(lab: Lab) -> None:
+    refused = call(lab.nabira, "standdown")
+    assert (refused.returncode, refused.stderr.startswith("error: nabira: there is no live standby: yasu: ")) == (3, True)
+    lab.yasu.service("nagios").start()
+    lab.wait(lambda: not notifies(lab.yasu), 30, "yasu stands down by itself")
+    lab.wait(lambda: seen(lab.yasu)["disagreements"] == [], 20, "yasu fits in as the standby")
+    assert good(lab.yasu, "status").startswith("nabira monitors and notifies (master, term 2)\n")
+
+    lines = good(lab.nabira, "standdown").splitlines()
+    assert [line.split(":")[0] for line in lines[:5]] == ["check", "register", "mute", "become standby", "mail"]
+    assert lines[5] == "nabira is the standby now (term 2): nobody monitors until you run on yasu: nagios-failover failover"
+    assert good(lab.yasu, "status").startswith("NOBODY notifies\n")
+
+    lines = good(lab.yasu, "failover").splitlines()
+    assert lines[0].startswith("confirm: done: nabira: alive, but it checks or notifies nothing")
+    assert lines[-2].startswith("yasu is the master now (term 3): it checks and notifies since ")
+    assert is_active(lab.yasu) and not notifies(lab.nabira)
+    run = lines[-1].removeprefix("the whole run: nagios-failover history ")
+    shown = good(lab.yasu, "history", run)
+    assert f"run      {run}\nkind     failover on yasu, term 3\n" in shown
+    assert "activate" in shown and "trigger  command" in shown
+    lab.wait(lambda: seen(lab.nabira)["disagreements"] == [], 20, "nabira fits in as the standby")
+
+
+def test_a_person_fails_over_a_paused_pair_and_a_killed_run_is_finished_by_any_command(lab: Lab) -> None:
+    """The automation is paused, and Nagios's event handlers are off, so that it is the command that finishes the run."""
+    good(lab.nabira, "pause", "--reason", "by hand today")
+    lab.nabira.run('echo "[$(date +%s)] DISABLE_EVENT_HANDLERS" > /var/lib/nagios4/rw/nagios.cmd')
+    lab.yasu.service("nagios").kill9()
+    killed = lab.nabira.run([COMMAND, "failover"], check=False, timeout=60, env={"NAGIOS_FAILOVER_CRASH_AFTER": "register"})
+    assert killed.returncode not in (0, 1, 2, 3, 4)
+    assert lab.nabira.read(f"{STATE}/role").startswith("role=taking-over\n")
+    output = call(lab.nabira, "status")
+    assert output.returncode == 0
+    assert "was open, and is done: nabira is the master now (term 4)" in output.stderr
+    assert output.stdout.startswith("nabira monitors and notifies (master, term 4)\n")
+    assert is_active(lab.nabira)
+    good(lab.nabira, "resume")
+
+
+# --- other pairs ---
+
+
+@pytest.mark.parametrize(("mode", "profile"), [("redundancy", "one-second"), ("failover", "default")])
+def test_a_pair_set_up_from_the_samples_has_no_wrong_line(mode: str, profile: str) -> None:
+    with Lab.up(name=f"cli-{mode[:4]}-{os.getpid()}", mode=mode, profile=profile) as pair:
+        for host in (pair.yasu, pair.nabira):
+            assert good(host, "check-config").splitlines()[-1].startswith("nothing wrong")
+            assert good(host, "status").splitlines()[-1] == "disagrees  nothing"
+            assert good(host, "test", "--no-mail").splitlines()[-1] == "all OK"
+
+
+def test_cron_starts_a_cold_standby_as_the_script_of_2005_did() -> None:
+    with Lab.up(name=f"cli-cold-{os.getpid()}") as pair:
+        for host in (pair.yasu, pair.nabira):
+            text = with_option("pair", "standby", "cold")(host.read(CONFIG))
+            host.write(CONFIG, text, group="nagios", mode=0o640)
+        pair.nabira.service("nagios").stop()
+        watch = [COMMAND, "watch", "--once"]
+        well = pair.nabira.run(watch, user="nagios", check=False)
+        assert (well.returncode, well.stdout.startswith("OK: yasu: Nagios (PID "), well.stderr) == (0, True, "")
+        assert good(pair.nabira, "status").splitlines()[-1] == "disagrees  nothing"
+        assert good(pair.nabira, "test", "--no-mail").splitlines()[-1] == "all OK"
+        pair.yasu.service("nagios").kill9()
+        taken = pair.nabira.run(watch, user="nagios", check=False, timeout=120)
+        assert taken.returncode == 0, taken.stdout + taken.stderr
+        assert taken.stdout.startswith("CRITICAL: yasu: Nagios has crashed: PID ")
+        assert "start Nagios: done: " in taken.stdout
+        assert "nabira is the master now (term 2): it checks and notifies since " in taken.stdout
+        assert is_active(pair.nabira)

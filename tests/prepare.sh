@@ -84,7 +84,7 @@ make_venv() {
         say "making .venv with $("$python3" --version) and the libraries of setup.cfg (half a minute)"
         "$python3" -m venv --clear .venv
     fi
-    .venv/bin/python -m pip install -q --disable-pip-version-check -e '.[test,check]'
+    .venv/bin/python -m pip install -qq --disable-pip-version-check -e '.[test,check]'
     touch .venv/ready
 }
 

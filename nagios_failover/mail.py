@@ -7,9 +7,13 @@ next call. One mail has one Message-ID, so that a mail sent twice because of a p
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -18,7 +22,7 @@ from pathlib import Path
 from nagios_failover.config import Config, MailMethod
 from nagios_failover.errors import Failed
 from nagios_failover.shell import run
-from nagios_failover.state_files import cannot_write, write_atomically
+from nagios_failover.state_files import FILE_MODE, cannot_write, write_atomically
 
 QUEUE_LIMIT = 100
 """Mails kept while none can be sent; the oldest stay, since they tell how it began."""
@@ -85,21 +89,43 @@ def deliver(config: Config, state_directory: Path, name: str, subject: str, body
     `send_waiting`, unless not even the queue could be written (the disk is full), which the sentence says."""
     queued = _queue_path(state_directory, name)
     now = time.time()
-    trouble = _queue(queued, subject, body, now)
+    with _alone(state_directory, wait=True):
+        trouble = _queue(queued, subject, body, now)
+        try:
+            send(config, subject, body, message_id=name, when=now)
+        except Failed as error:
+            if trouble:
+                raise Failed(f"{error}; nor could it be queued: {trouble}", hint=error.hint) from error
+            raise Failed(f"{error}; it is tried again at the next call", detail=error.detail, hint=error.hint) from error
+        with contextlib.suppress(OSError):
+            queued.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(state_directory: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold the queue, so that a mail on its way out is not sent by another process too. Gives whether it is held: without a disk
+    to lock on, or without `wait` while another process has it, it is not."""
     try:
-        send(config, subject, body, message_id=name, when=now)
-    except Failed as error:
-        if trouble:
-            raise Failed(f"{error}; nor could it be queued: {trouble}", hint=error.hint) from error
-        raise Failed(f"{error}; it is tried again at the next call", detail=error.detail, hint=error.hint) from error
-    with contextlib.suppress(OSError):
-        queued.unlink(missing_ok=True)
+        queue = state_directory / "unsent"
+        queue.mkdir(mode=0o750, exist_ok=True)
+        descriptor = os.open(queue / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    except OSError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        held = True
+    except OSError:
+        held = False
+    try:
+        yield held
+    finally:
+        os.close(descriptor)
 
 
 def _queue(path: Path, subject: str, body: str, now: float) -> str:
     """Put the mail into the queue; returns why not, "" when it is there."""
     try:
-        path.parent.mkdir(mode=0o750, exist_ok=True)
         if len(list(path.parent.glob("*.json"))) >= QUEUE_LIMIT:
             return f"{QUEUE_LIMIT} mails are waiting already"
         write_atomically(path, json.dumps({"subject": subject, "body": body, "time": now}))
@@ -119,7 +145,14 @@ def waiting(state_directory: Path) -> list[Path]:
 
 
 def send_waiting(config: Config, state_directory: Path) -> list[str]:
-    """Try each waiting mail again; stops at the first that fails. Returns a sentence for each."""
+    """Try each waiting mail again, unless another process is at it; stops at the first that fails. Returns a sentence for each."""
+    if not waiting(state_directory):
+        return []
+    with _alone(state_directory, wait=False) as held:
+        return _send_waiting(config, state_directory) if held else []
+
+
+def _send_waiting(config: Config, state_directory: Path) -> list[str]:
     said = []
     for path in waiting(state_directory):
         try:

@@ -109,6 +109,8 @@ def whole_pair() -> Iterator[Pair]:
 
 @pytest.fixture
 def pair(whole_pair: Pair) -> Pair:
+    for host in (whole_pair.lab.yasu, whole_pair.lab.nabira):
+        mend(host)  # whatever a failed test left
     whole_pair.wait_healthy()
     return whole_pair
 

@@ -1,10 +1,10 @@
-"""What nagios.cfg, the database's address and the watch services must say for the pair to work. Pure: text and configuration
-in, findings out; examine.py reads the files. Nagios's compiled-in values are those of 4.x (include/nagios.h).
+"""What nagios.cfg must say for the pair to work, and where the database must listen. Pure: text and configuration in, findings
+out; examine.py reads the files. Nagios's compiled-in values are those of 4.x (include/nagios.h).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -60,7 +60,7 @@ class Rule:
     kind: Kind = Kind.WRONG
 
 
-def _exactly(setting: str, wanted: str, compiled: str, why: str, kind: Kind = Kind.WRONG) -> Rule:
+def exactly(setting: str, wanted: str, compiled: str, why: str, kind: Kind = Kind.WRONG) -> Rule:
     return Rule(setting, compiled, lambda value: value == wanted, wanted, why, kind)
 
 
@@ -71,7 +71,7 @@ def _number(value: str) -> float | None:
         return None
 
 
-def _between(setting: str, low: float, high: float, wanted: float, compiled: str, why: str) -> Rule:
+def between(setting: str, low: float, high: float, wanted: float, compiled: str, why: str) -> Rule:
     def right(value: str) -> bool:
         number = _number(value)
         return number is not None and low <= number <= high
@@ -104,24 +104,24 @@ def _flag_rules(config: Config) -> Iterator[Rule]:
     }
     why = "a host that starts without its saved state must start as a standby; the role turns it on"
     for flag, on in role_flags(config.pair.mode, active=False).items():
-        yield _exactly(
+        yield exactly(
             settings[flag], "1" if on else "0", "1", why if not on else "in redundancy mode the standby checks as the master does"
         )
 
 
 def _retention_rules() -> Iterator[Rule]:
-    yield _exactly("retain_state_information", "1", "0", "a master that restarts must come back as the master")
-    yield _exactly("use_retained_program_state", "1", "1", "the flags that the role set must outlive a restart")
+    yield exactly("retain_state_information", "1", "0", "a master that restarts must come back as the master")
+    yield exactly("use_retained_program_state", "1", "1", "the flags that the role set must outlive a restart")
     for what in ("host", "service", "process_host", "process_service"):
-        yield _exactly(f"retained_{what}_attribute_mask", "0", "0", "a mask keeps flags from coming back after a restart")
+        yield exactly(f"retained_{what}_attribute_mask", "0", "0", "a mask keeps flags from coming back after a restart")
 
 
 def _acting_rules(config: Config) -> Iterator[Rule]:
     look = config.look
-    yield _exactly("check_external_commands", "1", "1", "the role's flags are set through the command file")
-    yield _exactly("log_external_commands", "1", "1", "an operator's own flags are recognised by their lines in nagios.log")
-    yield _exactly("enable_event_handlers", "1", "1", "the handler of the watch services does the failover")
-    yield _between(
+    yield exactly("check_external_commands", "1", "1", "the role's flags are set through the command file")
+    yield exactly("log_external_commands", "1", "1", "an operator's own flags are recognised by their lines in nagios.log")
+    yield exactly("enable_event_handlers", "1", "1", "the handler of the watch services does the failover")
+    yield between(
         "service_check_timeout",
         look.timeout + 1,
         float("inf"),
@@ -130,8 +130,8 @@ def _acting_rules(config: Config) -> Iterator[Rule]:
         f"a look may take {look.timeout:g} s ([look] timeout), and Nagios must not cut it",
     )
     why = "the handler needs a moment to start what it does (detached from Nagios, which kills it then)"
-    yield _between("event_handler_timeout", HANDLER_SECONDS, float("inf"), 30, "30", why)
-    yield _exactly(
+    yield between("event_handler_timeout", HANDLER_SECONDS, float("inf"), 30, "30", why)
+    yield exactly(
         "service_check_timeout_state",
         "u",
         "c",
@@ -142,8 +142,8 @@ def _acting_rules(config: Config) -> Iterator[Rule]:
 
 def _watching_rules(config: Config) -> Iterator[Rule]:
     interval = max(1.0, config.look.interval)
-    yield _exactly("check_service_freshness", "1", "1", "the watch services of an idle standby run only by freshness")
-    yield _between(
+    yield exactly("check_service_freshness", "1", "1", "the watch services of an idle standby run only by freshness")
+    yield between(
         "service_freshness_check_interval",
         1,
         interval,
@@ -151,33 +151,31 @@ def _watching_rules(config: Config) -> Iterator[Rule]:
         "60",
         f"the master is looked at every {config.look.interval:g} s ([look] interval)",
     )
-    yield _exactly("additional_freshness_latency", "0", "15", "it delays every look at the master")
+    yield exactly("additional_freshness_latency", "0", "15", "it delays every look at the master")
     yield _status_interval(config)
 
 
 def _status_interval(config: Config) -> Rule:
-    longest = max(1, int(config.look.status_warning / WRITES_PER_AGE))
-    return _between(
-        "status_update_interval",
-        1,
-        longest,
-        min(10, longest),
-        "60",
-        f"status.dat is stale after {config.look.status_warning:g} s ([look] status_warning)",
+    """Seen from the other host within [look] status_warning, and here, after a flag was set, within [nagios] verify_timeout."""
+    warning, verify = config.look.status_warning, config.nagios.verify_timeout
+    longest = max(1, int(min(warning, verify) / WRITES_PER_AGE))
+    limit = (
+        f"status.dat is stale after {warning:g} s ([look] status_warning)"
+        if warning <= verify
+        else f"new flags must be seen in status.dat within {verify:g} s ([nagios] verify_timeout)"
     )
+    return between("status_update_interval", 1, longest, min(10, longest), "60", limit)
 
 
 def _perfdata_rules(config: Config) -> Iterator[Rule]:
     """programstatus is written whenever Nagios processes the spool."""
     spool = config.paths.state / "perfdata" / "spool"
     longest = max(1, int(config.heartbeat.warning / WRITES_PER_AGE))
-    yield _exactly("process_performance_data", "1", "0", "without it no heartbeat is written")
-    yield _exactly("service_perfdata_file", str(spool), "", "process_perfdata takes its spool from there")
-    yield _exactly(
-        "service_perfdata_file_template", PERFDATA_TEMPLATE, "", "the six fields that trend data is made of", Kind.ADVICE
-    )
-    yield _exactly("service_perfdata_file_mode", "a", "a", "the spool grows until process_perfdata takes it")
-    yield _between(
+    yield exactly("process_performance_data", "1", "0", "without it no heartbeat is written")
+    yield exactly("service_perfdata_file", str(spool), "", "process_perfdata takes its spool from there")
+    yield exactly("service_perfdata_file_template", PERFDATA_TEMPLATE, "", "the six fields that trend data is made of", Kind.ADVICE)
+    yield exactly("service_perfdata_file_mode", "a", "a", "the spool grows until process_perfdata takes it")
+    yield between(
         "service_perfdata_file_processing_interval",
         1,
         longest,
@@ -249,70 +247,3 @@ def check_replica_timeout(host: str, config: Config, slave_net_timeout: int) -> 
     found = f"slave_net_timeout = {slave_net_timeout}"
     why = "a replica must notice a silent source within seconds"
     return [Finding(Kind.WRONG, host, "MariaDB", found, "slave_net_timeout = 4", why)]
-
-
-# --- the watch services ---
-
-Attributes = Mapping[str, str]
-
-
-def parse_objects(lines: Iterable[str], kinds: frozenset[str]) -> Iterator[tuple[str, Attributes]]:
-    """The objects of these kinds in Nagios's objects.cache (templates and groups resolved by Nagios), as it streams by."""
-    kind, attributes = "", dict[str, str]()
-    for line in lines:
-        if not kind:
-            if line.startswith("define "):
-                word = line[7:].partition("{")[0].strip()
-                kind, attributes = (word, {}) if word in kinds else ("", {})
-        elif line.strip() == "}":
-            yield kind, attributes
-            kind = ""
-        else:
-            name, _, value = line.strip().partition("\t")
-            attributes[name] = value.strip()
-
-
-def check_objects(host: str, place: str, config: Config, objects: Iterable[tuple[str, Attributes]]) -> list[Finding]:
-    """The watch services are there and as commands.cfg.sample has them; nothing else runs on the standby by freshness."""
-    names = config.nagios
-    found: dict[str, Attributes] = {}
-    handler_on_a_host = False
-    strangers = []
-    for kind, attributes in objects:
-        if kind == "host":
-            handler_on_a_host |= "handle_master_event" in attributes.get("event_handler", "")
-        elif attributes.get("host_name") == names.watch_host:
-            found[attributes.get("service_description", "")] = attributes
-        elif attributes.get("check_freshness") == "1":
-            strangers.append(f"{attributes.get('host_name')}/{attributes.get('service_description')}")
-    findings: list[Finding] = []
-    for service in (names.master_watch, names.state_watch):
-        if service in found:
-            findings.extend(_check_watch_service(host, place, config, service, found[service]))
-        elif not (service == names.master_watch and handler_on_a_host):
-            why = f"no service {service!r} on host {names.watch_host!r}: see commands.cfg.sample; restart Nagios after adding it"
-            findings.append(Finding(Kind.WRONG, host, place, "", "", why))
-    if strangers and config.pair.mode == "failover":
-        more = f" and {len(strangers) - 10} more" if len(strangers) > 10 else ""
-        why = f"check_freshness is on, so an idle standby runs these too: {', '.join(strangers[:10])}{more}"
-        findings.append(Finding(Kind.ADVICE, host, place, "", "", why))
-    return findings
-
-
-def _check_watch_service(host: str, place: str, config: Config, name: str, attributes: Attributes) -> Iterator[Finding]:
-    interval = max(1.0, config.look.interval)
-    wanted = [
-        _exactly("is_volatile", "1", "0", "the handler must be called after every HARD check, not at the change alone"),
-        _exactly("event_handler_enabled", "1", "1", "the handler acts on what the check says"),
-        Rule("event_handler", "", bool, "handle_master_event", "the handler acts on what the check says"),
-    ]
-    if config.pair.mode == "failover":
-        wanted.append(_exactly("check_freshness", "1", "0", "an idle standby runs a check only by freshness"))
-        if name == config.nagios.master_watch:
-            why = f"the master is looked at every {config.look.interval:g} s ([look] interval)"
-            wanted.append(_between("freshness_threshold", 1, interval, int(interval), "0", why))
-    for rule in wanted:
-        value = attributes.get(rule.setting)
-        if not rule.right(rule.compiled if value is None else value):
-            found = f"no {rule.setting}" if value is None else f"{rule.setting} {value}"
-            yield Finding(rule.kind, host, f"{place}: service {name!r}", found, f"{rule.setting} {rule.wanted}", rule.why)

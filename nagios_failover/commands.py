@@ -95,7 +95,7 @@ def _pause_words(marker: PauseMarker) -> str:
 
 
 def test(config: Config, args: argparse.Namespace) -> int:
-    from nagios_failover.examine import trials
+    from nagios_failover.trials import trials
 
     bad = 0
     for trial in trials(config, StateFiles(config.paths.state), mail=not args.no_mail):

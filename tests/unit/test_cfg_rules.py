@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from nagios_failover import cfg_rules
-from nagios_failover.cfg_rules import Finding, Kind
-from nagios_failover.config import Config, HeartbeatSection, LookSection, PairSection, Schema, Seconds, parse
+from nagios_failover.cfg_rules import Finding
+from nagios_failover.config import Config, HeartbeatSection, LookSection, NagiosSection, PairSection, Schema, Seconds, parse
 from nagios_failover.nagios_cfg import parse_nagios_cfg
 from nagios_failover.words import Mode
 
@@ -217,74 +216,6 @@ def test_a_replica_that_waits_a_minute_for_its_source_is_wrong() -> None:
     assert cfg_rules.check_replica_timeout("yasu", config(), 4) == []
 
 
-# --- objects.cache ---
-
-
-def service(host: str, name: str, **more: str) -> str:
-    attributes = {"host_name": host, "service_description": name, "check_command": "x!a\tb", **more}
-    return "define service {\n" + "".join(f"\t{key}\t{value}\n" for key, value in attributes.items()) + "\t}\n\n"
-
-
-def watch(name: str, **more: str) -> str:
-    good = {
-        "is_volatile": "1",
-        "event_handler": "handle!x",
-        "event_handler_enabled": "1",
-        "check_freshness": "1",
-        "freshness_threshold": "3",
-    }
-    return service("nagios-failover", name, **(good | more))
-
-
-STATE_WATCH = watch("Failover state")
-
-
-def objects(text: str) -> list[str]:
-    parsed = cfg_rules.parse_objects(text.splitlines(keepends=True), frozenset({"host", "service"}))
-    return [finding.sentence() for finding in cfg_rules.check_objects("yasu", "objects.cache", config(), parsed)]
-
-
-def test_watch_services_as_the_sample_has_them_are_no_finding() -> None:
-    assert (
-        objects("define command {\n\tcommand_name\tx\n\t}\n" + watch("Master Nagios") + STATE_WATCH + service("web1", "HTTP")) == []
-    )
-
-
-def test_missing_watch_services_are_named() -> None:
-    assert objects(service("web1", "HTTP")) == [
-        f"yasu: objects.cache: no service '{name}' on host 'nagios-failover': "
-        "see commands.cfg.sample; restart Nagios after adding it"
-        for name in ("Master Nagios", "Failover state")
-    ]
-
-
-def test_a_master_watched_by_a_plain_host_check_needs_no_master_watch_service() -> None:
-    host = "define host {\n\thost_name\tnabira\n\tevent_handler\thandle_master_event_host\n\t}\n"
-    assert objects(host + STATE_WATCH) == []
-
-
-def test_a_watch_service_that_would_not_act_is_named_line_by_line() -> None:
-    bad = watch("Master Nagios", is_volatile="0", event_handler_enabled="0", check_freshness="0", freshness_threshold="60")
-    found = objects(bad + STATE_WATCH)
-    assert [line.split(": ")[3] for line in found] == [
-        "is_volatile 0, should be is_volatile 1",
-        "event_handler_enabled 0, should be event_handler_enabled 1",
-        "check_freshness 0, should be check_freshness 1",
-        "freshness_threshold 60, should be freshness_threshold 10",
-    ]
-
-
-def test_other_services_that_would_run_on_an_idle_standby_are_named() -> None:
-    text = watch("Master Nagios") + STATE_WATCH + service("web1", "Passive backup", check_freshness="1")
-    parsed = cfg_rules.parse_objects(text.splitlines(keepends=True), frozenset({"host", "service"}))
-    (finding,) = cfg_rules.check_objects("yasu", "objects.cache", config(), parsed)
-    assert finding.kind is Kind.ADVICE
-    assert finding.sentence().endswith("check_freshness is on, so an idle standby runs these too: web1/Passive backup")
-
-
-def test_objects_stream_by_without_being_kept(tmp_path: Path) -> None:
-    cache = tmp_path / "objects.cache"
-    cache.write_text(service("web1", "HTTP") * 3)
-    with cache.open() as lines:
-        parsed = cfg_rules.parse_objects(lines, frozenset({"service"}))
-        assert next(parsed) == ("service", {"host_name": "web1", "service_description": "HTTP", "check_command": "x!a\tb"})
+def test_status_dat_must_show_new_flags_within_the_time_given_for_that() -> None:
+    hasty = replace(config(), nagios=NagiosSection(verify_timeout=Seconds(10)))
+    assert lines(RIGHT, hasty) == {"status_update_interval=10": "status_update_interval=5"}

@@ -1,0 +1,231 @@
+"""`nagios-failover test`: everything that a failover will need is tried out, one line each, with what mends it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nagios_failover.cfg_rules import Kind
+from nagios_failover.config import Config, Schema, Start
+from nagios_failover.errors import FailoverError
+from nagios_failover.evidence import Blocked, HostReport, NoAnswer, Process
+from nagios_failover.examine import examine_this
+from nagios_failover.nagios_files import read_nagios_cfg
+from nagios_failover.shell import run
+from nagios_failover.state_files import StateFiles
+from nagios_failover.words import Role
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One thing tried. `ok` None: not configured, so nothing to try. `fix` says what mends it."""
+
+    name: str
+    ok: bool | None
+    sentence: str
+    fix: str = ""
+
+
+def trials(config: Config, state: StateFiles, *, mail: bool) -> Iterator[Trial]:
+    """Each as soon as it is known, the cheap and the basic ones first. Leaves nothing changed; sends a mail if `mail`."""
+    yield _state_directory(config)
+    yield _role(config, state)
+    yield from _nagios_cfg(config)
+    yield _command_file(config, state)
+    yield from _other_host(config, state)
+    yield _heartbeat(config)
+    yield _own_database(config)
+    yield from _witnesses(config)
+    yield _root_helper(config)
+    yield _mail(config, send=mail)
+
+
+def _failed(config: Config, name: str, error: FailoverError) -> Trial:
+    """Something of this host's own went wrong."""
+    return Trial(name, False, f"{error.host or config.this_name}: {error.what}", error.hint)
+
+
+# --- this host ---
+
+
+def _state_directory(config: Config) -> Trial:
+    path = config.paths.state
+    fix = f"install -d -o {config.nagios.user} -g adm -m 2750 {path}"
+    try:
+        mode = path.stat()
+    except OSError as error:
+        return Trial("state", False, f"{config.this_name}: {path}: {error.strerror}", fix)
+    if not path.is_dir() or not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return Trial("state", False, f"{config.this_name}: {path} is not writable by {config.nagios.user}", fix)
+    if mode.st_mode & stat.S_IWOTH:
+        return Trial("state", False, f"{config.this_name}: {path} is writable by everybody", fix)
+    foreign = sorted(entry.name for entry in path.iterdir() if entry.stat(follow_symlinks=False).st_uid != os.geteuid())
+    if foreign:
+        fix = f"chown -R {config.nagios.user} {path}"
+        return Trial("state", False, f"{config.this_name}: {path} has files of another user: {', '.join(foreign[:5])}", fix)
+    return Trial("state", True, f"{config.this_name}: {path} is writable by {config.nagios.user}")
+
+
+def _role(config: Config, state: StateFiles) -> Trial:
+    try:
+        role = state.role()
+    except FailoverError as error:
+        return _failed(config, "role", error)
+    return Trial("role", True, f"{config.this_name}: {role.role}, master {role.master}, term {role.term}")
+
+
+def _nagios_cfg(config: Config) -> Iterator[Trial]:
+    findings = [finding for finding in examine_this(config) if finding.kind is not Kind.ADVICE]
+    if not findings:
+        yield Trial(
+            "nagios.cfg", True, f"{config.this_name}: {config.this.nagios_cfg} and the watch services are as they should be"
+        )
+    for finding in findings:
+        fix = (
+            f"write {finding.wanted} there and restart Nagios on {finding.host}"
+            if finding.wanted
+            else "nagios-failover check-config"
+        )
+        yield Trial("nagios.cfg", False, finding.sentence(), fix)
+
+
+def _command_file(config: Config, state: StateFiles) -> Trial:
+    from nagios_failover.command_file import send
+
+    try:
+        path = read_nagios_cfg(config.this.nagios_cfg).command_file
+        if config.pair.standby is Start.COLD and state.role().role is Role.STANDBY:
+            return Trial(
+                "command file", None, f"{config.this_name}: a cold standby: Nagios is started by a failover, and reads {path}"
+            )
+        send(path, (), now=int(time.time()))
+    except FailoverError as error:
+        return _failed(config, "command file", error)
+    return Trial("command file", True, f"{config.this_name}: Nagios reads {path}")
+
+
+def _root_helper(config: Config) -> Trial:
+    from nagios_failover.workflow import ROOT_HELPER
+
+    output = run(("sudo", "-n", str(ROOT_HELPER), "version"), timeout=config.ssh.timeout)
+    if output.well:
+        return Trial("sudo", True, f"{config.this_name}: {config.nagios.user} may run {ROOT_HELPER} as root")
+    said = " ".join((output.stderr or output.stdout).split())[-200:] or "no answer"
+    fix = "install -o root -g root -m 0440 sudoers.sample /etc/sudoers.d/nagios-failover; visudo -c"
+    return Trial("sudo", False, f"{config.this_name}: sudo -n {ROOT_HELPER} version failed: {said}", fix)
+
+
+def _mail(config: Config, *, send: bool) -> Trial:
+    from nagios_failover.mail import send as send_mail
+
+    to = ", ".join(config.mail.to)
+    if not send:
+        return Trial("mail", None, f"not sent (--no-mail): would go to {to} by {config.mail.method}")
+    subject = f"[nagios-failover] test mail from {config.this_name}"
+    body = (
+        f"This is a test: nagios-failover test was run on {config.this_name}.\n"
+        "A failover would be told to you in this way. Nothing has happened, and nothing is to be done.\n"
+    )
+    try:
+        send_mail(config, subject, body)
+    except FailoverError as error:
+        return _failed(config, "mail", error)
+    return Trial("mail", True, f"{config.this_name}: a test mail is on its way to {to} by {config.mail.method}")
+
+
+# --- the other host, the databases, the network ---
+
+
+def _other_host(config: Config, state: StateFiles) -> Iterator[Trial]:
+    from nagios_failover.observe import look
+
+    observation = look(config, state)
+    report, name = observation.evidence.ssh, config.peer.name
+    if isinstance(report, Blocked):
+        yield Trial("ssh", False, f"{name}: {report.reason}", report.hint)
+        return
+    if isinstance(report, NoAnswer):
+        fix = f"ssh -l {config.ssh.user} {config.peer.address} as {config.nagios.user}, by hand, shows why"
+        yield Trial("ssh", False, f"{name}: {report.reason}", fix)
+        return
+    yield Trial("ssh", True, f"{name}: {config.ssh.user} logs in ({report.seconds:.2f} s)")
+    if isinstance(report.process, Blocked):
+        yield Trial("rights there", False, f"{name}: could not look: {report.process.reason}", report.process.hint)
+    elif report.role_problem:
+        fix = f"{config.ssh.user} is in the groups adm and www-data there, and {config.paths.state} has mode 2750 and group adm"
+        yield Trial("rights there", False, f"{name}: {report.role_problem}", fix)
+    else:
+        yield Trial("rights there", True, f"{name}: {_seen_there(report)}")
+
+
+def _seen_there(report: HostReport) -> str:
+    role = f"role {report.role.role}, term {report.role.term}" if report.role else "no suite there"
+    age = "no status.dat" if report.status_age is None else f"status.dat {report.status_age:.0f} s old"
+    process = report.process.value if isinstance(report.process, Process) else "unseen"
+    return f"Nagios is {process}, {age}, {role}"
+
+
+def _heartbeat(config: Config) -> Trial:
+    """The other host's programstatus is read whichever host is the master now: after a failover it has to be."""
+    from nagios_failover import heartbeat
+
+    section, name = config.heartbeat, config.peer.name
+    where = f"{config.peer.address}:{section.port}"
+    if section.schema is Schema.NONE:
+        return Trial("SQL", None, f"{name}: no heartbeat configured ([heartbeat] schema = none)")
+    heard = heartbeat.read(config.peer.address, section)
+    if isinstance(heard, NoAnswer):
+        fix = "its server runs, bind-address = 0.0.0.0 under [mysqld] there, no packet filter between"
+        return Trial("SQL", False, f"{name}: {where} does not answer: {heard.reason}", fix)
+    if isinstance(heard, Blocked):
+        if heard.reason.endswith("is empty") or "has no time" in heard.reason:  # a standby's database: nothing was written yet
+            return Trial("SQL", True, f"{name}: {section.user} reads {where}; {heard.reason} (it is written on a master)")
+        return Trial("SQL", False, f"{name}: {where}: {heard.reason}", heard.hint)
+    return Trial("SQL", True, f"{name}: {section.user} reads {where}; the heartbeat is {heard.age:.0f} s old")
+
+
+def _own_database(config: Config) -> Trial:
+    import pymysql
+
+    from nagios_failover.mysql import connection
+
+    database, name = config.database, config.this_name
+    if database.socket is None:
+        return Trial("own database", None, f"{name}: no heartbeat is written ([database] socket = none)")
+    try:
+        with (
+            connection(
+                timeout=database.timeout,
+                user=database.user,
+                password=database.password,
+                database=database.database,
+                socket=database.socket,
+            ) as opened,
+            opened.cursor() as cursor,
+        ):
+            cursor.execute("SELECT COUNT(*) FROM programstatus")
+            cursor.execute("UPDATE programstatus SET last_update = last_update WHERE FALSE")
+    except pymysql.MySQLError as error:
+        code = error.args[0] if error.args else 0
+        said = error.args[1] if len(error.args) > 1 else error
+        fix = "nagios-failover init-database on this host, and the GRANTs that it prints"
+        return Trial("own database", False, f"{name}: {database.socket}: {said} ({code})", fix)
+    return Trial("own database", True, f"{name}: {database.user} writes programstatus over {database.socket}")
+
+
+def _witnesses(config: Config) -> Iterator[Trial]:
+    from nagios_failover.net import witness
+
+    addresses = [address for address in config.witness.addresses if address != "none"]
+    if not addresses:
+        yield Trial("witness", None, "none configured: a standby that is cut off takes the master for dead")
+    for address in addresses:
+        answer = witness(address, config.look.reach_timeout)
+        if answer.answered:
+            yield Trial("witness", True, f"{address} answers")
+        else:
+            fix = "name an address that answers whenever this host is on the network ([witness] addresses)"
+            yield Trial("witness", False, f"{address} does not answer: {answer.reason}", fix)

@@ -111,9 +111,9 @@ demo)
     echo "This demo runs two real Nagios hosts and a third machine in namespaces of this one. It starts no service outside of them."
     [ -z "$missing" ] || echo "It will install these Debian packages on this machine: $missing"
     if ls -d "$LAB_CACHE"/bookworm-* >/dev/null 2>&1; then
-        echo "The hosts' Debian is there already ($LAB_CACHE): about two minutes in all."
+        echo "The hosts' Debian is there already ($LAB_CACHE): less than a minute in all."
     else
-        echo "It will make the hosts' Debian once, about 800 MB in $LAB_CACHE: some three minutes; later demos take about two in all."
+        echo "It will make the hosts' Debian once, about 800 MB in $LAB_CACHE: two to three minutes; later demos take less than one."
     fi
     echo
     # shellcheck disable=SC2086

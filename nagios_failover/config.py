@@ -281,7 +281,8 @@ def load(path: Path = Path(CONFIG_FILE), *, hostname: str | None = None) -> Conf
 
 def parse(text: str, *, path: Path = Path(CONFIG_FILE), hostname: str) -> Config:
     """Pure: the configuration that `text` holds, seen from the host named `hostname`. Raises ConfigError."""
-    parser = configparser.ConfigParser(interpolation=None, strict=True, empty_lines_in_values=False)
+    # No section is special: options under [DEFAULT] would otherwise appear everywhere, or silently nowhere.
+    parser = configparser.ConfigParser(interpolation=None, strict=True, empty_lines_in_values=False, default_section="")
     try:
         parser.read_string(text, source=str(path))
     except configparser.Error as error:
@@ -305,7 +306,7 @@ def parse(text: str, *, path: Path = Path(CONFIG_FILE), hostname: str) -> Config
     this_name = _this_host(hosts, hostname, mistakes)
     if not mistakes:
         config = Config(hosts=(hosts[0], hosts[1]), this_name=this_name, path=path, **values)
-        mistakes.extend(_contradictions(config, has_witness=parser.has_option("witness", "addresses")))
+        mistakes.extend(_contradictions(config, has_witness=bool(config.witness.addresses)))
         if not mistakes:
             return config
     count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
@@ -418,6 +419,10 @@ def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
             "[witness] addresses: missing; hint: name addresses that answer when this host is on the network (the gateway), or "
             "write addresses = none to fail over without any"
         )
+    witnesses = config.witness.addresses
+    if "none" in witnesses and len(witnesses) > 1:
+        mistakes.append("[witness] addresses: none beside others; hint: either addresses or none")
+    mistakes.extend(f"[witness] addresses: {name!r} begins with a dash" for name in witnesses if name.startswith("-"))
     for title, low, high in (
         ("[look] status_warning", look.status_warning, look.status_critical),
         ("[heartbeat] warning", heartbeat.warning, heartbeat.critical),

@@ -6,6 +6,7 @@
 LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
+unset COLUMNS # ps would cut its lines there
 proc=${proc:-/proc}
 
 say() { printf '%s\n' "$*"; }
@@ -202,7 +203,7 @@ probe_file() {
         say "$1.problem $2 is not readable"
         return
     fi
-    sed -n "1,20s/^/$1: /p" "$2"
+    awk -v name="$1" 'NR > 20 { exit } { print name ": " $0 }' "$2"
 }
 
 probe() {

@@ -105,7 +105,7 @@ def _who(values: Mapping[str, str], pid: int | None, binary: str) -> Process:
     arguments = values.get("process.args", "")
     if not _is_nagios(values.get("process.comm", ""), arguments, binary) or " --worker" in arguments:
         return Process.MISSING
-    if values.get("parent.args", "").strip() == arguments.strip():
+    if arguments and values.get("parent.args", "").strip() == arguments.strip():
         return Process.MISSING
     return Process.STOPPED if state in ("T", "t") else Process.RUNNING
 

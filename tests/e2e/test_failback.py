@@ -1,0 +1,119 @@
+"""`failback = automatic` and the other ways in which a role changes hands while both hosts are healthy."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.test_failover import BIN, Pair, active, kill, mend, outcome, passive, role_of, runs_of
+from tests.lab import Lab, why_not
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+
+def watch_flags(pair: Pair, done: Callable[[], bool], seconds: float, what: str) -> list[tuple[float, bool, bool]]:
+    """(epoch, yasu notifies, nabira notifies), until `done`."""
+    seen = []
+    deadline = time.time() + seconds
+    while not done():
+        seen.append((time.time(), active(pair.lab.yasu), active(pair.lab.nabira)))
+        assert time.time() < deadline, f"not within {seconds} s: {what}; roles are {pair.roles()}"
+        time.sleep(0.2)
+    return seen
+
+
+def seconds_of(seen: list[tuple[float, bool, bool]], wanted: int) -> float:
+    """For how long so many hosts notified, in all."""
+    pairs = itertools.pairwise(seen)
+    return sum(later[0] - now[0] for now, later in pairs if now[1] + now[2] == wanted)
+
+
+def test_the_returned_preferred_host_gets_the_role_back_and_somebody_always_notifies() -> None:
+    with Lab.up(name=f"failback-{os.getpid()}", failback="automatic") as lab:
+        pair = Pair(lab)
+        pair.wait_healthy()
+        began = time.time()
+        kill(lab.yasu)
+        lab.wait(lambda: role_of(lab.nabira)["role"] == "master", 30, "nabira takes over")
+        failed_over = time.time()
+        mend(lab.yasu)
+        lab.wait(lambda: role_of(lab.yasu)["role"] == "standby", 30, "yasu, outranked, stands down")
+        seen = watch_flags(
+            pair, lambda: role_of(lab.yasu)["role"] == "master" and passive(lab.nabira), 90, "yasu is the master again"
+        )
+        assert time.time() - failed_over >= 20, "flap_block holds the way back"
+        assert seconds_of(seen, 0) == 0, "there is always one that notifies"
+        assert seconds_of(seen, 2) < 6, "two for a check's time at most"
+        lab.wait(pair.healthy, 20, "a healthy pair")
+        assert pair.master.name == "yasu" and role_of(lab.yasu)["term"] == "3" == role_of(lab.nabira)["term"]
+        assert [outcome(run) for run in runs_of(lab.yasu, since=began, kind="failback")] == ["done"]
+        assert len(pair.mails_since(began, "yasu is the master now (term 3)")) == 1
+        assert len(pair.mails_since(began, "nabira is the standby now (term 3)")) == 1
+
+
+def test_a_returned_preferred_host_without_the_suite_is_active_by_its_own_flags_and_gets_the_role_back() -> None:
+    with Lab.up(name=f"failback-{os.getpid()}", failback="automatic", suite_on=("nabira",)) as lab:
+        pair = Pair(lab)
+        lab.wait(lambda: role_of(lab.nabira).get("role") == "standby" and active(lab.yasu), 30, "a healthy pair")
+        kill(lab.yasu)
+        lab.wait(lambda: role_of(lab.nabira)["role"] == "master", 30, "a failover needs nothing of ours on the master")
+        lab.yasu.service("nagios").start()
+        seen = watch_flags(pair, lambda: role_of(lab.nabira)["role"] == "standby" and passive(lab.nabira), 90, "nabira stands down")
+        assert seconds_of(seen, 0) == 0
+        assert active(lab.yasu)
+        sentence = runs_of(lab.nabira, kind="standdown")[-1][-1]["sentence"]
+        assert sentence == "nabira is the standby now (term 2): yasu monitors"
+
+
+def test_redundancy_mode_moves_notifications_only() -> None:
+    with Lab.up(name=f"failback-{os.getpid()}", mode="redundancy") as lab:
+
+        def flags(name: str) -> tuple[str, str]:
+            found = lab.host(name).nagios_flags()
+            return found.get("enable_notifications", ""), found.get("active_service_checks_enabled", "")
+
+        lab.wait(lambda: flags("yasu") == ("1", "1") and flags("nabira") == ("0", "1"), 30, "both check, one notifies")
+        began = time.time()
+        lab.wait(lambda: any(row[0] > began for row in lab.nabira.checked()), 20, "the standby checks too")
+        lab.set_state("web5", "HTTP", "CRITICAL")
+        lab.wait(lambda: lab.mails("web5"), 30, "the master notifies")
+        time.sleep(3)
+        assert len(lab.mails("web5")) == 1, "and nobody else does"
+        kill(lab.yasu)
+        lab.wait(lambda: flags("nabira") == ("1", "1"), 30, "nabira notifies")
+        assert role_of(lab.nabira)["role"] == "master"
+        sentence = runs_of(lab.nabira)[-1]
+        lab.wait(lambda: outcome(runs_of(lab.nabira)[-1]) == "done", 10, "the run ends")
+        sentence = runs_of(lab.nabira)[-1][-1]["sentence"]
+        assert sentence.startswith("nabira is the master now (term 2): it notifies since "), sentence
+
+
+def test_the_role_is_given_back_by_command_and_taken_by_command() -> None:
+    with Lab.up(name=f"failback-{os.getpid()}") as lab:
+        pair = Pair(lab)
+        pair.wait_healthy()
+        cli = f"{BIN}/nagios-failover"
+        no = lab.nabira.run([cli, "standdown"], check=False)
+        assert no.returncode == 3 and "the role is standby" in no.stdout + no.stderr
+        no = lab.nabira.run([cli, "failover"], check=False, timeout=60)
+        assert no.returncode == 3 and "not confirmed: yasu: Nagios (PID" in no.stdout + no.stderr
+        dry = lab.nabira.run([cli, "failover", "--dry-run"], timeout=60)
+        assert (
+            "would look at yasu" in dry.stdout
+            and "would set notifications on" in dry.stdout
+            and role_of(lab.nabira)["role"] == "standby"
+        )
+        given = lab.yasu.run([cli, "standdown"], timeout=60)
+        assert "yasu is the standby now (term 1): nobody monitors until you run on nabira: nagios-failover failover" in given.stdout
+        assert passive(lab.yasu)
+        taken = lab.nabira.run([cli, "failover"], timeout=60)
+        assert "nabira is the master now (term 2): it checks and notifies" in taken.stdout
+        pair.wait_healthy()
+        assert pair.master.name == "nabira"
+        lab.yasu.service("nagios").stop()
+        no = lab.nabira.run([cli, "standdown"], check=False)
+        assert no.returncode == 3 and "there is no live standby: yasu: no standby" in no.stdout + no.stderr

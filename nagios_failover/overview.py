@@ -136,15 +136,21 @@ def _peer_host(config: Config, report: HostReport | NoAnswer | Blocked) -> HostV
     if not isinstance(report, HostReport):
         return HostView(host.name, host.address, problems=(f"{host.name}: not seen over ssh: {_reason(report)}",))
     seen = _seen(host, report)
-    problem = (f"{host.name}: {report.role_problem}",) if report.role_problem else ()
+    suite = has_suite(config, report)
+    problem = (f"{host.name}: {report.role_problem}",) if report.role_problem and suite else ()
     return replace(
         seen,
         role=report.role,
         wanted=wanted_flags(report.role, config.pair.mode, ()) if report.role else None,
         paused=report.paused,
-        suite=bool(report.role or report.role_problem),
+        suite=suite,
         problems=(*seen.problems, *problem),
     )
+
+
+def has_suite(config: Config, report: HostReport) -> bool:
+    """Is nagios-failover installed there? A master without it is as good; it has no state directory, and so no role."""
+    return report.role is not None or report.role_problem != f"there is no {config.paths.state}"
 
 
 def _seen(host: HostSection, report: HostReport) -> HostView:

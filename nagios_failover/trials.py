@@ -14,6 +14,7 @@ from nagios_failover.errors import FailoverError
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, Process
 from nagios_failover.examine import examine_this
 from nagios_failover.nagios_files import read_nagios_cfg
+from nagios_failover.overview import has_suite
 from nagios_failover.shell import run
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
@@ -154,7 +155,7 @@ def _other_host(config: Config, state: StateFiles) -> Iterator[Trial]:
     yield Trial("ssh", True, f"{name}: {config.ssh.user} logs in ({report.seconds:.2f} s)")
     if isinstance(report.process, Blocked):
         yield Trial("rights there", False, f"{name}: could not look: {report.process.reason}", report.process.hint)
-    elif report.role_problem:
+    elif report.role_problem and has_suite(config, report):
         fix = f"{config.ssh.user} is in the groups adm and www-data there, and {config.paths.state} has mode 2750 and group adm"
         yield Trial("rights there", False, f"{name}: {report.role_problem}", fix)
     else:

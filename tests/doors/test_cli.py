@@ -109,6 +109,30 @@ def test_version_and_help_need_no_configuration(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        "status",
+        "test",
+        "check-config",
+        "init",
+        "init-database",
+        "failover",
+        "standdown",
+        "pause",
+        "resume",
+        "ack",
+        "history",
+        "watch",
+    ],
+)
+def test_each_command_explains_itself(site: Site, command: str) -> None:
+    output = site.run(command, "--help", config=site.directory / "nowhere")
+    assert (output.returncode, output.stderr) == (0, "")
+    assert output.stdout.startswith(f"usage: nagios-failover {command} [-h] [-C FILE]")
+    assert "exit codes:\n  0 done" in output.stdout
+
+
+@pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         (("frobnicate",), "argument COMMAND: invalid choice: 'frobnicate'"),
@@ -238,6 +262,29 @@ def test_a_missing_state_directory_is_said_with_the_line_that_makes_it(site: Sit
     assert (output.returncode, output.stdout) == (1, "")
     assert output.stderr.startswith(f"error: cannot write {site.state.paused_path}: No such file or directory\nhint: ")
     assert output.stderr.endswith(f"install -d -o nagios -g adm -m 2750 {site.state.directory}\n")
+
+
+def test_a_disk_that_takes_nothing_is_said_and_nothing_is_changed(site: Site) -> None:
+    """The same error as of a full disk, from a limit on the size of files."""
+    site.role(Role.STANDBY)
+    role = site.state.role_path.read_text()
+    for arguments in (["pause"], ["init", "--standby", "--force"]):
+        limited = (
+            "import resource, sys, nagios_failover.cli as m\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\nsys.exit(m.main())"
+        )
+        output = subprocess.run(
+            [sys.executable, "-c", limited, *arguments, "-C", str(site.cfg)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (output.returncode, output.stdout) == (1, "")
+        assert re.fullmatch(
+            r"error: cannot write \S+: File too large\nhint: free space or mend the disk under \S+\n", output.stderr
+        )
+    assert site.state.role_path.read_text() == role
+    assert not site.state.paused_path.exists()
 
 
 # --- init ---

@@ -1,8 +1,9 @@
 #!/bin/sh
-# prepare.sh python|venv|lab|demo: what the Makefile's targets need on this machine.
+# prepare.sh python|venv|doors|lab|demo: what the Makefile's targets need on this machine.
 #
 #   python  print the Python to use: Debian's own where it is recent enough, else the one on the path
 #   venv    make .venv with the suite (editable) and the tools of `make check` and `make test`
+#   doors   the programs that the door tests call
 #   lab     the programs that the lab needs (tests/lab)
 #   demo    the same, after saying what will be installed and how long it takes
 #
@@ -50,6 +51,13 @@ losetup mount
 mount mount
 mkfs.ext4 e2fsprogs
 flock util-linux
+END
+}
+
+missing_for_doors() {
+    missing_of <<END
+ssh openssh-client
+busybox busybox
 END
 }
 
@@ -101,6 +109,9 @@ python)
     find_python "$NEEDS_PYTHON" || fail "there is no Python 3.11 or later" "apt-get install python3" ;;
 venv)
     make_venv ;;
+doors)
+    # shellcheck disable=SC2046
+    install "the door tests" $(missing_for_doors) ;;
 lab)
     lab_needs_root
     # shellcheck disable=SC2046
@@ -119,5 +130,5 @@ demo)
     # shellcheck disable=SC2086
     install "the lab" $missing ;;
 *)
-    fail "usage: tests/prepare.sh python|venv|lab|demo" ;;
+    fail "usage: tests/prepare.sh python|venv|doors|lab|demo" ;;
 esac

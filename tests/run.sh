@@ -13,6 +13,7 @@ lab_problem() {
     .venv/bin/python -c 'from tests.lab.machine import why_not; print(why_not() or "")' 2>&1
 }
 
+tests/prepare.sh doors # without root it says what is missing; what can run, runs
 problem="$(lab_problem)"
 if [ -z "$problem" ]; then
     exec .venv/bin/python -m pytest tests/unit tests/doors tests/e2e

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.lab import Host, Lab, why_not
+from tests.lab.state import Mode, Profile
 from tests.lab.suite import COMMAND, CONFIG, STATE, is_active, notifies, one_second_options
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
@@ -366,7 +367,7 @@ def test_a_person_fails_over_a_paused_pair_and_a_killed_run_is_finished_by_any_c
 
 
 @pytest.mark.parametrize(("mode", "profile"), [("redundancy", "one-second"), ("failover", "default")])
-def test_a_pair_set_up_from_the_samples_has_no_wrong_line(mode: str, profile: str) -> None:
+def test_a_pair_set_up_from_the_samples_has_no_wrong_line(mode: Mode, profile: Profile) -> None:
     with Lab.up(name=f"cli-{mode[:4]}-{os.getpid()}", mode=mode, profile=profile) as pair:
         for host in (pair.yasu, pair.nabira):
             assert good(host, "check-config").splitlines()[-1].startswith("nothing wrong")

@@ -37,7 +37,7 @@ def test_a_minimal_file_has_a_default_for_everything_else() -> None:
     config = parse(MINIMAL, hostname="nabira.example.org")
     assert (config.this.name, config.peer.name, config.peer.address) == ("nabira", "yasu", "yasu")
     assert (config.pair.mode, config.pair.failback) == (Mode.FAILOVER, Failback.MANUAL)
-    assert [config.look.interval, config.heartbeat.warning, config.heartbeat.critical] == [10, 60, 300]
+    assert [config.look.interval, config.heartbeat.warning, config.heartbeat.critical] == [10.0, 60.0, 300.0]
     assert config.look.confirmations == 3
     assert config.heartbeat.schema is Schema.NONE and config.witness.addresses == ("none",)
     assert config.paths.state == Path("/var/lib/nagios-failover")

@@ -1,0 +1,244 @@
+"""A look ends in time whatever hangs, asks no more than it needs, remembers what the next one compares with, and is recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from nagios_failover.config import Config, parse
+from nagios_failover.evidence import NOT_CONFIGURED, Blocked, Evidence, Heartbeat, HostReport, NoAnswer, Process, Witness
+from nagios_failover.looks import Look
+from nagios_failover.observe import Gathered, Probes, Times, compare, gather, look, probes_from
+from nagios_failover.role import RoleRecord, role_flags
+from nagios_failover.state_files import StateFiles
+from nagios_failover.verdict import Code
+from nagios_failover.words import Mode, Role, State
+
+T = TypeVar("T")
+REPORT = HostReport(
+    Process.RUNNING, 7, 3.0, 1000, role_flags(Mode.FAILOVER, active=True), RoleRecord(Role.MASTER, "yasu", 4, "", 1)
+)
+REFUSED = NoAnswer("connect to host yasu port 22: Connection refused")
+BEAT = Heartbeat(5, 7)
+TIMES = Times(whole=2.0, ssh=1.5, heartbeat=1.0, reach=0.5)
+
+
+def at_once(value: T) -> Callable[[float], T]:
+    return lambda limit: value
+
+
+def after(seconds: float, value: T) -> Callable[[float], T]:
+    def ask(limit: float) -> T:
+        time.sleep(seconds)
+        return value
+
+    return ask
+
+
+def never(limit: float) -> Any:
+    raise AssertionError("this must not be asked")
+
+
+def hanging(limit: float) -> Any:
+    time.sleep(30)
+
+
+def timed(probes: Probes, times: Times = TIMES) -> tuple[Gathered, float]:
+    started = time.monotonic()
+    return gather(probes, times), time.monotonic() - started
+
+
+def test_while_ssh_answers_nobody_else_is_asked() -> None:
+    probes = Probes(at_once(REPORT), reachable=never, witnesses=(("w", never),), heartbeat=at_once(BEAT))
+    gathered, _ = timed(probes)
+    assert gathered.evidence == Evidence(REPORT, BEAT)
+    assert set(gathered.seconds) == {"ssh", "database", "total"}
+
+
+def test_what_could_not_be_looked_at_needs_no_witness() -> None:
+    blocked = Blocked("its host key is unknown")
+    assert timed(Probes(at_once(blocked), reachable=never, witnesses=(("w", never),)))[0].evidence == Evidence(blocked)
+
+
+def test_when_ssh_fails_the_host_and_the_witnesses_are_asked() -> None:
+    heard = Witness("w", True)
+    gathered, seconds = timed(Probes(at_once(REFUSED), at_once(True), (("w", at_once(heard)),)))
+    assert gathered.evidence == Evidence(REFUSED, NOT_CONFIGURED, True, (heard,))
+    assert seconds < 0.5
+
+
+def test_when_ssh_takes_long_they_are_asked_meanwhile_and_forgotten_when_it_answers() -> None:
+    gathered, seconds = timed(Probes(after(1.0, REPORT), after(0.3, False), (("w", after(0.3, Witness("w", False))),)))
+    assert gathered.evidence == Evidence(REPORT)
+    assert seconds < 1.4
+    gathered, seconds = timed(Probes(after(1.4, REFUSED), after(0.4, False), (("w", after(0.4, Witness("w", False))),)))
+    assert gathered.evidence == Evidence(REFUSED, reachable=False, witnesses=(Witness("w", False),))
+    assert seconds < 1.8
+
+
+def test_it_ends_in_time_when_everything_hangs() -> None:
+    gathered, seconds = timed(Probes(hanging, hanging, (("w", hanging),), hanging, hanging))
+    assert seconds < TIMES.whole
+    evidence = gathered.evidence
+    assert evidence.ssh == NoAnswer("no answer within 1.5 s")
+    assert evidence.heartbeat == NoAnswer("no answer within 1 s")
+    assert evidence.reachable == Blocked("whether the host answers at all was not known within 0.5 s")
+    assert evidence.witnesses == (Witness("w", False, "no answer within 0.5 s"),)
+    assert gathered.received == NoAnswer("no answer within 1 s")
+
+
+def test_a_short_time_limit_is_everybody_s() -> None:
+    gathered, seconds = timed(Probes(hanging, hanging, (), hanging), replace(TIMES, whole=1.0))
+    assert seconds < 1.0
+    assert gathered.evidence.ssh == NoAnswer("no answer within 0.5 s")
+    assert isinstance(gathered.evidence.reachable, Blocked)
+
+
+def test_an_error_of_ours_is_not_taken_for_a_dead_host() -> None:
+    def broken(limit: float) -> Any:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        gather(Probes(broken, at_once(False)), TIMES)
+
+
+# ---- memory ----
+
+
+def remembered(**fields: Any) -> Look:
+    return Look(host="yasu", time=1, uptime=100, boot="b", by="check", state=State.CRITICAL, code="crashed", sentence="", **fields)
+
+
+def compared(evidence: Evidence, previous: Look | None, received: Any = None, now: float = 110) -> tuple[Evidence, dict[str, Any]]:
+    return compare(Gathered(evidence, received, {}), previous, now=now, period=2)
+
+
+MISSING = replace(REPORT, process=Process.MISSING)
+GONE = replace(MISSING, pid=None, status_age=None, status_created=None, gone_for=5000.0)
+
+
+def advanced(previous: Look | None, report: HostReport = MISSING) -> bool:
+    evidence, _ = compared(Evidence(report), previous)
+    assert isinstance(evidence.ssh, HostReport)
+    return evidence.ssh.status_advanced
+
+
+def test_a_status_file_advances_only_while_the_same_process_was_missing_both_times() -> None:
+    assert compared(Evidence(MISSING), None)[1] == {"missing_pid": 7, "created": 1000}
+    assert advanced(remembered(missing_pid=7, created=990))
+    assert not advanced(None)
+    assert not advanced(remembered(missing_pid=7, created=1000))
+    assert not advanced(remembered(missing_pid=8, created=990))
+    assert not advanced(remembered())
+
+
+def test_how_long_the_status_file_is_gone_is_counted_by_our_own_looks() -> None:
+    evidence, memory = compared(Evidence(GONE), None)
+    assert isinstance(evidence.ssh, HostReport)
+    assert (evidence.ssh.gone_for, memory) == (0, {"gone_since": 110})
+    evidence, memory = compared(Evidence(GONE), remembered(gone_since=90))
+    assert isinstance(evidence.ssh, HostReport)
+    assert (evidence.ssh.gone_for, memory) == (20, {"gone_since": 90})
+    assert compared(Evidence(REPORT), remembered(gone_since=90))[1] == {}
+
+
+def test_the_replica_hears_while_its_counter_grew_within_three_heartbeats() -> None:
+    previous = remembered(received=50, received_at=100.0)
+    assert compared(Evidence(REFUSED), previous, 51)[0].replicating is True
+    assert compared(Evidence(REFUSED), previous, 51)[1] == {"received": 51, "received_at": 110}
+    assert compared(Evidence(REFUSED), previous, 50, now=105)[0].replicating is True
+    evidence, memory = compared(Evidence(REFUSED), previous, 50)
+    assert (evidence.replicating, memory) == (False, {"received": 50, "received_at": 100.0})
+
+
+def test_a_replica_that_was_not_seen_is_neither_silent_nor_heard() -> None:
+    assert compared(Evidence(REFUSED), None)[0].replicating is NOT_CONFIGURED
+    assert isinstance(compared(Evidence(REFUSED), None, 50)[0].replicating, Blocked)
+    previous = remembered(received=50, received_at=100.0)
+    for failure in (NoAnswer("x"), Blocked("x")):
+        evidence, memory = compared(Evidence(REFUSED), previous, failure)
+        assert evidence.replicating == Blocked("this host's own database: x")
+        assert memory == {"received": 50, "received_at": 100.0}
+
+
+# ---- the look ----
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateFiles:
+    return StateFiles(tmp_path)
+
+
+def config(*lines: str) -> Config:
+    text = "[host yasu]\n[host nabira]\n[witness]\naddresses = 10.0.0.1, gw:80\n[mail]\nto = a@b\n" + "\n".join(lines)
+    return parse(text, hostname="nabira")
+
+
+def be(state: StateFiles, role: Role, master: str = "yasu") -> None:
+    state.write_role(RoleRecord(role, master, 3, "", 1000))
+
+
+def test_a_standby_judges_the_master_and_records_it(state: StateFiles) -> None:
+    be(state, Role.STANDBY)
+    seen = look(config(), state, by="run-1", record=True, probes=Probes(at_once(REPORT), never))
+    assert (seen.verdict.state, seen.verdict.code) == (State.OK, Code.ALIVE)
+    [recorded] = state.looks()
+    assert recorded == seen.look
+    assert (recorded.host, recorded.by, recorded.state, recorded.peer_term) == ("yasu", "run-1", State.OK, 4)
+
+
+def test_a_master_judges_its_peer_and_asks_it_for_no_heartbeat(state: StateFiles) -> None:
+    be(state, Role.MASTER, "nabira")
+    seen = look(config(), state, probes=Probes(at_once(REPORT), never))
+    assert seen.verdict.code is Code.PEER_OUTRANKS
+    assert state.looks() == []
+    full = config("[heartbeat]", "schema = nagios1", "[replication]", "watch = yes")
+    standby, master = probes_from(full), probes_from(full, at_master=False)
+    assert standby.heartbeat and standby.received and [address for address, _ in standby.witnesses] == ["10.0.0.1", "gw:80"]
+    assert (master.heartbeat, master.received, master.witnesses) == (None, None, ())
+
+
+def test_witness_none_is_no_witness() -> None:
+    text = "[host yasu]\n[host nabira]\n[witness]\naddresses = none\n[mail]\nto = a@b\n"
+    assert probes_from(parse(text, hostname="nabira")).witnesses == ()
+
+
+def test_without_a_readable_role_it_says_so_and_nothing_worse(state: StateFiles) -> None:
+    crashed = Probes(at_once(MISSING), never)
+    seen = look(config(), state, record=True, probes=crashed)
+    assert (seen.verdict.state, seen.verdict.code) == (State.WARNING, Code.BLOCKED)
+    assert seen.verdict.sentence == (
+        f"yasu: could not look: this host's own role is unknown (the role file {state.role_path} does not exist)"
+    )
+    assert "nagios-failover init" in seen.verdict.hint
+    assert [entry.state for entry in state.looks()] == [State.WARNING]
+
+
+def test_a_look_that_cannot_be_recorded_says_so_and_is_never_ok(state: StateFiles) -> None:
+    be(state, Role.STANDBY)
+    state.looks_path.mkdir()
+    seen = look(config(), state, record=True, probes=Probes(at_once(REPORT), never))
+    assert seen.verdict.state is State.WARNING
+    assert seen.verdict.sentence.startswith(
+        "yasu: Nagios (PID 7) is alive, status.dat is 3 s old; this look could not be recorded ("
+    )
+    seen = look(config(), state, record=True, probes=Probes(at_once(MISSING), never))
+    assert seen.verdict.state is State.CRITICAL
+
+
+def test_two_looks_one_after_the_other(state: StateFiles) -> None:
+    be(state, Role.STANDBY)
+    first = look(config(), state, record=True, probes=Probes(at_once(GONE), never))
+    assert first.verdict.code is Code.RESTARTING
+    state.add_look(replace(first.look, gone_since=first.look.uptime - 100))
+    assert look(config(), state, record=True, probes=Probes(at_once(GONE), never)).verdict.code is Code.STOPPED_CLEANLY
+    assert look(config(), state, record=True, probes=Probes(at_once(REFUSED), at_once(True))).look.peer_term == 4
+
+
+def test_a_look_without_state_is_a_standby_s_without_memory() -> None:
+    assert look(config(), None, record=True, probes=Probes(at_once(MISSING), never)).verdict.code is Code.CRASHED

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nagios_failover import failover, flags, standdown
+from nagios_failover import failback, failover, flags, standdown
 from nagios_failover.config import Config
+from nagios_failover.confirm import FAILBACK, FAILOVER
 from nagios_failover.errors import FailoverError, StateUnreadable
 from nagios_failover.event import Act, Event, of_this_role
 from nagios_failover.lock import LockHeld
@@ -71,13 +72,13 @@ def _act(act: Act, look: Look | None, config: Config, state: StateFiles, *, earl
         if act is Act.FAILOVER:
             return Result(runs=(failover.run_failover(config, state, trigger=Trigger.EVENT),))
         if act is Act.FAILBACK:
-            return Result(runs=(failover.run_failover(config, state, trigger=Trigger.EVENT, kind=failover.FAILBACK),))
+            return Result(runs=(failover.run_failover(config, state, trigger=Trigger.EVENT, kind=FAILBACK),))
         if act is Act.STAND_DOWN:
             return Result(runs=(standdown.run_standdown(config, state, trigger=Trigger.EVENT),))
         if act is Act.GIVE_BACK:
-            return Result(said=(standdown.give_back(config, state, code=look.code if look else ""),))
+            return Result(said=(failback.give_back(config, state, code=look.code if look else ""),))
         if act is Act.WITHDRAW:
-            said = standdown.withdraw(config, state)
+            said = failback.withdraw(config, state)
             return Result(said=(said,) if said else ())
         if act is Act.CORRECT:
             return Result(said=(*earlier.said, *flags.correct(config, state)))
@@ -107,7 +108,7 @@ def _mail(event: Event, look: Look | None, config: Config, state: StateFiles, re
 def after_run(event: Event, config: Config, run: RunRecord) -> Said:
     """What the watch of the other host says next, and what the run's own mail has told already."""
     name = config.nagios.master_watch if event.service is not None else event.watch
-    if run.kind == failover.FAILOVER:
+    if run.kind == FAILOVER:
         return Said(name, "WARNING", Code.PEER_GONE)
     return Said(name, "OK")
 

@@ -303,7 +303,7 @@ def _pause_there(config: Config, state: StateFiles) -> list[str]:
 
 
 def ack(config: Config, args: argparse.Namespace) -> int:
-    from nagios_failover.standdown import acknowledge
+    from nagios_failover.failback import acknowledge
 
     print(acknowledge(config, StateFiles(config.paths.state)))
     return DONE

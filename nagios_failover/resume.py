@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from nagios_failover import failover, standdown
 from nagios_failover.config import Config
+from nagios_failover.confirm import FAILBACK, FAILOVER
 from nagios_failover.journal import Journal, anything_open
 from nagios_failover.lock import run_lock
 from nagios_failover.role import RoleRecord, role_flags
@@ -34,7 +35,7 @@ def resume_open_runs(
 def _finish(
     config: Config, state: StateFiles, record: RunRecord, say: Callable[[str], None] | None, hands: Hands | None
 ) -> RunRecord:
-    if record.kind in (failover.FAILOVER, failover.FAILBACK):
+    if record.kind in (FAILOVER, FAILBACK):
         return failover.finish(config, state, record, hands=hands, say=say)
     if record.kind == standdown.STANDDOWN:
         return standdown.finish(config, state, record, hands=hands, say=say)
@@ -51,7 +52,7 @@ def _adopt(config: Config, state: StateFiles, journal: Journal) -> RunRecord | N
     if role.role not in (Role.TAKING_OVER, Role.STANDING_DOWN):
         return None
     taking_over = role.role is Role.TAKING_OVER
-    kind = failover.FAILOVER if taking_over else standdown.STANDDOWN
+    kind = FAILOVER if taking_over else standdown.STANDDOWN
     run = journal.open(kind, role.term, config.this.name, trigger="event")
     before = RoleRecord(Role.STANDBY, config.peer.name, role.term, "", role.since) if taking_over else role
     run.note("term", role.term)

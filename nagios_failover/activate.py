@@ -1,0 +1,80 @@
+"""The moment at which this host begins to monitor: flags, role, and a check of everything that is not OK."""
+
+from __future__ import annotations
+
+from nagios_failover.errors import CouldNotLook, Failed, NoReader, StateUnreadable
+from nagios_failover.role import Flags, RoleRecord, describe_flags, role_flags, wanted_flags
+from nagios_failover.words import Role
+from nagios_failover.workflow import Flow
+
+
+def flags_to_set(flow: Flow) -> Flags:
+    """A master's flags, as far as no fence with a higher term holds them."""
+    record = RoleRecord(Role.MASTER, flow.this, flow.term, flow.run.id, 0)
+    try:
+        overrides = flow.state.overrides()
+    except StateUnreadable:
+        overrides = []
+    return wanted_flags(record, flow.config.pair.mode, overrides) or role_flags(flow.config.pair.mode, active=True)
+
+
+def activate(flow: Flow) -> str:
+    """Flags, role, checks of what is not OK. Once the commands are with Nagios there is no way back: that status.dat or the role
+    file does not show it (a full disk) is no reason to stop monitoring again."""
+    wanted = flags_to_set(flow)
+    said = [f"{describe_flags(wanted)}, seen in status.dat"]
+    try:
+        said.extend(flow.hands.set_flags(wanted))
+    except NoReader:
+        raise
+    except (Failed, CouldNotLook) as error:
+        flow.passed_over.append(f"activate: {error}; hint: {error.hint}")
+        said = [f"{describe_flags(wanted)}, sent to Nagios but not seen in status.dat"]
+    try:
+        flow.state.write_role(RoleRecord(Role.MASTER, flow.this, flow.term, flow.run.id, int(flow.hands.now())))
+        flow.note("active_at", flow.hands.now())
+    except Failed as error:
+        flow.notes["active_at"] = flow.hands.now()
+        flow.passed_over.append(f"activate: {error}; hint: {error.hint}")
+    return "; ".join([*said, _check_what_is_not_ok(flow)])
+
+
+def _check_what_is_not_ok(flow: Flow) -> str:
+    """What recovered in the gap is told at once, what is still broken is notified at once. The watch services keep their pace."""
+    now = int(flow.hands.now())
+    try:
+        objects = [(host, service) for host, service in flow.hands.not_ok() if host != flow.config.nagios.watch_host]
+        flow.hands.commands([_forced_check(host, service, now) for host, service in objects])
+    except (CouldNotLook, NoReader) as error:
+        return f"what is not OK is checked in its own time ({error})"
+    return f"{len(objects)} objects that are not OK are checked at once"
+
+
+def _forced_check(host: str, service: str | None, now: int) -> str:
+    if service is None:
+        return f"SCHEDULE_FORCED_HOST_CHECK;{host};{now}"
+    return f"SCHEDULE_FORCED_SVC_CHECK;{host};{service};{now}"
+
+
+def activated(flow: Flow) -> str:
+    role = flow.state.role()
+    if role.role is not Role.MASTER or role.run != flow.run.id:
+        return ""
+    wanted = flags_to_set(flow)
+    try:
+        actual = flow.hands.flags()
+    except CouldNotLook:
+        return ""
+    if any(actual.get(flag) is not on for flag, on in wanted.items()):
+        return ""
+    if "active_at" not in flow.notes:
+        flow.note("active_at", float(role.since))
+    return f"role is master, term {role.term}; {describe_flags(wanted)}"
+
+
+def would_activate(flow: Flow) -> str:
+    cfg = flow.config.this.nagios_cfg
+    return (
+        f"would set {describe_flags(role_flags(flow.config.pair.mode, active=True))} by external commands to the Nagios of {cfg}, "
+        "save its state, see it in status.dat, write role master, and force a check of every object that is not OK"
+    )

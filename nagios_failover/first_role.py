@@ -54,8 +54,10 @@ def write_first_role(config: Config, state: StateFiles, *, master: bool, force: 
         said = [f"{this}: role is {record.role}, master {record.master}, term {record.term}"]
         if refused:
             said.append(f"{this}: overruled by --force: {refused.what}")
-        if unseen and master:
+        if unseen:
             said.append(f"{peer}: not seen ({unseen}): what its role and term are is not known")
+        elif not master and (theirs is None or theirs.role is Role.STANDBY):
+            said.append(f"{peer}: it is no master by its role file: until it is one, nobody monitors by right")
         for left in journal.open_runs():
             if left.id != run.id:  # nothing may go on with it after the role was written anew
                 journal.run(left.id).close(Outcome.INCOMPLETE, f"given up: the role was written anew by run {run.id}")

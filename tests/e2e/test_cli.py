@@ -232,6 +232,13 @@ def restart(host: Host, name: str) -> None:
     host.service(name).start()
 
 
+def test_a_replica_that_would_not_notice_a_silent_source_is_listed(lab: Lab) -> None:
+    with edited(lab.nabira, CONFIG, with_option("replication", "watch", "yes"), group="nagios", mode=0o640):
+        output = call(lab.nabira, "check-config")
+        assert output.returncode == 1
+        assert "wrong: nabira: MariaDB: slave_net_timeout = 60, should be slave_net_timeout = 4: " in output.stdout
+
+
 # --- whose files ---
 
 
@@ -253,6 +260,25 @@ def test_a_pause_on_either_host_is_seen_on_both(lab: Lab) -> None:
         until_said(lab, other, "resume", f"to end that too, run on {paused.name}: nagios-failover resume\n")
         assert good(paused, "resume").startswith(f"{paused.name}: failover may start again (was paused until ")
         until_said(lab, other, "resume", f"{other.name}: was not paused\n{paused.name}: not paused\n")
+
+
+def test_a_master_stopped_cleanly_under_its_own_pause_is_not_failed_over(lab: Lab) -> None:
+    good(lab.yasu, "pause", "--reason", "kernel update")
+    lab.yasu.service("nagios").stop()
+    try:
+        until_said(
+            lab,
+            lab.nabira,
+            "status",
+            "look       WARNING: yasu: Nagios is stopped cleanly under a pause (kernel update, by root@yasu)",
+        )
+        time.sleep(12)  # well beyond restart_grace and three looks
+        assert not notifies(lab.nabira)
+        assert "standby" in lab.nabira.read(f"{STATE}/role")
+    finally:
+        lab.yasu.service("nagios").start()
+        lab.wait(lambda: is_active(lab.yasu), 30, "yasu is the master again")
+        good(lab.yasu, "resume")
 
 
 def until_said(lab: Lab, host: Host, command: str, words: str) -> None:

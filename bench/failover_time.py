@@ -27,6 +27,7 @@ PLAN: Final[tuple[tuple[Profile, str, int], ...]] = (
     ("default", "power", 3),
 )
 PAPER_SECONDS: Final = 120.0
+KILL_SECONDS: Final = 12.0
 
 
 def main() -> None:
@@ -37,11 +38,21 @@ def main() -> None:
             taken, config = measure(profile, fault, chance)
             seconds.append(taken)
         assert config is not None
-        limit, against = (PAPER_SECONDS, "the paper's 120 s") if profile == "default" else (bound(config, FAULTS[fault]), "")
-        against = against or f"formula {limit:g} s"
+        limit, against = compared_with(profile, fault, config)
         median = statistics.median(seconds)
         add(f"failover_time/{profile}/{fault}", median, "s", runs, against, median / limit)
-        print(f"    {FAULTS[fault].what}: min {min(seconds):.1f}, median {median:.1f}, max {max(seconds):.1f} s", flush=True)
+        over = "; OVER what it is held against" if max(seconds) > limit else ""
+        print(f"    {FAULTS[fault].what}: min {min(seconds):.1f}, median {median:.1f}, max {max(seconds):.1f} s{over}", flush=True)
+
+
+def compared_with(profile: Profile, fault: str, config: Config) -> tuple[float, str]:
+    """What the median is held against: the promises, and for the other faults the formula from the configuration."""
+    if profile == "default":
+        return PAPER_SECONDS, f"the paper's {PAPER_SECONDS:g} s"
+    if fault == "kill":
+        return KILL_SECONDS, f"the promised {KILL_SECONDS:g} s"
+    longest = bound(config, FAULTS[fault])
+    return longest, f"formula {longest:g} s"
 
 
 def measure(profile: Profile, fault: str, chance: random.Random) -> tuple[float, Config]:

@@ -1,8 +1,8 @@
 """README.md's fenced blocks, as the tests run them.
 
 A block's info string says how: `sh` blocks are scripts, `console` blocks are commands behind `# ` with what they print. Then
-come words: where (`yasu`, `nabira`, `both`), `packages` (names of Debian packages, which are not installed anew), and what is
-waited for before (`taken-over`, `stood-down`).
+come words: where (`yasu`, `nabira`, `both`, `outside`), `packages` (names of Debian packages, which are not installed anew), and
+what is waited for before (`taken-over`, `stood-down`).
 """
 
 from __future__ import annotations

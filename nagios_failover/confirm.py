@@ -87,7 +87,7 @@ def confirm(flow: Flow) -> str:
             boot=flow.hands.boot(),
             uptime=flow.hands.uptime(),
             window=window,
-            spacing=section.confirm_interval / 2,
+            spacing=0.75 * section.confirm_interval,
         )
         own = any(look.by == flow.run.id for look in dead)
         if own and count >= section.confirmations:

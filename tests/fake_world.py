@@ -1,0 +1,129 @@
+"""What a run sees and does, in memory: looks that come one after the other, flags, hooks, mails, and a clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nagios_failover.config import Config, parse
+from nagios_failover.errors import CouldNotLook, Failed, FailoverError
+from nagios_failover.evidence import Evidence, NoAnswer
+from nagios_failover.looks import Look
+from nagios_failover.observe import Observation
+from nagios_failover.role import Flags, RoleRecord
+from nagios_failover.shell import Output
+from nagios_failover.state_files import StateFiles
+from nagios_failover.verdict import Code, Verdict
+from nagios_failover.words import Flag, Role, State
+from nagios_failover.workflow import Hands
+
+CRASHED = (State.CRITICAL, Code.CRASHED, "yasu: Nagios has crashed: PID 7 is gone, status.dat is 3 s old")
+ALIVE = (State.OK, Code.ALIVE, "yasu: Nagios (PID 7) is alive, status.dat is 1 s old")
+PASSIVE = (State.WARNING, Code.PASSIVE, "yasu: alive, but it checks or notifies nothing; nobody monitors")
+CUT_OFF = (State.UNKNOWN, Code.CUT_OFF, "yasu: this standby is cut off")
+OFFERED = (State.WARNING, Code.HANDOVER, "yasu: alive, and it offers the role to nabira (term 5)")
+NO_STANDBY = (State.WARNING, Code.PEER_GONE, "yasu: no standby: ssh fails")
+A_STANDBY = (State.OK, Code.PEER_STANDBY, "yasu: standby, its Nagios is alive and notifies nobody")
+OUTRANKED = (State.CRITICAL, Code.PEER_OUTRANKS, "yasu: it is the master with term 9, this host has term 3: this host stands down")
+
+OFF = dict.fromkeys(Flag, False)
+ON = dict.fromkeys(Flag, True)
+
+
+def config_of(directory: Path, more: str = "") -> Config:
+    """nabira's, with three confirmations a second apart."""
+    text = (
+        "[host yasu]\n[host nabira]\n[witness]\naddresses = none\n[mail]\nto = a@b\n[look]\nconfirm_interval = 1\ntimeout = 9\n"
+        f"[paths]\nstate = {directory}\n{more}"
+    )
+    return parse(text, hostname="nabira")
+
+
+def standby(state: StateFiles, *, term: int = 3) -> RoleRecord:
+    role = RoleRecord(Role.STANDBY, "yasu", term, "", 1000)
+    state.write_role(role)
+    return role
+
+
+def master(state: StateFiles, *, term: int = 3) -> RoleRecord:
+    role = RoleRecord(Role.MASTER, "nabira", term, "", 1000)
+    state.write_role(role)
+    return role
+
+
+@dataclass
+class World:
+    """`sees` is what the looks bring, the last again and again."""
+
+    state: StateFiles
+    sees: list[tuple[State, Code, str]] = field(default_factory=lambda: [CRASHED])
+    flags: dict[Flag, bool] = field(default_factory=lambda: dict(OFF))
+    peer_term: int = 0
+    hook_code: int = 0
+    set_flags_fails: FailoverError | None = None
+    mail_fails: Failed | None = None
+    not_ok: list[tuple[str, str | None]] = field(default_factory=list)
+    records: bool = True
+    nagios_runs: bool = True
+    now: float = 1_795_000_000.0
+    looks: int = 0
+    commands: list[str] = field(default_factory=list)
+    hooks: list[tuple[tuple[str, ...], dict[str, str]]] = field(default_factory=list)
+    mails: list[tuple[str, str]] = field(default_factory=list)
+
+    def hands(self) -> Hands:
+        return Hands(
+            look=self._look,
+            flags=self._flags,
+            set_flags=self._set_flags,
+            not_ok=lambda: self.not_ok,
+            commands=self.commands.extend,
+            root=lambda verb: Output(0, f"{verb}: done", ""),
+            hook=self._hook,
+            deliver=self._deliver,
+            now=lambda: self.now,
+            uptime=lambda: self.now - 1_794_000_000.0,
+            boot=lambda: "this boot",
+            sleep=self._sleep,
+        )
+
+    def look_before(self, what: tuple[State, Code, str], *, ago: float, by: str = "check", boot: str = "this boot") -> None:
+        self.state.add_look(self._make(what, by, ago, boot))
+
+    def _make(self, what: tuple[State, Code, str], by: str, ago: float = 0.0, boot: str = "this boot") -> Look:
+        when = self.now - ago
+        state, code, sentence = what
+        return Look("yasu", when, when - 1_794_000_000.0, boot, by, state, code, sentence, peer_term=self.peer_term)
+
+    def _look(self, by: str, record: bool) -> Observation:
+        self.looks += 1
+        self.now += 0.2
+        what = self.sees.pop(0) if len(self.sees) > 1 else self.sees[0]
+        look = self._make(what, by)
+        if record and self.records:
+            self.state.add_look(look)
+        return Observation(Evidence(NoAnswer("not asked")), Verdict(*what), look, {})
+
+    def _flags(self) -> dict[Flag, bool]:
+        if not self.nagios_runs:
+            raise CouldNotLook("status.dat does not exist")
+        return dict(self.flags)
+
+    def _set_flags(self, flags: Flags) -> list[str]:
+        if self.set_flags_fails:
+            raise self.set_flags_fails
+        self.flags.update(flags)
+        return []
+
+    def _hook(self, argv: Sequence[str], env: Mapping[str, str]) -> Output:
+        self.hooks.append((tuple(argv), dict(env)))
+        return Output(self.hook_code, "", "no" if self.hook_code else "")
+
+    def _deliver(self, name: str, subject: str, body: str) -> None:
+        if self.mail_fails:
+            raise self.mail_fails
+        self.mails.append((subject, body))
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds

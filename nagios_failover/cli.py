@@ -102,6 +102,9 @@ def build_parser() -> Parser:
     history.add_argument("--json", action="store_true", help="everything, with stable keys")
     watch = command("watch", commands.watch, "look at the master, confirm, and fail over: for cron, on a cold standby")
     watch.add_argument("--once", action="store_true", required=True, help="one look (cron calls it again)")
+    watch.add_argument(
+        "-q", "--quiet", action="store_true", help="print nothing unless the master is dead (cron mails what is printed)"
+    )
     return parser
 
 

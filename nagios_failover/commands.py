@@ -16,6 +16,7 @@ from nagios_failover import printing
 from nagios_failover.config import Config
 from nagios_failover.errors import DONE, FAILED, Failed, FailoverError, Incomplete, Refused, StateUnreadable, UsageError
 from nagios_failover.evidence import HostReport, PauseMarker
+from nagios_failover.looks import Look
 from nagios_failover.printing import moment, span
 from nagios_failover.role import describe_flags
 from nagios_failover.run_record import Outcome, RunRecord
@@ -310,16 +311,39 @@ def ack(config: Config, args: argparse.Namespace) -> int:
 
 
 def watch(config: Config, args: argparse.Namespace) -> int:
-    """Look, and if that is CRITICAL, confirm and run. Says nothing new when all is well, as cron likes it: one line."""
+    """What cron does on a cold standby: look, and if that is CRITICAL, confirm and run. No Nagios runs here that could call the
+    handler, so this also mails what it sees, as the handler does."""
     from nagios_failover.failover import run_failover
     from nagios_failover.observe import look
 
     state = StateFiles(config.paths.state)
     role = state.role()
     if role.role is not Role.STANDBY:
-        raise Refused(f"{config.this_name}: the role is {role.role}, and only a standby watches", hint="nagios-failover status")
-    verdict = look(config, state, by="watch", record=True).verdict
-    print(f"{verdict.state.name}: {verdict.sentence}", flush=True)
-    if verdict.state is not State.CRITICAL:
+        _unless_quiet(args, f"{config.this_name}: the role is {role.role}: there is no master to watch")
         return DONE
-    return _report(run_failover(config, state, trigger="watch", say=_say))
+    seen = look(config, state, by="watch", record=True)
+    sentence = f"{seen.verdict.state.name}: {seen.verdict.sentence}"
+    if seen.verdict.state is not State.CRITICAL:
+        _unless_quiet(args, sentence)
+        _mail_what_was_seen(config, state, seen.look)
+        return DONE
+    print(sentence, flush=True)
+    run = run_failover(config, state, trigger="watch", say=_say)
+    if run.outcome in (Outcome.REFUSED, Outcome.ABORTED):
+        _mail_what_was_seen(config, state, seen.look, run=run)
+    return _report(run)
+
+
+def _unless_quiet(args: argparse.Namespace, sentence: str) -> None:
+    if not args.quiet:
+        print(sentence, flush=True)
+
+
+def _mail_what_was_seen(config: Config, state: StateFiles, seen: Look, *, run: RunRecord | None = None) -> None:
+    """Once per change, and when it is well again. A single look that is not OK is as good as SOFT: the second one is mailed."""
+    from nagios_failover.watch_mail import Said, mail_once
+
+    if seen.state is not State.OK and run is None and any(look.state is State.OK for look in state.looks()[-2:]):
+        return
+    words = f"{run.kind} {run.outcome}: {run.sentence}" if run else ""
+    mail_once(config, state, Said(config.nagios.master_watch, seen.state.name, seen.code, seen.sentence, seen.hint, words))

@@ -19,10 +19,11 @@ from pathlib import Path
 import pytest
 
 from nagios_failover.journal import Journal
+from nagios_failover.looks import Look
 from nagios_failover.role import RoleRecord
 from nagios_failover.run_record import Outcome
-from nagios_failover.state_files import StateFiles
-from nagios_failover.words import Role
+from nagios_failover.state_files import StateFiles, boot_id, uptime
+from nagios_failover.words import Role, State
 
 HERE = socket.gethostname()
 USER = pwd.getpwuid(os.geteuid()).pw_name
@@ -515,13 +516,25 @@ def test_watch_says_what_it_saw_in_one_line(site: Site) -> None:
     assert [look.by for look in site.state.looks()] == ["watch"]
 
 
-def test_only_a_standby_watches(site: Site) -> None:
+def test_watch_for_cron_prints_nothing_and_mails_once_what_it_saw_twice(site: Site) -> None:
+    site.role(Role.STANDBY)
+    well = Look("yasu", time.time(), uptime(), boot_id(), "watch", State.OK, "alive", "yasu: alive")
+    site.state.add_look(well)
+    mails = []
+    for _ in range(4):
+        assert said(site.run("watch", "--once", "--quiet")) == (0, "", "")
+        path = site.directory / "mail"
+        mails.append(path.read_text().count("Subject: ") if path.exists() else 0)
+    assert mails == [0, 1, 1, 1]
+    assert "Master Nagios is WARNING" in (site.directory / "mail").read_text()
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_only_a_standby_watches(site: Site, quiet: bool) -> None:
     site.role(Role.MASTER)
-    assert said(site.run("watch", "--once")) == (
-        3,
-        "",
-        f"error: {HERE}: the role is master, and only a standby watches\nhint: nagios-failover status\n",
-    )
+    sentence = f"{HERE}: the role is master: there is no master to watch\n"
+    assert said(site.run("watch", "--once", *(["-q"] if quiet else []))) == (0, "" if quiet else sentence, "")
+    assert site.state.looks() == []
 
 
 def test_a_standby_has_nothing_to_give_back(site: Site) -> None:

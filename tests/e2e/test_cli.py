@@ -413,6 +413,9 @@ def test_cron_starts_a_cold_standby_as_the_script_of_2005_did() -> None:
         assert well.stdout.startswith("OK: yasu: Nagios (PID "), well.stdout
         assert good(pair.nabira, "status").splitlines()[-1] == "disagrees  nothing"
         assert good(pair.nabira, "test", "--no-mail").splitlines()[-1] == "all OK"
+        quiet = [*watch, "--quiet"]
+        silent = pair.nabira.run(quiet, user="nagios", check=False)
+        assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
         pair.yasu.service("nagios").kill9()
         taken = pair.nabira.run(watch, user="nagios", check=False, timeout=120)
         assert taken.returncode == 0, taken.stdout + taken.stderr
@@ -420,6 +423,8 @@ def test_cron_starts_a_cold_standby_as_the_script_of_2005_did() -> None:
         assert "start Nagios: done: " in taken.stdout
         assert "nabira is the master now (term 2): it checks and notifies since " in taken.stdout
         assert is_active(pair.nabira)
+        after = pair.nabira.run(quiet, user="nagios", check=False)
+        assert (after.returncode, after.stdout, after.stderr) == (0, "", "")
 
 
 def test_a_master_that_never_had_the_suite_is_shown_as_such() -> None:

@@ -22,6 +22,7 @@ PIPE = "/var/lib/nagios4/rw/nagios.cmd"
 RETENTION = "/var/lib/nagios4/retention.dat"
 KEYS = ("enable_notifications", "active_service_checks_enabled", "active_host_checks_enabled")
 ON, OFF = ("1", "1", "1"), ("0", "0", "0")
+MAILED = f"{STATE}/mailed.Failover_state"
 COMMANDS = (
     ("DISABLE_NOTIFICATIONS", "ENABLE_NOTIFICATIONS"),
     ("STOP_EXECUTING_SVC_CHECKS", "START_EXECUTING_SVC_CHECKS"),
@@ -64,6 +65,7 @@ def well(lab: Lab) -> None:
     lab.wait(lambda: flags(lab.nabira) == OFF, 20, "nabira is passive")
     for host in (lab.yasu, lab.nabira):
         lab.wait(lambda host=host: check(host)[0] == 0, 20, f"{host.name} is as it should be")  # type: ignore[misc]
+        lab.wait(lambda host=host: not host.exists(MAILED), 20, f"{host.name}'s Nagios has seen it, too")  # type: ignore[misc]
 
 
 def switches(host: Host, since: int) -> list[str]:
@@ -213,7 +215,7 @@ def test_flags_that_were_lost_are_corrected_whoever_the_host_is(pair: Lab) -> No
 @pytest.mark.parametrize("damage", [f"rm {STATE}/role", f"printf 'role=mas' > {STATE}/role", f"mv {STATE} {STATE}.away"])
 def test_a_master_without_a_readable_role_goes_on_and_says_so(pair: Lab, damage: str) -> None:
     yasu = pair.yasu
-    before, checked = log_lines(yasu), len(yasu.checked())
+    before, checked, mailed = log_lines(yasu), len(yasu.checked()), len(pair.mails())
     yasu.run(f"cp -a {STATE}/role /root/role; {damage}")
     try:
         code, line = check(yasu)
@@ -223,6 +225,10 @@ def test_a_master_without_a_readable_role_goes_on_and_says_so(pair: Lab, damage:
         assert switches(yasu, before) == []
         assert len(yasu.checked()) > checked
         assert "Failover state;WARNING;HARD" in yasu.read(LOG)
+        told = pair.wait(
+            lambda: [mail for mail in pair.mails()[mailed:] if "no flag is changed" in mail.body], 20, "a mail says so"
+        )
+        assert len(told) == 1, "".join(f"\n{mail.subject} {mail.body}" for mail in told)
     finally:
         yasu.run(f"[ -d {STATE} ] || mv {STATE}.away {STATE}; cp -a /root/role {STATE}/role")
     well(pair)

@@ -48,6 +48,8 @@ def act_on(event: Event, act: Act, look: Look | None, config: Config, state: Sta
     result = _finish_open(config, state)
     if not result.runs and not result.busy:
         result = _act(act, look, config, state, earlier=result)
+    if event.deadly:
+        result.said += _no_role(state)
     for run in result.runs:
         yield f"run {run.id}: {run.kind} {run.outcome}: {run.sentence}"
     yield from result.said
@@ -88,6 +90,14 @@ def _act(act: Act, look: Look | None, config: Config, state: StateFiles, *, earl
         hint = f" (hint: {error.hint})" if error.hint else ""
         return Result(said=(*earlier.said, f"{error}{hint}"))
     return earlier
+
+
+def _no_role(state: StateFiles) -> tuple[str, ...]:
+    try:
+        state.role()
+    except StateUnreadable as error:
+        return (f"no failover: {error} (hint: {error.hint})",)
+    return ()
 
 
 def _mail(event: Event, look: Look | None, config: Config, state: StateFiles, result: Result) -> Iterator[str]:

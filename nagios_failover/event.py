@@ -40,6 +40,11 @@ class Event:
     def hard(self) -> bool:
         return self.type is StateType.HARD
 
+    @property
+    def deadly(self) -> bool:
+        """Does Nagios hold the watched thing for dead?"""
+        return self.hard and self.state in (State.CRITICAL, HostState.DOWN)
+
 
 class Act(Enum):
     """What an event asks for, besides mail and finishing what is open."""
@@ -97,7 +102,7 @@ def decide(event: Event, config: Config, role: RoleRecord | None, look: Look | N
         return Act.NOTHING
     code = look.code if look else ""
     if role.role is Role.STANDBY:
-        if event.state in (State.CRITICAL, HostState.DOWN):
+        if event.deadly:
             return Act.FAILOVER
         offered = config.pair.failback is Failback.AUTOMATIC and config.flap_safe_host == config.this.name
         return Act.FAILBACK if offered and code == Code.HANDOVER else Act.NOTHING

@@ -248,6 +248,7 @@ def test_without_a_role_and_without_retention_a_start_is_passive(pair: Lab) -> N
 
 def test_an_operators_flag_is_kept_and_not_forgotten(pair: Lab) -> None:
     yasu = pair.yasu
+    before = log_lines(yasu)
     operator(yasu, "DISABLE_NOTIFICATIONS")
     pair.wait(lambda: flags(yasu)[0] == "0", 10, "Nagios has obeyed the operator")
     muted = ("0", "1", "1")
@@ -255,6 +256,7 @@ def test_an_operators_flag_is_kept_and_not_forgotten(pair: Lab) -> None:
     code, line = check(yasu)
     assert code == 1
     assert line == "FAILOVER WARNING - yasu: an operator's command keeps notifications off (term 1, for 0 min)"
+    assert "Failover state;CRITICAL" not in "\n".join(yasu.read(LOG).splitlines()[before:]), "it was never taken for a fault"
     assert after(pair, yasu, clean_restart) == muted, "his word outlives a restart"
     stays(yasu, muted, 4)
     assert after(pair, yasu, without_retention) == OFF
@@ -283,6 +285,26 @@ def test_on_a_standby_an_operators_flag_is_kept_too(pair: Lab) -> None:
     pair.wait(lambda: flags(nabira)[0] == "1", 10, "Nagios has obeyed the operator")
     stays(nabira, ("1", "0", "0"), 6)
     operator(nabira, "DISABLE_NOTIFICATIONS")
+    well(pair)
+
+
+def test_a_fenced_master_stays_fenced_until_the_fence_is_lifted(pair: Lab) -> None:
+    yasu = pair.yasu
+    yasu.write(f"{STATE}/override.fence", f"notifications=off\nterm=9\nsince={int(time.time())}\n", owner="nagios", mode=0o640)
+    try:
+        muted = ("0", "1", "1")
+        pair.wait(lambda: flags(yasu) == muted, 15, "yasu is muted")
+        assert after(pair, yasu, clean_restart) == muted
+        stays(yasu, muted, 4)
+        operator(yasu, "ENABLE_NOTIFICATIONS")
+        pair.wait(lambda: flags(yasu)[0] == "1", 10, "Nagios has obeyed the operator")
+        pair.wait(lambda: flags(yasu)[0] == "0", 15, "the fence goes before the operator")
+        assert (
+            check(yasu)[1]
+            == "FAILOVER WARNING - yasu: fenced by the other host, this host keeps notifications off (term 9, for 0 min)"
+        )
+    finally:
+        yasu.run(["rm", f"{STATE}/override.fence"])
     well(pair)
 
 

@@ -113,11 +113,11 @@ probe_pid() {
 # No file names a PID: is there a Nagios for this nagios.cfg all the same? It only ever speaks for life: by name alone nothing
 # is dead, since workers and the command-file child outlive a kill -9.
 probe_name() {
-    if ! identify 1; then
+    if ! identify 1 || ! everybody=$(ps -A -o pid= -o ppid= -o args= 2>/dev/null) || [ -z "$everybody" ]; then
         say 'process hidden'
         return
     fi
-    found=$(ps -A -o pid= -o ppid= -o args= 2>/dev/null | awk -v cfg="$nagios_cfg" '
+    found=$(printf '%s\n' "$everybody" | awk -v cfg="$nagios_cfg" '
         $3 ~ /(nagios|naemon|icinga)[^\/]*$/ && $0 !~ / --worker/ && $0 !~ / -[a-zA-Z]*v/ && index($0 " ", " " cfg " ") {
             pid[$1] = 1; parent[$1] = $2
         }

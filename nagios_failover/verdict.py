@@ -61,8 +61,8 @@ PEER_CODES = frozenset({Code.PEER_STANDBY, Code.PEER_RETURNED, Code.PEER_GONE, C
 
 @dataclass(frozen=True)
 class Limits:
-    """Ages in seconds. A heartbeat (or, without a database, status.dat) is fresh up to `warning` and stale above `critical`;
-    `breached` is replaced by the ranges of -w and -c when these are given."""
+    """Is an age (in seconds) beyond its limit? A heartbeat, and status.dat, is fresh until `warning` says so and stale when
+    `critical` does. -w and -c of the plugin put ranges in their place. `restart_grace` is in seconds."""
 
     heartbeat_warning: Callable[[float], bool]
     heartbeat_critical: Callable[[float], bool]

@@ -556,6 +556,18 @@ def test_a_process_table_that_hides_other_users(lab: Lab) -> None:
         lab.yasu.run("mount -o remount,hidepid=0 /proc")
 
 
+def test_a_host_without_proc(lab: Lab) -> None:
+    """That the PID exists is known (it may not be signalled), but not who it is; that one does not exist is known, too."""
+    pid = lab.yasu.nagios_pid()
+    lab.yasu.run("mount -t tmpfs none /proc")
+    try:
+        said = check(lab.nabira)
+    finally:
+        lab.yasu.run("umount /proc")
+    assert said.state == "WARNING"
+    assert said.sentence == f"yasu: could not look: PID {pid} cannot be looked at: other users' processes are hidden there"
+
+
 def test_an_account_that_cannot_read_status_dat(lab: Lab) -> None:
     lab.yasu.run("gpasswd -d hb www-data")
     lab.nabira.run(f"rm -f {STATE}/ssh/*")

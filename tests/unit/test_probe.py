@@ -211,6 +211,11 @@ def test_a_status_file_that_is_gone_and_no_lock_file_but_a_nagios_of_this_nagios
             process.wait()
 
 
+def test_without_a_ps_that_shows_everybody_nothing_is_proved_by_name(site: Site) -> None:
+    site.before = "ps() { return 1; }\n"
+    assert isinstance(site.report().process, Blocked)
+
+
 @pytest.mark.parametrize("text", ["", "info {\n", STATUS[:80], "x" * 500_000])
 def test_a_status_file_that_is_cut_off_or_something_else_is_not_looked_at(site: Site, text: str) -> None:
     site.status.write_text(text)

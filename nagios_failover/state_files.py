@@ -144,9 +144,15 @@ class StateFiles:
     def overrides(self) -> list[Override]:
         found = []
         for owner in Owner:
-            text = self._read(self._override_path(owner))
-            if text is not None:
+            path = self._override_path(owner)
+            text = self._read(path)
+            if text is None:
+                continue
+            try:
                 found.append(parse_override(owner, text))
+            except StateUnreadable as error:
+                error.hint = f"look at {path}; remove it if the role alone shall decide"
+                raise
         return found
 
     def write_override(self, override: Override) -> None:

@@ -167,6 +167,22 @@ def test_an_unmounted_state_directory_is_a_warning(site: Site) -> None:
     )
 
 
+def test_a_garbled_override_and_a_garbled_pause_are_warnings_and_are_left_as_they_are(site: Site) -> None:
+    site.role(Role.MASTER)
+    override = site.state.directory / "override.operator"
+    override.write_text("notifications=of")
+    site.state.paused_path.write_text("until\n")
+    code, lines = site.lines()
+    assert code == 1
+    assert lines[0] == (
+        "FAILOVER WARNING - HOST: the override file of operator is empty or cut off: "
+        "which flags are wanted is unknown, none is changed (and 1 more)"
+    )
+    assert lines[1] == "hint: look at STATE/override.operator; remove it if the role alone shall decide"
+    assert "WARNING: HOST: the pause marker STATE/paused is garbled: 'until': it counts as a pause" in lines
+    assert (override.read_text(), site.state.paused_path.read_text()) == ("notifications=of", "until\n")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_role_file_that_may_not_be_read_is_a_warning(site: Site) -> None:
     site.role(Role.STANDBY)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab import Host, Lab, why_not
 from tests.lab.state import Mode
-from tests.lab.suite import COMMAND, STATE, SUDOERS
+from tests.lab.suite import COMMAND, CONFIG, STATE, SUDOERS
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -387,6 +387,26 @@ def test_the_sudoers_sample_is_valid_and_gives_the_nagios_user_four_verbs(pair: 
         assert yasu.run(["sudo", "-n", ROOT, *arguments], user="nagios", check=False).returncode != 0
     assert yasu.run(["sudo", "-n", "id"], user="nagios", check=False).returncode != 0
     assert yasu.run(["sudo", "-n", ROOT, "version"], user="hb", check=False).returncode != 0
+
+
+def test_root_starts_and_stops_the_masters_services(pair: Lab) -> None:
+    yasu = pair.yasu
+    before = yasu.read(CONFIG)
+    yasu.run(["sed", "-i", "s/^#perfdata_services =.*/perfdata_services = cron/", CONFIG])
+    try:
+        yasu.run(["/lab/service", "cron", "stop"])
+        assert yasu.run(["sudo", "-n", ROOT, "start-perfdata"], user="nagios").stdout == "yasu: cron started\n"
+        assert yasu.service("cron").pid()
+        assert yasu.run(["sudo", "-n", ROOT, "stop-perfdata"], user="nagios").stdout == "yasu: cron stopped\n"
+        assert not yasu.service("cron").pid()
+        yasu.run(["chmod", "g+w", CONFIG])
+        refused = yasu.run(["sudo", "-n", ROOT, "start-perfdata"], user="nagios", check=False)
+        assert refused.returncode == 3
+        assert refused.stderr.startswith(f"error: {CONFIG} is not root's alone to change")
+        assert not yasu.service("cron").pid()
+    finally:
+        yasu.write(CONFIG, before, group="nagios", mode=0o640)
+        yasu.run(["/lab/service", "cron", "start"], check=False)
 
 
 def test_root_starts_a_stopped_nagios(pair: Lab) -> None:

@@ -6,15 +6,17 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from nagios_failover import ssh
 from nagios_failover.cfg_rules import Kind
 from nagios_failover.config import Config, Schema, Start
-from nagios_failover.errors import FailoverError
+from nagios_failover.errors import CouldNotLook, FailoverError
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, Process
 from nagios_failover.examine import examine_this
 from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.overview import has_suite
+from nagios_failover.remote import parse_report, probe_script
 from nagios_failover.shell import run
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
@@ -36,7 +38,7 @@ def trials(config: Config, state: StateFiles, *, mail: bool) -> Iterator[Trial]:
     yield _role(config, state)
     yield from _nagios_cfg(config)
     yield _command_file(config, state)
-    yield from _other_host(config, state)
+    yield from _other_host(config)
     yield _heartbeat(config)
     yield _own_database(config)
     yield from _witnesses(config)
@@ -140,11 +142,9 @@ def _mail(config: Config, *, send: bool) -> Trial:
 # --- the other host, the databases, the network ---
 
 
-def _other_host(config: Config, state: StateFiles) -> Iterator[Trial]:
-    from nagios_failover.observe import look
-
-    observation = look(config, state)
-    report, name = observation.evidence.ssh, config.peer.name
+def _other_host(config: Config) -> Iterator[Trial]:
+    """The probe over a login of its own: the held connection of the checks does not prove that a new one works."""
+    report, name = _fresh_look(config), config.peer.name
     if isinstance(report, Blocked):
         yield Trial("ssh", False, f"{name}: {report.reason}", report.hint)
         return
@@ -160,6 +160,18 @@ def _other_host(config: Config, state: StateFiles) -> Iterator[Trial]:
         yield Trial("rights there", False, f"{name}: {report.role_problem}", fix)
     else:
         yield Trial("rights there", True, f"{name}: {_seen_there(report)}")
+
+
+def _fresh_look(config: Config) -> HostReport | NoAnswer | Blocked:
+    peer, timeout = config.peer, config.ssh.timeout
+    argv = ssh.command(config.ssh, peer.address, None, timeout=timeout)
+    output = run(argv, timeout=timeout, stdin=probe_script(str(peer.nagios_cfg), str(config.paths.state)))
+    if not output.well:
+        return ssh.classify(output)
+    try:
+        return replace(parse_report(output.stdout, binary=peer.nagios_binary.name), seconds=output.seconds)
+    except CouldNotLook as error:
+        return Blocked(f"{error.what} ({error.detail})" if error.detail else error.what, error.hint)
 
 
 def _seen_there(report: HostReport) -> str:

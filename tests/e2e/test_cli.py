@@ -135,7 +135,6 @@ def test_a_stopped_nagios_here_is_found(lab: Lab) -> None:
 
 def test_an_unknown_host_key_is_found(lab: Lab) -> None:
     with edited(lab.nabira, "/etc/ssh/ssh_known_hosts", lambda _: "# none\n"):
-        lab.nabira.run(f"rm -f {STATE}/ssh/*")
         sentence, fix = fault(lab.nabira, "ssh")
         assert sentence.startswith("yasu: its host key is unknown")
         assert "known_hosts" in fix
@@ -408,9 +407,13 @@ def test_cron_starts_a_cold_standby_as_the_script_of_2005_did() -> None:
             host.write(CONFIG, text, group="nagios", mode=0o640)
         pair.nabira.service("nagios").stop()
         watch = [COMMAND, "watch", "--once"]
-        well = pair.nabira.run(watch, user="nagios", check=False)
-        assert (well.returncode, well.stderr) == (0, "")
-        assert well.stdout.startswith("OK: yasu: Nagios (PID "), well.stdout
+
+        def well() -> bool:
+            seen = pair.nabira.run(watch, user="nagios", check=False)
+            assert (seen.returncode, seen.stderr) == (0, "")
+            return seen.stdout.startswith("OK: yasu: Nagios (PID ")
+
+        pair.wait(well, 20, "the look at a living master, which has written its first heartbeat")
         assert good(pair.nabira, "status").splitlines()[-1] == "disagrees  nothing"
         assert good(pair.nabira, "test", "--no-mail").splitlines()[-1] == "all OK"
         quiet = [*watch, "--quiet"]

@@ -218,9 +218,12 @@ def _judge_running(host: str, report: HostReport, evidence: Evidence, pulse: Bea
             Code.NO_HEARTBEAT,
             f"{alive}, but its database does not answer ({_heartbeat_reason(evidence)})",
         )
-    # Another PID's heartbeat is no old one: the process that is seen alive has just been restarted, and has not written yet.
-    old = isinstance(evidence.heartbeat, Heartbeat) and limits.heartbeat_critical(evidence.heartbeat.age)
-    state = limits.stale_heartbeat if old else State.WARNING
+    heartbeat = evidence.heartbeat
+    if pulse is Beat.STALE and isinstance(heartbeat, Heartbeat) and not limits.heartbeat_critical(heartbeat.age):
+        # It is not old, but another PID's: the row still names the process before a restart.
+        words = "Nagios was just restarted, or another one writes there"
+        return _verdict(host, State.WARNING, Code.STALE_HEARTBEAT, f"{alive}{_heartbeat_words(evidence)}: {words}")
+    state = limits.stale_heartbeat if pulse is Beat.STALE else State.WARNING
     return _verdict(
         host, state, Code.STALE_HEARTBEAT, f"{alive}, but its database link is lost or slow{_heartbeat_words(evidence)}"
     )

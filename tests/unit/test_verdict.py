@@ -102,8 +102,11 @@ TABLE: list[Row] = [
     ("stale heartbeat", Evidence(report(), STALE), WARNING, Code.STALE_HEARTBEAT,
      "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, but its database link is lost or slow, the heartbeat is 400 s old"),
     ("another process's heartbeat", Evidence(report(), Heartbeat(5, 99)), WARNING, Code.STALE_HEARTBEAT,
+     "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, the heartbeat is 5 s old and of another process (PID 99): "
+     "Nagios was just restarted, or another one writes there"),
+    ("another process's old heartbeat", Evidence(report(), Heartbeat(400, 99)), WARNING, Code.STALE_HEARTBEAT,
      "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, but its database link is lost or slow, "
-     "the heartbeat is 5 s old and of another process (PID 99)"),
+     "the heartbeat is 400 s old and of another process (PID 99)"),
     ("database silent", Evidence(report(), SILENT), WARNING, Code.NO_HEARTBEAT,
      "yasu: Nagios (PID 4711) is alive, status.dat is 3 s old, but its database does not answer (no answer within 3 s)"),
     ("database denied", Evidence(report(), DENIED), WARNING, Code.NO_HEARTBEAT,

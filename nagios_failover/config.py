@@ -56,6 +56,10 @@ class Start(StrEnum):
     COLD = "cold"
 
 
+class Port(int):
+    """A TCP port."""
+
+
 class Seconds(float):
     """A duration in seconds."""
 
@@ -107,7 +111,7 @@ class SshSection:
     """[ssh]: how the other host is looked at; a maintenance account without privileges."""
 
     user: str = "hb"
-    port: int = 22
+    port: Port = Port(22)
     identity: Path | None = None
     known_hosts: Path | None = None
     timeout: Seconds = Seconds(4)  # of one probe, connection included
@@ -137,7 +141,7 @@ class HeartbeatSection:
     database: str = "nagios"
     prefix: str = ""  # of the table's name; default: the schema's own (nagios_, icinga_)
     instance: int = 1  # instance_id, in the schemas that have one
-    port: int = 3306
+    port: Port = Port(3306)
     user: str = "nagios_failover"
     password: str = ""
     tls_ca: Path | None = None  # verified TLS with this CA; none: no TLS
@@ -197,7 +201,7 @@ class MailSection:
     to: tuple[str, ...] = ()
     sender: str = ""  # default: nagios@HOST
     smtp_host: str = "localhost"
-    smtp_port: int = 25
+    smtp_port: Port = Port(25)
     command: tuple[str, ...] = ("/usr/sbin/sendmail", "-t", "-oi")
     timeout: Seconds = Seconds(15)
 
@@ -235,7 +239,7 @@ class Config:
         return self.replication.watch
 
     @property
-    def flap_safe_host(self) -> str:
+    def preferred_host(self) -> str:
         """The host that gets the role back under `failback = automatic`."""
         return self.pair.preferred or self.hosts[0].name
 
@@ -328,10 +332,11 @@ def _this_host(hosts: Sequence[HostSection], hostname: str, mistakes: list[str])
     if len(set(names)) != 2:
         mistakes.append(f"[host NAME]: {len(set(names))} hosts; hint: a pair has exactly two such sections")
         return ""
-    short = hostname.partition(".")[0]
-    for name in names:
-        if hostname == name or short == name.partition(".")[0]:
-            return name
+    if hostname in names:
+        return hostname
+    without_domain = [name for name in names if hostname == name.partition(".")[0] or name == hostname.partition(".")[0]]
+    if len(without_domain) == 1:
+        return without_domain[0]
     mistakes.append(
         f"[host NAME]: this host is {hostname}, the file names {' and '.join(names)}; hint: NAME is what `hostname` prints"
     )
@@ -373,6 +378,10 @@ def _convert(kind: Any, text: str) -> Any:
         if text not in ("yes", "no"):
             raise ValueError(f"{text!r} is neither yes nor no")
         return text == "yes"
+    if kind is Port:
+        if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+            raise ValueError(f"{text!r} is not a port; hint: 1 to 65535")
+        return Port(text)
     if kind is int:
         if not text.isascii() or not text.isdigit() or int(text) < 1:
             raise ValueError(f"{text!r} is not a whole number from 1")

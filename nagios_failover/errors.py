@@ -73,10 +73,6 @@ class StateUnreadable(FailoverError):
     """A file of ours (role, override, journal) is missing where it must be, garbled or unreadable."""
 
 
-class SshFailed(FailoverError):
-    """The ssh round trip brought no answer: refused, timed out, closed."""
-
-
 class CouldNotLook(FailoverError):
     """Something on our side or a right kept us from seeing; never counts as death."""
 

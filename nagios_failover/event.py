@@ -104,16 +104,17 @@ def decide(event: Event, config: Config, role: RoleRecord | None, look: Look | N
     if role.role is Role.STANDBY:
         if event.deadly:
             return Act.FAILOVER
-        offered = config.pair.failback is Failback.AUTOMATIC and config.flap_safe_host == config.this.name
+        offered = config.pair.failback is Failback.AUTOMATIC and config.preferred_host == config.this.name
         return Act.FAILBACK if offered and code == Code.HANDOVER else Act.NOTHING
     if role.role is Role.MASTER:
         if code == Code.PEER_OUTRANKS:
             return Act.STAND_DOWN
-        if config.pair.failback is Failback.AUTOMATIC and config.flap_safe_host == config.peer.name:
+        if config.pair.failback is Failback.AUTOMATIC and config.preferred_host == config.peer.name:
             return Act.GIVE_BACK if code in (Code.PEER_RETURNED, Code.PEER_ACTIVE) else Act.WITHDRAW
     return Act.NOTHING
 
 
 def of_this_role(look: Look, role: RoleRecord | None) -> bool:
     """Was the look judged in the role that this host has now? Just after a run the newest one was not."""
-    return role is None or (look.code in PEER_CODES) is (role.role is Role.MASTER) or look.code == Code.BLOCKED
+    either = (Code.BLOCKED, Code.PASSIVE)
+    return role is None or look.code in either or (look.code in PEER_CODES) is (role.role is Role.MASTER)

@@ -373,7 +373,7 @@ def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord) -
 def judge_return(verdict: Verdict, config: Config, own: RoleRecord) -> Verdict:
     """Under `failback = automatic`, a master that is not the preferred host says so while that one is a standby and well:
     the check is not OK, so that Nagios calls the handler, which gives the role back when the time has come."""
-    automatic = config.pair.failback is Failback.AUTOMATIC and config.flap_safe_host == config.peer.name
+    automatic = config.pair.failback is Failback.AUTOMATIC and config.preferred_host == config.peer.name
     if not (automatic and own.active and verdict.code is Code.PEER_STANDBY):
         return verdict
     return _verdict(

@@ -51,6 +51,14 @@ def test_one_and_the_same_file_says_who_this_is_by_the_host_name() -> None:
     ]
 
 
+def test_two_hosts_of_one_short_name_are_told_apart_by_their_domain() -> None:
+    twins = MINIMAL.replace("yasu", "mon.dc1").replace("nabira", "mon.dc2")
+    assert parse(twins, hostname="mon.dc2").this.name == "mon.dc2"
+    assert parse(twins, hostname="mon.dc1").this.name == "mon.dc1"
+    for elsewhere in ("mon", "mon.dc3"):
+        assert mistakes(twins, hostname=elsewhere)[0].startswith(f"[host NAME]: this host is {elsewhere}, the file names")
+
+
 def test_options_are_read_by_their_type() -> None:
     text = MINIMAL.replace("[host yasu]", "[host yasu]\naddress = 10.0.0.1\nnagios_cfg = /usr/local/nagios/etc/nagios.cfg")
     text += """
@@ -103,7 +111,7 @@ x = 1
         "[extra]: no such section; hint: one of [host NAME], [pair], [nagios], [paths], [ssh], [look], [heartbeat], [witness], "
         "[replication], [database], [run], [mail]",
         "[pair] mode: 'both' is none of redundancy, failover",
-        "[ssh] port: '22x' is not a whole number from 1",
+        "[ssh] port: '22x' is not a port; hint: 1 to 65535",
         "[ssh] timeout: '0' is not a duration above 0; hint: 10, 2.5s, 5m or 1h",
         "[look] confirmations: '-1' is not a whole number from 1",
         "[replication] watch: 'true' is neither yes nor no",
@@ -118,6 +126,7 @@ x = 1
         ("heartbeat", "warning = 10m", "[heartbeat] warning: 600 s is above the critical age of 300 s"),
         ("heartbeat", "time_zone = '; DROP", '[heartbeat] time_zone: "\'; DROP" is not a time zone'),
         ("heartbeat", "prefix = a`b", "[heartbeat] prefix: 'a`b' does not begin a table's name"),
+        ("heartbeat", "port = 65536", "[heartbeat] port: '65536' is not a port"),
         ("look", "timeout = 3", "[look] timeout: 3 s is less than a look can take: 6 s"),
         ("run", "pre_hook = 'open", '[run] pre_hook: "\'open": No closing quotation; hint: close the quotation'),
         ("host -x", "address = 1", "[host -x]: not a host name"),

@@ -56,6 +56,11 @@ class FakeNagios:
         }
         self.cfg.write_text("".join(f"{name}={value}\n" for name, value in said.items()))
 
+    def shall_have(self, value: int, **others: int) -> None:
+        """Every flag has this value, but for `others`; status.dat shows it at once."""
+        self.flags = {**dict.fromkeys(self.flags, value), **others}
+        self.write_status()
+
     def write_status(self, *, created: int | None = None) -> None:
         flags = "".join(f"\t{key}={value}\n" for key, value in self.flags.items())
         stamp = int(time.time()) if created is None else created

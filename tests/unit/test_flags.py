@@ -101,7 +101,7 @@ def test_nobody_reading_is_said(config: Config, tmp_path: Path) -> None:
 
 def test_a_nagios_that_does_not_obey_is_not_believed_though_status_dat_shows_it(config: Config, nagios: FakeNagios) -> None:
     nagios.obeys = nagios.writes = False
-    nagios.flags = dict.fromkeys(nagios.flags, 1)
+    nagios.shall_have(1)
     nagios.write_status(created=int(time.time()) - 30)
     with pytest.raises(Failed) as error:
         set_flags(config, ON, verify_timeout=0.5)
@@ -127,8 +127,7 @@ def test_a_master_that_came_back_passive_is_made_active(config: Config, state: S
 
 
 def test_only_what_differs_is_set(config: Config, state: StateFiles, nagios: FakeNagios) -> None:
-    nagios.flags["active_host_checks_enabled"] = 1
-    nagios.write_status()
+    nagios.shall_have(0, active_host_checks_enabled=1)
     standby(state)
     assert correct(config, state) == ["yasu: set host checks off: its role is standby of nabira, term 3"]
 
@@ -154,7 +153,7 @@ def test_an_unmounted_state_directory_changes_nothing(config: Config, state: Sta
 
 
 def test_an_operators_flag_is_recorded_and_not_corrected(config: Config, state: StateFiles, nagios: FakeNagios) -> None:
-    nagios.flags = dict.fromkeys(nagios.flags, 1)
+    nagios.shall_have(1)
     master(state)
     nagios.operator("DISABLE_NOTIFICATIONS")
     assert correct(config, state)[0] == "yasu: an operator switched notifications off: kept until switched back"
@@ -168,7 +167,7 @@ def test_an_operators_flag_is_recorded_and_not_corrected(config: Config, state: 
 
 
 def test_an_operators_flag_does_not_flap_before_it_is_recorded(config: Config, state: StateFiles, nagios: FakeNagios) -> None:
-    nagios.flags = dict.fromkeys(nagios.flags, 1)
+    nagios.shall_have(1)
     master(state)
     nagios.operator("STOP_EXECUTING_SVC_CHECKS")
     assert dict(compare(config, state).differing) == {}
@@ -182,7 +181,7 @@ def test_what_an_operator_said_to_a_standby_does_not_mute_the_master(config: Con
 
 
 def test_his_flag_outlives_a_clock_that_was_set_back(config: Config, state: StateFiles, nagios: FakeNagios) -> None:
-    nagios.flags = dict.fromkeys(nagios.flags, 1)
+    nagios.shall_have(1)
     master(state, ago=0)
     record(config, state)
     nagios.operator("DISABLE_NOTIFICATIONS", at=int(time.time()) - 3600)
@@ -236,7 +235,7 @@ def test_without_a_log_a_passive_master_is_made_active_all_the_same(config: Conf
 
 
 def test_settings_that_take_the_ground_away_are_said(config: Config, state: StateFiles, nagios: FakeNagios) -> None:
-    nagios.flags = dict.fromkeys(nagios.flags, 1)
+    nagios.shall_have(1)
     nagios.configure(log_external_commands="0", use_retained_program_state="0")
     master(state)
     assert compare(config, state).problems == [

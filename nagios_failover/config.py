@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, NewType, get_args, get_origin, get_type_hints
 
 from nagios_failover.errors import ConfigError
 from nagios_failover.words import CONFIG_FILE, Mode
@@ -56,8 +56,8 @@ class Start(StrEnum):
     COLD = "cold"
 
 
-class Port(int):
-    """A TCP port."""
+Port = NewType("Port", int)
+"""A TCP port. An int and no subclass of it: PyMySQL and getaddrinfo take nothing else."""
 
 
 class Seconds(float):
@@ -381,7 +381,7 @@ def _convert(kind: Any, text: str) -> Any:
     if kind is Port:
         if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
             raise ValueError(f"{text!r} is not a port; hint: 1 to 65535")
-        return Port(text)
+        return Port(int(text))
     if kind is int:
         if not text.isascii() or not text.isdigit() or int(text) < 1:
             raise ValueError(f"{text!r} is not a whole number from 1")

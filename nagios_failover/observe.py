@@ -36,9 +36,6 @@ from nagios_failover.words import State
 ASK_OTHERS_AFTER = 1.0
 """Seconds after which an ssh that has not answered is doubted, and the host and the witnesses are asked meanwhile."""
 
-MARGIN = 0.3
-"""Seconds of the look's time limit that are kept for judging and recording."""
-
 T = TypeVar("T")
 
 
@@ -61,6 +58,11 @@ class Times:
     ssh: float
     heartbeat: float
     reach: float
+
+    @property
+    def asking(self) -> float:
+        """Seconds for asking; the rest is kept for judging and recording (a busy host, a slow disk)."""
+        return self.whole - max(0.3, 0.1 * self.whole)
 
     @property
     def others_after(self) -> float:
@@ -121,8 +123,8 @@ class _Question(threading.Thread, Generic[T]):
 def gather(probes: Probes, times: Times) -> Gathered:
     """Ask everything side by side; the host's reachability and the witnesses only when ssh fails or takes long."""
     started = time.monotonic()
-    deadline = started + times.whole - MARGIN
-    room = times.whole - MARGIN - 0.2
+    deadline = started + times.asking
+    room = times.asking - 0.2
     ssh_asked = _Question(probes.ssh, min(times.ssh, room))
     beat_asked = _Question(probes.heartbeat, min(times.heartbeat, room)) if probes.heartbeat else None
     received_asked = _Question(probes.received, min(times.heartbeat, room)) if probes.received else None

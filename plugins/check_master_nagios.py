@@ -11,6 +11,7 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,6 +81,7 @@ class Look(nagiosplugin.Resource):  # type: ignore[misc]
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
+        self._started = time.monotonic()
         self.seen: Seen | None = None
         self.thresholds: Thresholds | None = None
 
@@ -88,7 +90,7 @@ class Look(nagiosplugin.Resource):  # type: ignore[misc]
         if options.host and not options.config:
             self.seen, self.thresholds = _by_options(options)
         else:
-            self.seen, self.thresholds = _by_config(options)
+            self.seen, self.thresholds = _by_config(options, self._started)
         yield nagiosplugin.Metric("verdict", self.seen.verdict)
         evidence, seconds = self.seen.evidence, self.seen.seconds
         if isinstance(evidence.heartbeat, Heartbeat):
@@ -137,7 +139,7 @@ class VerdictSummary(nagiosplugin.Summary):  # type: ignore[misc]
         return [_one_line(line) for line in describe(self._look.seen.evidence)] if self._look.seen else []
 
 
-def _by_config(options: argparse.Namespace) -> tuple[Seen, Thresholds]:
+def _by_config(options: argparse.Namespace, started: float) -> tuple[Seen, Thresholds]:
     config = load(Path(options.config or CONFIG_FILE))
     become_nagios(config)
     timeout = options.timeout or config.look.timeout
@@ -149,7 +151,7 @@ def _by_config(options: argparse.Namespace) -> tuple[Seen, Thresholds]:
         StateFiles(config.paths.state),
         limits=limits,
         record=not overridden,
-        timeout=timeout,
+        timeout=timeout - (time.monotonic() - started),
     )
     return Seen(seen.evidence, seen.verdict, seen.seconds), thresholds
 

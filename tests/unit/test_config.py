@@ -82,6 +82,7 @@ watch = no
     config = parse(text, hostname="nabira")
     assert (config.peer.address, config.peer.nagios_cfg) == ("10.0.0.1", Path("/usr/local/nagios/etc/nagios.cfg"))
     assert [config.pair.failback_after, config.ssh.port] == [300, 2222] and config.ssh.identity is None
+    assert {type(port) for port in (config.ssh.port, config.heartbeat.port, config.mail.smtp_port)} == {int}
     assert (config.look.unreachable_services, config.heartbeat.schema) == (Severity.CRITICAL, Schema.ICINGA_IDO)
     assert config.heartbeat.password == "50% off; # not a comment"
     assert config.run.pre_hook == ("/bin/echo", "two words", "three")

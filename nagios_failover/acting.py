@@ -21,6 +21,10 @@ from nagios_failover.verdict import Code
 from nagios_failover.watch_mail import Said, mail_once, told
 from nagios_failover.workflow import Trigger
 
+HINTS: dict[str, str] = {
+    Code.PEER_ACTIVE: "this version fences nothing: decide who goes on, and run on the other: nagios-failover standdown",
+    Code.PEER_GONE: "nobody takes over from this host now: repair the other one",
+}
 MAILED_BY_ITSELF = (Outcome.DONE, Outcome.INCOMPLETE)
 
 
@@ -133,7 +137,7 @@ def what_is_said(event: Event, look: Look | None, config: Config, state: StateFi
     if look and not of_this_role(look, _role(state)):
         return None
     if look and (event.service is None or look.state.name == name):
-        return Said(event.watch, name, look.code, look.sentence, look.hint, run_words)
+        return Said(event.watch, name, look.code, look.sentence, look.hint or HINTS.get(look.code, ""), run_words)
     words = f"{config.this.name}: {event.watch} is {name}, but no look that says so was recorded"
     hint = "is check_master_nagios broken here? run it by hand as the Nagios user, with -v"
     return Said(event.watch, name, "no-look", words, hint, run_words)

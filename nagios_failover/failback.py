@@ -8,7 +8,7 @@ from dataclasses import replace
 from nagios_failover.config import Config
 from nagios_failover.errors import Failed, StateUnreadable
 from nagios_failover.journal import Journal
-from nagios_failover.lock import run_lock
+from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.role import parse_pairs
 from nagios_failover.run_record import Outcome
 from nagios_failover.standdown import run_standdown
@@ -77,7 +77,7 @@ def give_back(config: Config, state: StateFiles, *, code: str) -> str:
         return f"{config.peer.name} has been well for {well:.0f} s of {config.pair.failback_after:g} s"
     if code == Code.PEER_ACTIVE:
         return run_standdown(config, state, trigger=Trigger.EVENT).sentence
-    with run_lock(state.directory, wait=0):
+    with run_lock(state.directory, wait=A_MOMENT):
         role = state.role()
         if role.role is Role.MASTER and not role.handover:
             state.write_role(replace(role, handover=config.peer.name))
@@ -90,7 +90,7 @@ def withdraw(config: Config, state: StateFiles) -> str:
     if not state.role().handover:
         return ""
     try:
-        with run_lock(state.directory, wait=0):
+        with run_lock(state.directory, wait=A_MOMENT):
             role = state.role()
             if role.role is Role.MASTER and role.handover:
                 state.write_role(replace(role, handover=""))

@@ -16,7 +16,7 @@ from nagios_failover.config import Config, Start
 from nagios_failover.confirm import FAILBACK, FAILOVER, confirm, enough_alone, ring_of, would_confirm
 from nagios_failover.errors import Failed, FailoverError, NoReader, Refused, StateUnreadable
 from nagios_failover.journal import Journal
-from nagios_failover.lock import run_lock
+from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.looks import Look
 from nagios_failover.report import run_mail
 from nagios_failover.role import RoleRecord
@@ -188,7 +188,7 @@ def run_failover(
     cannot be journaled. Changes nothing before the looks have confirmed the master's death."""
     if dry_run:
         return rehearsal(config, state, kind, STEPS, trigger=trigger, say=say)
-    with run_lock(state.directory, wait=0):
+    with run_lock(state.directory, wait=A_MOMENT):
         left = Journal(state.directory).open_runs()
         if left:
             raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")

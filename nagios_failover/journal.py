@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from nagios_failover.errors import Failed, StateUnreadable
-from nagios_failover.run_record import Outcome, RunRecord, parse_journal, same_words
+from nagios_failover.run_record import SAID_NO, Outcome, RunRecord, parse_journal, same_words
 from nagios_failover.state_files import FILE_MODE, StateFiles, cannot_write, sync_directory
 from nagios_failover.words import Role
 
 _RUN_FILE = re.compile(r"(\d{8}T\d{6}-[0-9a-f]{4,})\.jsonl")
+NO_LIMIT = 200
+"""Refused and aborted runs that the history keeps; runs that did something are all kept."""
 DETAIL_LIMIT = 4000
 """Characters kept of a step's detail (a hook may print without end)."""
 
@@ -91,6 +93,10 @@ class Journal:
             return RunRecord(id=path.stem, sentence="its journal cannot be read", problem=str(error))
         return parse_journal(path.stem, text)
 
+    def forget(self, record: RunRecord) -> None:
+        with contextlib.suppress(OSError):
+            self.directory.joinpath(f"{record.id}.jsonl").unlink(missing_ok=True)
+
     def now(self) -> float:
         return self._clock()
 
@@ -145,14 +151,16 @@ class Run:
         """End the run. Runs that said no in the same words one after the other (a paused pair whose master is dead asks at
         every check) are folded: this one stays, with their count, and the one before it goes."""
         record = replace(self.record(), outcome=str(outcome), sentence=sentence)
-        before = next((run for run in self._journal.runs() if run.id != self.id), None)
+        others = [run for run in self._journal.runs() if run.id != self.id]
+        before = others[0] if others else None
+        for old in [run for run in others if run.outcome in SAID_NO][NO_LIMIT:]:
+            self._journal.forget(old)
         if before is None or not same_words(record, before):
             self.append("closed", outcome=str(outcome), sentence=sentence)
         else:
             first = before.first or before.opened
             self.append("closed", outcome=str(outcome), sentence=sentence, repeats=before.repeats + 1, first=first)
-            with contextlib.suppress(OSError):
-                self._journal.directory.joinpath(f"{before.id}.jsonl").unlink(missing_ok=True)
+            self._journal.forget(before)
         return self.record()
 
 

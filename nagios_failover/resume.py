@@ -10,7 +10,7 @@ from nagios_failover import failover, standdown
 from nagios_failover.config import Config
 from nagios_failover.confirm import FAILBACK, FAILOVER
 from nagios_failover.journal import Journal, anything_open
-from nagios_failover.lock import run_lock
+from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.role import RoleRecord, role_flags
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
@@ -25,7 +25,7 @@ def resume_open_runs(
     StateUnreadable without a readable role, Failed when the journal cannot be written."""
     if not anything_open(state):
         return []
-    with run_lock(state.directory, wait=0):
+    with run_lock(state.directory, wait=A_MOMENT):
         journal = Journal(state.directory)
         ended = [_finish(config, state, record, say, hands) for record in journal.open_runs()]
         lost = _adopt(config, state, journal)

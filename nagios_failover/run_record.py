@@ -25,6 +25,9 @@ class Outcome(StrEnum):
     GARBLED = "garbled"
 
 
+SAID_NO = (Outcome.REFUSED, Outcome.ABORTED)
+
+
 class StepOutcome(StrEnum):
     """What became of a step."""
 
@@ -149,9 +152,8 @@ def _record(run_id: str, events: list[dict[str, Any]], problem: str) -> RunRecor
 
 def same_words(one: RunRecord, other: RunRecord) -> bool:
     """Did both runs say no in the same words, numbers aside? Then the history keeps one of them."""
-    ended = (Outcome.REFUSED, Outcome.ABORTED)
     alike = (one.kind, one.outcome, without_numbers(one.sentence)) == (other.kind, other.outcome, without_numbers(other.sentence))
-    return alike and one.outcome in ended
+    return alike and one.outcome in SAID_NO
 
 
 def without_numbers(sentence: str) -> str:

@@ -9,7 +9,7 @@ from nagios_failover.config import Config, Failback
 from nagios_failover.errors import Refused, StateUnreadable
 from nagios_failover.evidence import HostReport
 from nagios_failover.journal import Journal
-from nagios_failover.lock import run_lock
+from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.report import run_mail
 from nagios_failover.role import RoleRecord, describe_flags, role_flags
 from nagios_failover.run_record import Outcome, RunRecord
@@ -25,7 +25,7 @@ LIVE_STANDBY = (Code.PEER_STANDBY, Code.PEER_RETURNED)
 
 def due_for_return(config: Config) -> bool:
     """Is the other host the one that gets the role back by itself?"""
-    return config.pair.failback is Failback.AUTOMATIC and config.flap_safe_host == config.peer.name
+    return config.pair.failback is Failback.AUTOMATIC and config.preferred_host == config.peer.name
 
 
 def _check(flow: Flow) -> str:
@@ -156,7 +156,7 @@ def run_standdown(
     """Give the role back, under the lock. Returns how it ended. Raises LockHeld, Refused (a run is open), Failed (no journal)."""
     if dry_run:
         return rehearsal(config, state, STANDDOWN, STEPS, trigger=trigger, say=say)
-    with run_lock(state.directory, wait=0):
+    with run_lock(state.directory, wait=A_MOMENT):
         left = Journal(state.directory).open_runs()
         if left:
             raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")

@@ -319,9 +319,11 @@ def killed_after(step: str, config: Config, world: World) -> None:
     """A run in a child that kills itself after this step's act; what it did to the world in memory is done here again."""
     child = os.fork()
     if not child:
-        os.environ["NAGIOS_FAILOVER_CRASH_AFTER"] = step
-        run(config, world)
-        os._exit(1)
+        try:
+            os.environ["NAGIOS_FAILOVER_CRASH_AFTER"] = step
+            run(config, world)
+        finally:
+            os._exit(1)  # a child that was not killed must not go on with the tests
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     world.now += 30
 

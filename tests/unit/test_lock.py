@@ -22,8 +22,11 @@ def test_a_second_run_is_refused_with_the_first_ones_pid(tmp_path: Path) -> None
 def test_the_lock_of_a_killed_run_is_free(tmp_path: Path) -> None:
     child = os.fork()
     if not child:
-        with run_lock(tmp_path, wait=0):
-            os.kill(os.getpid(), 9)
+        try:
+            with run_lock(tmp_path, wait=0):
+                os.kill(os.getpid(), 9)
+        finally:
+            os._exit(1)
     os.waitpid(child, 0)
     assert not is_held(tmp_path)
 

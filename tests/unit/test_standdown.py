@@ -127,9 +127,11 @@ def test_flags_that_cannot_be_seen_off_are_passed_over_and_told(config: Config, 
 def test_a_killed_stand_down_is_finished_by_the_next_call(config: Config, world: Seen, step: str) -> None:
     child = os.fork()
     if not child:
-        os.environ["NAGIOS_FAILOVER_CRASH_AFTER"] = step
-        run(config, world)
-        os._exit(1)
+        try:
+            os.environ["NAGIOS_FAILOVER_CRASH_AFTER"] = step
+            run(config, world)
+        finally:
+            os._exit(1)  # a child that was not killed must not go on with the tests
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     (record,) = resume_open_runs(config, world.state, hands=world.hands())
     assert record.outcome == "done" and world.state.role().role is Role.STANDBY, record

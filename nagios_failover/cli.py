@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, 1 failed and nothing changed (test, check-config: something is not OK), 2 wrong usage or configuration,
 3 refused before acting, 4 incomplete: something changed and a person is needed, 130 interrupted.
-What each command does is in commands.py.
+What each command does is in commands.py and show.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nagios_failover import __version__, commands
+from nagios_failover import __version__, commands, show
 from nagios_failover.config import Config, duration, load
 from nagios_failover.errors import DONE, FAILED, FailoverError, UsageError
 from nagios_failover.user import become_nagios
@@ -66,16 +66,14 @@ def build_parser() -> Parser:
 
     status = command(
         "status",
-        commands.status,
+        show.status,
         "show both hosts, roles, terms, flags, and what disagrees",
         "The exit code is 0 whatever it shows.",
     )
     status.add_argument("--json", action="store_true", help="everything, with stable keys")
-    test = command("test", commands.test, "try out everything that a failover will need, one line each, with the fix")
+    test = command("test", show.test, "try out everything that a failover will need, one line each, with the fix")
     test.add_argument("--no-mail", action="store_true", help="do not send the test mail")
-    check = command(
-        "check-config", commands.check_config, "list every line of both hosts' nagios.cfg that is wrong, and the right one"
-    )
+    check = command("check-config", show.check_config, "list every line of both hosts' nagios.cfg that is wrong, and the right one")
     check.set_defaults(finishes_runs=False)
 
     init = command("init", commands.init, "write this host's first role", "Refuses to overwrite one.")
@@ -96,7 +94,7 @@ def build_parser() -> Parser:
     pause.add_argument("--reason", default="", metavar="TEXT", help="shown by status and by the checks")
     command("resume", commands.resume, "end the pause")
     command("ack", commands.ack, "release the block that a failover puts on the automatic way back")
-    history = command("history", commands.history, "list the runs, newest first, or show one of them")
+    history = command("history", show.history, "list the runs, newest first, or show one of them")
     history.add_argument("run_id", nargs="?", metavar="RUN", help="a run's id, or its beginning")
     history.set_defaults(finishes_runs=False)
     history.add_argument("--json", action="store_true", help="everything, with stable keys")

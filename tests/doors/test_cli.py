@@ -176,7 +176,7 @@ def test_an_unknown_nagios_user_is_said(site: Site) -> None:
 
 def test_a_fault_of_ours_is_one_sentence_and_keeps_its_details(site: Site) -> None:
     """Whatever is raised, nobody sees a traceback."""
-    broken = "import nagios_failover.commands as c, nagios_failover.cli as m, sys\n"
+    broken = "import nagios_failover.show as c, nagios_failover.cli as m, sys\n"
     broken += "c.history = lambda config, args: 1 / 0\nsys.exit(m.main())"
     output = subprocess.run(
         [sys.executable, "-c", broken, "history", "-C", str(site.cfg)], capture_output=True, text=True, check=False, timeout=60
@@ -194,7 +194,7 @@ def test_a_fault_of_ours_is_one_sentence_and_keeps_its_details(site: Site) -> No
 
 
 def test_an_interrupted_command_ends_with_130(site: Site) -> None:
-    broken = "import nagios_failover.commands as c, nagios_failover.cli as m, sys\n"
+    broken = "import nagios_failover.show as c, nagios_failover.cli as m, sys\n"
     broken += "def stop(config, args): raise KeyboardInterrupt\nc.history = stop\nsys.exit(m.main())"
     output = subprocess.run(
         [sys.executable, "-c", broken, "history", "-C", str(site.cfg)], capture_output=True, text=True, check=False, timeout=60

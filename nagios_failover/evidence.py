@@ -59,7 +59,8 @@ class HostReport:
     `status_age` None: the status file is gone. `status_created` is info.created (epoch). `status_advanced`: it grew since an
     earlier look, with the same PID missing both times. `gone_for`: how long the file has been seen to be gone.
     `flags` None: the file does not say. `role` None: the suite is not installed there, or its role file cannot be read
-    (`role_problem` says which)."""
+    (`role_problem` says which). `handlers`: are its event handlers on? `looked_ago`: how long ago its suite last looked at this
+    host; both None where that is not said."""
 
     process: Process | Blocked
     pid: int | None
@@ -71,6 +72,8 @@ class HostReport:
     paused: PauseMarker | None = None
     status_advanced: bool = False
     gone_for: float = 0.0
+    handlers: bool | None = None
+    looked_ago: float | None = None
     seconds: float = 0.0
 
 

@@ -88,6 +88,18 @@ class Observation:
     seconds: dict[str, float]
 
 
+def _surely(ask: Callable[[float], T]) -> Callable[[float], T | Blocked]:
+    """What one item did not expect (a garbled greeting breaks PyMySQL in its own ways) must not cost the whole look."""
+
+    def asked(limit: float) -> T | Blocked:
+        try:
+            return ask(limit)
+        except Exception as error:  # noqa: BLE001 - said as what it is, and never taken for an answer
+            return Blocked(f"unexpected: {error!r}", "please report it")
+
+    return asked
+
+
 class _Question(threading.Thread, Generic[T]):
     """One item, asked in its own thread. A thread that hangs does not keep the process from ending."""
 
@@ -125,15 +137,15 @@ def gather(probes: Probes, times: Times) -> Gathered:
     started = time.monotonic()
     deadline = started + times.asking
     room = times.asking - 0.2
-    ssh_asked = _Question(probes.ssh, min(times.ssh, room))
-    beat_asked = _Question(probes.heartbeat, min(times.heartbeat, room)) if probes.heartbeat else None
-    received_asked = _Question(probes.received, min(times.heartbeat, room)) if probes.received else None
+    ssh_asked = _Question(_surely(probes.ssh), min(times.ssh, room))
+    beat_asked = _Question(_surely(probes.heartbeat), min(times.heartbeat, room)) if probes.heartbeat else None
+    received_asked = _Question(_surely(probes.received), min(times.heartbeat, room)) if probes.received else None
 
     seen = ssh_asked.answer(times.others_after)
     reach_asked, witnesses_asked = None, []
     if seen is None or isinstance(seen, NoAnswer):
         limit = min(times.reach, deadline - 0.2 - time.monotonic())
-        reach_asked = _Question(probes.reachable, limit)
+        reach_asked = _Question(_surely(probes.reachable), limit)
         witnesses_asked = [(address, _Question(ask, limit)) for address, ask in probes.witnesses]
 
     def wait(question: _Question[T]) -> T | None:
@@ -229,7 +241,9 @@ def look(
     at_master = not (isinstance(own, RoleRecord) and own.active)
     gathered = gather(probes or probes_from(config, at_master=at_master), times)
     now = uptime()
-    evidence, memory = compare(gathered, previous, now=now, period=config.replication.heartbeat_period)
+    evidence, memory = compare(
+        gathered, previous, now=now, period=config.replication.heartbeat_period, remembered=_remembered(config)
+    )
     verdict = _judge(config, own, evidence, limits or limits_from(config))
     highest = max((entry.peer_term for entry in ring if entry.host == config.peer.name), default=0)
     report = evidence.ssh
@@ -289,20 +303,28 @@ def _judge(config: Config, own: RoleRecord | StateUnreadable | None, evidence: E
     return judge_master(host, evidence, limits)
 
 
-def compare(gathered: Gathered, previous: Look | None, *, now: float, period: float) -> tuple[Evidence, dict[str, Any]]:
+def _remembered(config: Config) -> float:
+    """Seconds after which what a look saw of the process and status.dat says nothing of now (looks may have stood still)."""
+    return 3 * config.look.interval + config.look.timeout
+
+
+def compare(
+    gathered: Gathered, previous: Look | None, *, now: float, period: float, remembered: float
+) -> tuple[Evidence, dict[str, Any]]:
     """Pure: the evidence completed by what the look before saw, and what the next look compares with. `now` is the uptime in
-    seconds, `period` the replication heartbeat's."""
+    seconds, `period` the replication heartbeat's; an earlier look is compared with for `remembered` seconds."""
     evidence = gathered.evidence
+    recent = previous if previous and now - previous.uptime <= remembered else None
     memory: dict[str, Any] = {}
     report = evidence.ssh
     if isinstance(report, HostReport) and report.process is Process.MISSING:
         if report.status_created is not None:
-            same = previous is not None and previous.missing_pid == (report.pid or 0) != 0
-            advanced = same and previous is not None and 0 < previous.created < report.status_created
+            same = recent is not None and recent.missing_pid == (report.pid or 0) != 0
+            advanced = same and recent is not None and 0 < recent.created < report.status_created
             evidence = replace(evidence, ssh=replace(report, status_advanced=advanced))
             memory = {"missing_pid": report.pid or 0, "created": report.status_created}
         else:
-            since = previous.gone_since if previous and previous.gone_since else now
+            since = recent.gone_since if recent and recent.gone_since else now
             evidence = replace(evidence, ssh=replace(report, gone_for=now - since))
             memory = {"gone_since": since}
     replicating, counters = _replicating(gathered.received, previous, now=now, period=period)

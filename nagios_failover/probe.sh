@@ -74,6 +74,7 @@ status_top() {
             key = substr(line, 1, eq - 1); value = substr(line, eq + 1)
             if (block == "info" && key == "created") print "status.created " value
             if (block == "programstatus" && (key == "nagios_pid" || key == "program_start" || key == "enable_notifications" \
+                || key == "enable_event_handlers" \
                 || key == "active_service_checks_enabled" || key == "active_host_checks_enabled")) print "status." key " " value
         }
     ' "$1" 2>/dev/null
@@ -212,6 +213,8 @@ probe() {
     probe_nagios
     probe_file role "$state/role"
     probe_file paused "$state/paused"
+    # When did that host last look at this one? A standby that does not look would not take over.
+    [ -e "$state/looks" ] && say "looks $(stat -c %Y "$state/looks" 2>/dev/null || stat -f %m "$state/looks" 2>/dev/null)"
     say 'end'
 }
 

@@ -49,7 +49,15 @@ def parse_report(stdout: str, *, binary: str = "") -> HostReport:
         role_problem=role_problem,
         paused=_pause(files.get("paused"), now),
         gone_for=max(0.0, float(now - gone_since)) if gone and gone_since is not None else 0.0,
+        handlers={"0": False, "1": True}.get(values.get("status.enable_event_handlers", "")),
+        looked_ago=_looked_ago(_number(values.get("looks")), role, now),
     )
+
+
+def _looked_ago(looks: int | None, role: RoleRecord | None, now: int) -> float | None:
+    """A suite that has its role but has never looked has not looked since it got the role."""
+    since = role.since if looks is None and role else looks
+    return None if since is None else max(0.0, float(now - since))
 
 
 def _sort_lines(stdout: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -80,6 +88,8 @@ def _number(text: str | None) -> int | None:
 def _process(values: Mapping[str, str], pid: int | None, binary: str) -> Process | Blocked:
     problem = values.get("status.problem")
     if problem:
+        if "not complete" in problem:
+            return Blocked(problem, "is the disk full there?")
         return Blocked(problem, _READ_HINT if "readable" in problem or "entered" in problem else "compare [host] nagios_cfg")
     if values.get("status") != "gone" and "status.created" not in values:
         return Blocked(f"{values.get('status.file')} does not say when it was written", "is it Nagios's status_file?")

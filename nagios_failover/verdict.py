@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nagios_failover.config import Config, Failback, Severity
+from nagios_failover.config import Config, Failback, Severity, Start
 from nagios_failover.evidence import (
     Blocked,
     Evidence,
@@ -20,7 +20,7 @@ from nagios_failover.evidence import (
     Process,
 )
 from nagios_failover.role import RoleRecord, describe_flags
-from nagios_failover.words import Flag, State
+from nagios_failover.words import Flag, Role, State
 
 
 class Code(StrEnum):
@@ -51,24 +51,30 @@ class Code(StrEnum):
     PEER_STANDBY = "peer-standby"
     PEER_RETURNED = "preferred-returned"
     PEER_GONE = "no-standby"
+    PEER_IDLE = "standby-idle"
     PEER_ACTIVE = "two-masters"
     PEER_OUTRANKS = "outranked"
 
 
-PEER_CODES = frozenset({Code.PEER_STANDBY, Code.PEER_RETURNED, Code.PEER_GONE, Code.PEER_ACTIVE, Code.PEER_OUTRANKS})
+PEER_CODES = frozenset(
+    {Code.PEER_STANDBY, Code.PEER_RETURNED, Code.PEER_IDLE, Code.PEER_GONE, Code.PEER_ACTIVE, Code.PEER_OUTRANKS}
+)
 """What a master says of its peer: never of a death."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """Is an age (in seconds) beyond its limit? A heartbeat, and status.dat, is fresh until `warning` says so and stale when
-    `critical` does. -w and -c of the plugin put ranges in their place. `restart_grace` is in seconds."""
+    `critical` does. -w and -c of the plugin put ranges in their place. `restart_grace` and `looked_ago` (how long ago a standby's
+    last look may be) are in seconds."""
 
     heartbeat_warning: Callable[[float], bool]
     heartbeat_critical: Callable[[float], bool]
     status_warning: Callable[[float], bool]
     status_critical: Callable[[float], bool]
     restart_grace: float
+    looked_ago: float = float("inf")
+    cold_standby: bool = False
     stale_heartbeat: State = State.WARNING
     database_down: State = State.WARNING
     unreachable_services: State = State.WARNING
@@ -97,6 +103,8 @@ def limits_from(config: Config) -> Limits:
         status_warning=above(config.look.status_warning),
         status_critical=above(config.look.status_critical),
         restart_grace=config.look.restart_grace,
+        looked_ago=max(60.0, 10 * config.look.interval) + config.look.timeout,
+        cold_standby=config.pair.standby is Start.COLD,
         stale_heartbeat=severity[config.heartbeat.stale_heartbeat],
         database_down=severity[config.heartbeat.database_down],
         unreachable_services=severity[config.look.unreachable_services],
@@ -331,6 +339,8 @@ def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord) -
         return _verdict(host, State.WARNING, Code.PEER_GONE, f"no standby: ssh fails ({report.reason})")
     if isinstance(report.process, Blocked):
         return _blocked(host, report.process)
+    if limits.cold_standby and report.process is Process.MISSING and report.role and report.role.role is Role.STANDBY:
+        return _would_it_take_over(host, report, limits, "a cold standby, its Nagios does not run")
     if report.process is not Process.RUNNING or report.status_age is None or limits.status_critical(report.status_age):
         return _verdict(
             host, State.WARNING, Code.PEER_GONE, f"no standby: its Nagios is {_process_word(report)}, {_status_words(report)}"
@@ -346,7 +356,14 @@ def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord) -
                 Code.PASSIVE,
                 f"its role is master too (term {theirs.term}, this host has term {own.term}), but it notifies nobody",
             )
-        return _verdict(host, State.OK, Code.PEER_STANDBY, f"standby, its Nagios (PID {report.pid}) is alive and notifies nobody")
+        return _would_it_take_over(host, report, limits, f"standby, its Nagios (PID {report.pid}) is alive and notifies nobody")
+    if theirs and not report.flags.get(Flag.SERVICE_CHECKS, True):
+        return _verdict(
+            host,
+            State.CRITICAL,
+            Code.PEER_ACTIVE,
+            f"two masters: it notifies with term {theirs.term} but checks nothing, this host is the master with term {own.term}",
+        )
     if theirs and theirs.term > own.term:
         return _verdict(
             host,
@@ -368,6 +385,24 @@ def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord) -
         Code.PEER_ACTIVE,
         f"two masters: it notifies with {rank}, this host is the master with term {own.term}",
     )
+
+
+def _would_it_take_over(host: str, report: HostReport, limits: Limits, words: str) -> Verdict:
+    """A standby is mute: that it cannot act any more, only the master can tell people."""
+    if report.role and report.handlers is False:
+        hint = f"on {host}: write ENABLE_EVENT_HANDLERS to Nagios's command file, and enable_event_handlers=1 into nagios.cfg"
+        return _verdict(
+            host, State.WARNING, Code.PEER_IDLE, "standby, but its event handlers are off: it would not take over", hint
+        )
+    if report.role and report.looked_ago is not None and report.looked_ago > limits.looked_ago:
+        return _verdict(
+            host,
+            State.WARNING,
+            Code.PEER_IDLE,
+            f"standby, but it last looked at this host {report.looked_ago:.0f} s ago: it would not take over",
+            f"on {host}: nagios-failover test",
+        )
+    return _verdict(host, State.OK, Code.PEER_STANDBY, words)
 
 
 def judge_return(verdict: Verdict, config: Config, own: RoleRecord) -> Verdict:

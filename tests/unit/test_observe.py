@@ -99,12 +99,14 @@ def test_a_short_time_limit_is_everybody_s() -> None:
     assert isinstance(gathered.evidence.reachable, Blocked)
 
 
-def test_an_error_of_ours_is_not_taken_for_a_dead_host() -> None:
+def test_an_error_of_ours_is_not_taken_for_a_dead_host_nor_does_it_cost_the_other_items() -> None:
     def broken(limit: float) -> Any:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("x")
 
-    with pytest.raises(ZeroDivisionError):
-        gather(Probes(broken, at_once(False)), TIMES)
+    unexpected = Blocked("unexpected: ZeroDivisionError('x')", "please report it")
+    assert gather(Probes(broken, at_once(False)), TIMES).evidence.ssh == unexpected
+    evidence = gather(Probes(at_once(NoAnswer("refused")), broken, heartbeat=broken), TIMES).evidence
+    assert (evidence.ssh, evidence.reachable, evidence.heartbeat) == (NoAnswer("refused"), unexpected, unexpected)
 
 
 # ---- memory ----
@@ -115,7 +117,7 @@ def remembered(**fields: Any) -> Look:
 
 
 def compared(evidence: Evidence, previous: Look | None, received: Any = None, now: float = 110) -> tuple[Evidence, dict[str, Any]]:
-    return compare(Gathered(evidence, received, {}), previous, now=now, period=2)
+    return compare(Gathered(evidence, received, {}), previous, now=now, period=2, remembered=39)
 
 
 MISSING = replace(REPORT, process=Process.MISSING)
@@ -135,6 +137,12 @@ def test_a_status_file_advances_only_while_the_same_process_was_missing_both_tim
     assert not advanced(remembered(missing_pid=7, created=1000))
     assert not advanced(remembered(missing_pid=8, created=990))
     assert not advanced(remembered())
+
+
+def test_what_was_seen_long_ago_says_nothing_of_now() -> None:
+    """Looks that stood still (a frozen standby) and a master that restarts just now: its grace begins now."""
+    evidence, memory = compared(Evidence(GONE), remembered(gone_since=99.0), now=200)
+    assert isinstance(evidence.ssh, HostReport) and evidence.ssh.gone_for == 0 and memory == {"gone_since": 200}
 
 
 def test_how_long_the_status_file_is_gone_is_counted_by_our_own_looks() -> None:

@@ -23,7 +23,7 @@ from nagios_failover.evidence import (
 )
 from nagios_failover.role import RoleRecord, role_flags
 from nagios_failover.verdict import Code, Limits, above, judge_master, judge_peer, judge_return, limits_from
-from nagios_failover.words import Mode, Role, State
+from nagios_failover.words import Flag, Mode, Role, State
 
 OK, WARNING, CRITICAL, UNKNOWN = State.OK, State.WARNING, State.CRITICAL, State.UNKNOWN
 PID = 4711
@@ -34,6 +34,7 @@ LIMITS = Limits(
     status_warning=above(30),
     status_critical=above(60),
     restart_grace=15,
+    looked_ago=100,
 )
 FRESH, BETWEEN, STALE = Heartbeat(5, PID), Heartbeat(100, PID), Heartbeat(400, PID)
 SILENT = NoAnswer("no answer within 3 s")
@@ -244,6 +245,7 @@ def test_hints_come_with_what_could_not_be_looked_at() -> None:
 
 
 PEER = replace(MASTER, master="nabira")
+IDLE = replace(MASTER, role=Role.STANDBY)
 
 PEERS: list[Row] = [
     ("standby", Evidence(report(flags=OFF, role=replace(MASTER, role=Role.STANDBY))), OK, Code.PEER_STANDBY,
@@ -277,6 +279,17 @@ PEERS: list[Row] = [
      "nabira: two masters: it notifies with term 3, this host is the master with term 3"),
     ("master, but mute", Evidence(report(flags=OFF, role=replace(PEER, term=4))), WARNING, Code.PASSIVE,
      "nabira: its role is master too (term 4, this host has term 3), but it notifies nobody"),
+    ("active, higher term, but it checks nothing",
+     Evidence(report(role=replace(PEER, term=4), flags={**OFF, Flag.NOTIFICATIONS: True})), CRITICAL, Code.PEER_ACTIVE,
+     "nabira: two masters: it notifies with term 4 but checks nothing, this host is the master with term 3"),
+    ("deaf", Evidence(report(flags=OFF, role=IDLE, handlers=False)), WARNING, Code.PEER_IDLE,
+     "nabira: standby, but its event handlers are off: it would not take over"),
+    ("no suite, no handlers", Evidence(report(flags=OFF, role=None, handlers=False)), OK, Code.PEER_STANDBY,
+     "nabira: standby, its Nagios (PID 4711) is alive and notifies nobody"),
+    ("blind", Evidence(report(flags=OFF, role=IDLE, handlers=True, looked_ago=101)), WARNING, Code.PEER_IDLE,
+     "nabira: standby, but it last looked at this host 101 s ago: it would not take over"),
+    ("looks now and then", Evidence(report(flags=OFF, role=IDLE, handlers=True, looked_ago=100)), OK, Code.PEER_STANDBY,
+     "nabira: standby, its Nagios (PID 4711) is alive and notifies nobody"),
 ]  # fmt: skip
 
 
@@ -284,6 +297,14 @@ PEERS: list[Row] = [
 def test_what_a_master_says_of_its_peer(evidence: Evidence, state: State, code: Code, sentence: str) -> None:
     verdict = judge_peer("nabira", evidence, LIMITS, MASTER)
     assert (verdict.state, verdict.code, verdict.sentence) == (state, code, sentence)
+
+
+def test_a_cold_standby_is_as_it_should_be_while_it_looks() -> None:
+    cold = replace(LIMITS, cold_standby=True)
+    seen = judge_peer("nabira", Evidence(missing(None, role=IDLE, looked_ago=30)), cold, MASTER)
+    assert (seen.state, seen.sentence) == (OK, "nabira: a cold standby, its Nagios does not run")
+    blind = judge_peer("nabira", Evidence(missing(None, role=IDLE, looked_ago=101)), cold, MASTER)
+    assert (blind.state, blind.code) == (WARNING, Code.PEER_IDLE)
 
 
 def test_of_two_masters_with_the_same_term_exactly_one_stands_down() -> None:

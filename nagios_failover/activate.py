@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nagios_failover.errors import CouldNotLook, Failed, NoReader, StateUnreadable
+from nagios_failover.errors import CouldNotLook, Failed, Incomplete, NoReader, StateUnreadable
 from nagios_failover.role import Flags, RoleRecord, describe_flags, role_flags, wanted_flags
 from nagios_failover.words import Role
 from nagios_failover.workflow import Flow
@@ -19,8 +19,8 @@ def flags_to_set(flow: Flow) -> Flags:
 
 
 def activate(flow: Flow) -> str:
-    """Flags, role, checks of what is not OK. Once the commands are with Nagios there is no way back: that status.dat or the role
-    file does not show it (a full disk) is no reason to stop monitoring again."""
+    """Flags, role, checks of what is not OK. Once the commands are with Nagios there is no way back: that status.dat does not show
+    it (a full disk) is no reason to stop monitoring again. A role that cannot be written leaves the run open (Incomplete)."""
     wanted = flags_to_set(flow)
     said = [f"{describe_flags(wanted)}, seen in status.dat"]
     try:
@@ -30,13 +30,15 @@ def activate(flow: Flow) -> str:
     except (Failed, CouldNotLook) as error:
         flow.passed_over.append(f"activate: {error}; hint: {error.hint}")
         said = [f"{describe_flags(wanted)}, sent to Nagios but not seen in status.dat"]
+    checks = _check_what_is_not_ok(flow)
     try:
         flow.state.write_role(RoleRecord(Role.MASTER, flow.this, flow.term, flow.run.id, int(flow.hands.now())))
-        flow.note("active_at", flow.hands.now())
     except Failed as error:
-        flow.notes["active_at"] = flow.hands.now()
-        flow.passed_over.append(f"activate: {error}; hint: {error.hint}")
-    return "; ".join([*said, _check_what_is_not_ok(flow)])
+        raise Incomplete(
+            f"it checks and notifies, but its role is not written: {error}", host=flow.this, hint=error.hint
+        ) from error
+    flow.note("active_at", flow.hands.now())
+    return "; ".join([*said, checks])
 
 
 def _check_what_is_not_ok(flow: Flow) -> str:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from nagios_failover import failover, standdown
 from nagios_failover.config import Config
 from nagios_failover.confirm import FAILBACK, FAILOVER
+from nagios_failover.errors import Failed
 from nagios_failover.journal import Journal, anything_open
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.role import RoleRecord, role_flags
@@ -54,12 +55,17 @@ def _adopt(config: Config, state: StateFiles, journal: Journal) -> RunRecord | N
     taking_over = role.role is Role.TAKING_OVER
     kind = FAILOVER if taking_over else standdown.STANDDOWN
     run = journal.open(kind, role.term, config.this.name, trigger="event")
+    lost = f"the journal of run {role.run or '?'} is lost"
     before = RoleRecord(Role.STANDBY, config.peer.name, role.term, "", role.since) if taking_over else role
-    run.note("term", role.term)
-    run.note("reason", f"the journal of run {role.run or '?'} is lost")
-    run.note("flags_before", {str(flag): on for flag, on in role_flags(config.pair.mode, active=False).items()})
-    run.note("role_before", asdict(before))
-    for step in ("confirm", "register") if taking_over else ("check", "register"):
-        run.step_done(step, "held", f"role is {role.role}, term {role.term}; the journal of run {role.run or '?'} is lost", 0.0)
-    state.write_role(RoleRecord(role.role, role.master, role.term, run.id, role.since))
+    try:
+        run.note("term", role.term)
+        run.note("reason", lost)
+        run.note("flags_before", {str(flag): on for flag, on in role_flags(config.pair.mode, active=False).items()})
+        run.note("role_before", asdict(before))
+        for step in ("confirm", "register") if taking_over else ("check", "register"):
+            run.step_done(step, "held", f"role is {role.role}, term {role.term}; {lost}", 0.0)
+        state.write_role(RoleRecord(role.role, role.master, role.term, run.id, role.since))
+    except Failed:
+        journal.forget(run.record())
+        raise
     return run.record()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 
-from nagios_failover.errors import Failed, FailoverError, Refused
+from nagios_failover.errors import Failed, FailoverError, Incomplete, Refused
 from nagios_failover.journal import Run
 from nagios_failover.run_record import RunRecord, StepOutcome, StepRecord
 
@@ -70,8 +70,8 @@ def walk(
 ) -> Walk:
     """Do the steps in order. With `earlier`, the record of a run that was cut short, the steps that it ended are not done again.
 
-    Raises Refused as a step does, StepFailed when a fatal step fails; Failed when a step's beginning cannot be journaled (what is
-    not on record cannot be resumed)."""
+    Raises Refused and Incomplete as a step does, StepFailed when a fatal step fails; Failed when a step's beginning cannot be
+    journaled (what is not on record cannot be resumed)."""
     walked = Walk()
     for step in steps:
         before = earlier.step(step.name) if earlier else None
@@ -97,7 +97,7 @@ def _do(step: Step[Flow], flow: Flow) -> tuple[StepOutcome, str]:
         return StepOutcome.HELD, held
     try:
         return StepOutcome.DONE, step.act(flow)
-    except Refused:
+    except (Refused, Incomplete):
         raise
     except FailoverError as error:
         if step.weight is Weight.FATAL:

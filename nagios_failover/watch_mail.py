@@ -43,12 +43,12 @@ class Said:
 
 def mail_once(config: Config, state: StateFiles, said: Said) -> str:
     """Mail what was said unless that was mailed already. Returns a sentence for the log, "" when there was nothing to mail."""
-    with _alone(state) as marks:
+    with _alone(state):
         last = _last(state, said.service)
         if (said.state == "OK" and not last) or last == said.key:
             return ""
         # Written first: a mail that cannot be sent waits in the queue, and is not to be made again at each check.
-        _mark(state, marks, said)
+        _mark(state, said)
     from nagios_failover.mail import deliver
 
     now = time.time()
@@ -64,8 +64,8 @@ def mail_once(config: Config, state: StateFiles, said: Said) -> str:
 
 def told(state: StateFiles, said: Said) -> None:
     """A run's own mail has said this: the watch mail would only repeat it."""
-    with _alone(state) as marks:
-        _mark(state, marks, said)
+    with _alone(state):
+        _mark(state, said)
 
 
 def is_told(state: StateFiles, said: Said) -> bool:
@@ -78,15 +78,20 @@ def anything_mailed(state: StateFiles, service: str) -> bool:
     return any(_path(place, service).exists() for place in (state.directory, _spare()))
 
 
-def _mark(state: StateFiles, marks: Path, said: Said) -> None:
-    for place in {state.directory, _spare()} - {marks}:
+def _mark(state: StateFiles, said: Said) -> None:
+    """Put down what is mailed: in the state directory, or while that is away or full, in the spare one. Raises Failed when
+    neither takes it: what cannot be put down would be mailed at every check."""
+    places = [state.directory, _spare()]
+    for place in places:
         with contextlib.suppress(OSError):
             _path(place, said.service).unlink(missing_ok=True)
-    if said.state != "OK":
-        write_atomically(_path(marks, said.service), f"said={said.key}\n")
+    if said.state == "OK":
         return
-    with contextlib.suppress(OSError):
-        _path(marks, said.service).unlink(missing_ok=True)
+    try:
+        write_atomically(_path(state.directory, said.service), f"said={said.key}\n")
+    except Failed as error:
+        _make_private(_spare(), error)
+        write_atomically(_path(_spare(), said.service), f"said={said.key}\n")
 
 
 def _last(state: StateFiles, service: str) -> str:
@@ -108,22 +113,16 @@ def _spare() -> Path:
 
 
 @contextmanager
-def _alone(state: StateFiles) -> Iterator[Path]:
-    """Twenty handlers at once mail once. Gives the directory for the marks. Raises Failed when there is none."""
+def _alone(state: StateFiles) -> Iterator[None]:
+    """Twenty handlers at once mail once. Raises Failed when there is nowhere to lock."""
     try:
-        write_atomically(state.directory / "mailed.tried", "")
-        marks = state.directory
-    except Failed as error:
-        marks = _spare()
-        _make_private(marks, error)
-    path = marks / "mailed.lock"
-    try:
-        lock = path.open("a")
+        lock = (state.directory / "mailed.lock").open("a")
     except OSError as error:
-        raise cannot_write(path, error) from error
+        _make_private(_spare(), cannot_write(state.directory / "mailed.lock", error))
+        lock = (_spare() / "mailed.lock").open("a")
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield marks
+        yield
 
 
 def _make_private(directory: Path, why: Failed) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from nagios_failover import flag_setting, mail, nagios_files, observe, shell
 from nagios_failover.command_file import send
 from nagios_failover.config import Config
-from nagios_failover.errors import CouldNotLook, Failed, FailoverError, NoReader, Refused
+from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Incomplete, NoReader, Refused, StateUnreadable
 from nagios_failover.journal import Journal, Run
 from nagios_failover.role import Flags, RoleRecord
 from nagios_failover.run_record import Outcome, RunRecord
@@ -118,6 +118,8 @@ class Flow:
             flags: dict[str, bool] | None = {str(flag): on for flag, on in self.hands.flags().items()}
         except CouldNotLook:
             flags = None  # Nagios does not run here: it has no flags to put back
+        if role.role is Role.TAKING_OVER:  # a run before this one, whose journal is lost
+            role = replace(role, role=Role.STANDBY, master=self.peer)
         self.note("flags_before", flags)
         self.note("role_before", asdict(role))
 
@@ -153,14 +155,27 @@ def carry_out(
     flow: Flow, steps: Sequence[Step[Flow]], *, result: Callable[[Flow], str], earlier: RunRecord | None = None
 ) -> RunRecord:
     """Walk the list to its end and close the run, or put everything back as it was. Raises Failed when not even the end can be
-    journaled: the run is then open, and the next call finishes it."""
+    journaled, Incomplete when there is no way back but not yet forth: the run is then open, and the next call finishes it."""
     try:
         walked = walk(steps, flow, flow.run, earlier=earlier, say=flow.say)
+    except Incomplete:
+        raise
     except FailoverError as error:
+        if _no_way_back(flow):
+            raise Incomplete(f"run {flow.run.id} is not at its end: {error}", hint=error.hint) from error
         return give_up(flow, error)
     troubles = [*flow.passed_over, *walked.passed_over]
     sentence = "; ".join([result(flow), *troubles, *walked.notes])
     return flow.run.close(Outcome.INCOMPLETE if troubles else Outcome.DONE, sentence)
+
+
+def _no_way_back(flow: Flow) -> bool:
+    """Has this run given the host its new role? What fails then (a full disk under the journal) is no reason to take it back."""
+    try:
+        role = flow.state.role()
+    except StateUnreadable:
+        return False
+    return role.run == flow.run.id and role.role in (Role.MASTER, Role.STANDBY)
 
 
 def give_up(flow: Flow, error: FailoverError) -> RunRecord:

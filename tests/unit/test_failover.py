@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from nagios_failover.config import Config
-from nagios_failover.errors import Failed, NoReader
+from nagios_failover.errors import Failed, FailoverError, Incomplete, NoReader
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.failover import STEPS, run_failover
-from nagios_failover.journal import Journal
+from nagios_failover.journal import Journal, Run
 from nagios_failover.lock import LockHeld, run_lock
 from nagios_failover.resume import resume_open_runs
 from nagios_failover.role import Override, Owner, RoleRecord
@@ -310,6 +310,55 @@ def test_redundancy_mode_moves_notifications_only(tmp_path: Path, world: World) 
     world.flags = {Flag.NOTIFICATIONS: False, Flag.SERVICE_CHECKS: True, Flag.HOST_CHECKS: True}
     record = run(config_of(tmp_path, "[pair]\nmode = redundancy\n"), world)
     assert world.flags == ON and "it notifies since" in record.sentence
+
+
+def full_disk_from(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal takes nothing more once this step has begun."""
+    real = Run.append
+    full: list[bool] = []
+
+    def append(self: Run, event: str, **values: object) -> None:
+        if full:
+            raise Failed(f"cannot write {self.path}: No space left on device", hint="free space")
+        real(self, event, **values)
+        if event == "started" and values["step"] == step:
+            full.append(True)
+
+    monkeypatch.setattr(Run, "append", append)
+
+
+@pytest.mark.parametrize("step", ["activate", "post hook", "mail"])
+def test_a_full_disk_under_the_journal_stops_no_monitoring_that_has_begun(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    config = config_of(tmp_path, HOOKS)
+    full_disk_from(step, monkeypatch)
+    with pytest.raises(FailoverError, match="No space left on device"):
+        run(config, world)
+    assert world.flags == ON and world.state.role().role is Role.MASTER
+    monkeypatch.undo()
+    (record,) = resume_open_runs(config, world.state, hands=world.hands())
+    assert record.outcome == "done" and world.flags == ON
+
+
+def test_a_role_that_cannot_be_written_leaves_the_run_open_and_monitoring_on(
+    config: Config, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = StateFiles.write_role
+
+    def write_role(self: StateFiles, record: RoleRecord) -> None:
+        if record.role is Role.MASTER:
+            raise Failed("cannot write role: No space left on device", hint="free space")
+        real(self, record)
+
+    monkeypatch.setattr(StateFiles, "write_role", write_role)
+    for attempt in (lambda: run(config, world), lambda: resume_open_runs(config, world.state, hands=world.hands())):
+        with pytest.raises(Incomplete, match="it checks and notifies, but its role is not written"):
+            attempt()
+        assert world.flags == ON and not world.mails
+    monkeypatch.undo()
+    (record,) = resume_open_runs(config, world.state, hands=world.hands())
+    assert record.outcome == "done" and len(world.mails) == 1 and world.state.role().role is Role.MASTER
 
 
 # --- killed ---

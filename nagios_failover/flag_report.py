@@ -124,6 +124,7 @@ def report(seen: Seen, mode: Mode, limits: Limits) -> FlagReport:
         *_about_runs(seen, role),
         *_about_overrides(seen, in_force),
         *_about_status(seen, age, limits),
+        *_about_handlers(seen.host, role, status),
         *_about_pause(seen, limits),
         *(Finding(State.WARNING, f"{seen.host}: {problem.sentence}", problem.hint) for problem in seen.setup),
     ]
@@ -249,6 +250,15 @@ def _about_status(seen: Seen, age: float | None, limits: Limits) -> list[Finding
         sentence = f"{seen.host}: status.dat is of {-age:.0f} s in the future: the clock was set back"
         return [Finding(State.WARNING, sentence, "see that the clock is right")]
     return []
+
+
+def _about_handlers(host: str, role: RoleRecord | None, status: ProgramStatus | None) -> list[Finding]:
+    """Without event handlers Nagios calls nobody: no failover, no correction, none of our mails."""
+    if status is None or status.values.get("enable_event_handlers") != "0":
+        return []
+    lost = "nothing is corrected" if role and role.active else "it would not take over"
+    hint = "write ENABLE_EVENT_HANDLERS to Nagios's command file, and enable_event_handlers=1 into nagios.cfg"
+    return [Finding(State.CRITICAL, f"{host}: Nagios's event handlers are off: {lost}", hint)]
 
 
 def _about_pause(seen: Seen, limits: Limits) -> list[Finding]:

@@ -141,6 +141,18 @@ def test_a_status_file_that_cannot_be_read_is_unknown() -> None:
     assert says(seen) == (State.UNKNOWN, ["yasu: could not look: /x/status.dat does not exist"])
 
 
+@pytest.mark.parametrize(("role", "lost"), [(MASTER, "nothing is corrected"), (STANDBY, "it would not take over")])
+def test_event_handlers_that_are_off_are_critical(role: RoleRecord, lost: str) -> None:
+    flags = ON if role is MASTER else OFF
+    for value, state, problems in (
+        ("0", State.CRITICAL, [f"yasu: Nagios's event handlers are off: {lost}"]),
+        ("1", State.OK, []),
+    ):
+        seen = replace(well(), role=role, has_lock=role is MASTER)
+        seen = replace(seen, status=replace(status(flags), values={"enable_event_handlers": value}))
+        assert says(seen) == (state, problems)
+
+
 def test_a_clock_that_was_set_back_is_said() -> None:
     assert says(replace(well(), status=status(ON, age=-50))) == (
         State.WARNING,

@@ -103,6 +103,8 @@ def configure(lab: Lab) -> None:
     patience = 30 if lab.settings.profile == "one-second" else 90
     lab.wait(lambda: is_active(lab.yasu), patience, "yasu checks and notifies")
     lab.wait(lambda: not notifies(lab.nabira), patience, "nabira notifies nobody")
+    if lab.has_suite("yasu"):
+        lab.wait(lambda: has_heartbeat(lab.yasu), patience, "yasu's heartbeat is in its database", poll=0.2)
 
 
 def is_active(host: Host) -> bool:
@@ -111,6 +113,10 @@ def is_active(host: Host) -> bool:
     return all(
         flags.get(name) == "1" for name in ("enable_notifications", "active_service_checks_enabled", "active_host_checks_enabled")
     )
+
+
+def has_heartbeat(host: Host) -> bool:
+    return host.run(["mariadb", "-N", "nagios", "-e", "SELECT COUNT(*) FROM programstatus"]).stdout.strip() == "1"
 
 
 def notifies(host: Host) -> bool:
@@ -134,7 +140,7 @@ def _lay_down(host: Host, settings: Settings) -> None:
             Directory(str(Path(CONFIG).parent), group="nagios", mode=0o750),
             File(CONFIG, config_text(settings), group="nagios", mode=0o640),
             File(OBJECTS, objects_text(settings)),
-            *([File(SUDOERS, _sample("sudoers.sample"), mode=0o440)] if (CHECKOUT / "sudoers.sample").exists() else []),
+            File(SUDOERS, _sample("sudoers.sample"), mode=0o440),
         ]
     )
 

@@ -1,5 +1,5 @@
-"""What nagios.cfg must say for the pair to work, and where the database must listen. Pure: text and configuration in, findings
-out; examine.py reads the files. Nagios's compiled-in values are those of 4.x (include/nagios.h).
+"""What nagios.cfg must say for the pair to work. Pure: text and configuration in, findings out; examine.py reads the files.
+Nagios's compiled-in values are those of 4.x (include/nagios.h).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nagios_failover.config import Config, Schema
+from nagios_failover.config import Config
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.role import role_flags
 from nagios_failover.words import Flag
@@ -202,42 +202,6 @@ def check_nagios_cfg(host: str, place: str, cfg: NagiosCfg, wanted: Iterable[Rul
             found = f"no {rule.setting}{compiled}" if value is None else f"{rule.setting}={value}"
             findings.append(Finding(rule.kind, host, place, found, f"{rule.setting}={rule.wanted}", rule.why))
     return findings
-
-
-# --- the database's address ---
-
-
-def listening(proc_net_tcp: str, port: int) -> set[str]:
-    """The addresses (hex, as the kernel prints them) on which something listens on `port`, from /proc/net/tcp and tcp6."""
-    found = set()
-    for line in proc_net_tcp.splitlines():
-        fields = line.split()
-        if len(fields) > 3 and fields[3] == "0A":
-            address, _, hex_port = fields[1].rpartition(":")
-            if int(hex_port, 16) == port:
-                found.add(address)
-    return found
-
-
-def _loopback(address: str) -> bool:
-    return address in ("00000000000000000000000001000000", "0000000000000000FFFF00000100007F") or (
-        len(address) == 8 and address.endswith("7F")
-    )
-
-
-def check_listening(host: str, config: Config, proc_net_tcp: str) -> list[Finding]:
-    """The master's database is read from the other host: it must not listen on the loopback alone."""
-    if config.heartbeat.schema is Schema.NONE or not proc_net_tcp:
-        return []
-    port = config.heartbeat.port
-    addresses = listening(proc_net_tcp, port)
-    if not addresses:
-        why = f"nothing listens on port {port}: the database is stopped, or has skip-networking, or another port"
-        return [Finding(Kind.WRONG, host, "MariaDB", "", "", why)]
-    if all(map(_loopback, addresses)):
-        why = "the other host reads the heartbeat from here (put the line under [mysqld] and restart the server)"
-        return [Finding(Kind.WRONG, host, "MariaDB", "bind-address = 127.0.0.1", "bind-address = 0.0.0.0", why)]
-    return []
 
 
 def check_replica_timeout(host: str, config: Config, slave_net_timeout: int) -> list[Finding]:

@@ -92,6 +92,7 @@ def build_parser() -> Parser:
     pause = command("pause", commands.pause, "no failover until `resume`", "From either host; on the master, its standby sees it.")
     pause.add_argument("--for", dest="seconds", type=_duration, metavar="TIME", help="end it by itself: 90, 10m, 2h")
     pause.add_argument("--reason", default="", metavar="TEXT", help="shown by status and by the checks")
+    pause.set_defaults(finishes_runs=False)  # whoever stops the automation does not want it to go on first
     command("resume", commands.resume, "end the pause")
     command("ack", commands.ack, "release the block that a failover puts on the automatic way back")
     history = command("history", show.history, "list the runs, newest first, or show one of them")
@@ -131,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error.lines(), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
+        print("error: interrupted" + _what_goes_on(config), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # `nagios-failover history | head`: whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -147,14 +148,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+def _what_goes_on(config: Config | None) -> str:
+    """An interrupted run is not undone: it is open, and will be finished."""
+    from nagios_failover.journal import Journal
+
+    try:
+        left = Journal(config.paths.state).open_runs() if config else []
+    except FailoverError:
+        return ""
+    if not left:
+        return ""
+    opened = f"{left[0].kind} run {left[0].id} is open"
+    return f"\ndetail: {opened}\nhint: Nagios's next call or any command finishes it; nagios-failover status"
+
+
 def _keep_traceback(config: Config | None) -> str:
     """Write the traceback to STATE/errors.log; root (before it became the Nagios user) leaves no file there."""
     text = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {' '.join(sys.argv)}\n{traceback.format_exc()}\n"
     if config is not None and os.geteuid() != 0:
         path = config.paths.state / "errors.log"
         try:
-            old = path.read_text(encoding="utf-8") if path.exists() else ""
-            path.write_text((old + text)[-ERRORS_LOG_LIMIT:], encoding="utf-8")
+            if path.exists() and path.stat().st_size > ERRORS_LOG_LIMIT:
+                path.rename(path.with_suffix(".log.1"))
+            with path.open("a", encoding="utf-8") as log:
+                log.write(text)
             return str(path)
         except OSError:
             pass

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from nagios_failover import cfg_rules, object_rules
+from nagios_failover import address_rules, cfg_rules, object_rules
 from nagios_failover.cfg_rules import Finding, Kind
 from nagios_failover.config import Config, HostSection
 from nagios_failover.errors import ConfigError, FailoverError
@@ -28,7 +28,8 @@ def examine_this(config: Config) -> list[Finding]:
         return [Finding(Kind.UNSEEN, name, path, "", "", f"{error.what}; hint: {error.hint}")]
     findings = cfg_rules.check_nagios_cfg(name, path, cfg, cfg_rules.rules(config))
     findings += _examine_objects(config, cfg)
-    findings += cfg_rules.check_listening(name, config, _proc_net_tcp())
+    findings += address_rules.check_listening(name, config, _proc_net_tcp())
+    findings += address_rules.check_addresses(name, config, _etc_hosts())
     return findings + _examine_replica(config)
 
 
@@ -43,6 +44,13 @@ def _examine_objects(config: Config, cfg: NagiosCfg) -> list[Finding]:
     except OSError as error:
         why = f"could not look at the services: {error.strerror}; Nagios writes the file when it starts (object_cache_file)"
         return [Finding(Kind.UNSEEN, config.this_name, str(cache), "", "", why)]
+
+
+def _etc_hosts() -> str:
+    try:
+        return Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _proc_net_tcp() -> str:
@@ -110,4 +118,4 @@ def examine_peer(config: Config) -> list[Finding]:
     except ConfigError as error:
         return [Finding(Kind.WRONG, peer.name, path, "", "", error.what)]
     rules = cfg_rules.rules(config) if "suite" in parts[2] else cfg_rules.rules_without_suite(config)
-    return [*cfg_rules.check_nagios_cfg(peer.name, path, cfg, rules), *cfg_rules.check_listening(peer.name, config, parts[1])]
+    return [*cfg_rules.check_nagios_cfg(peer.name, path, cfg, rules), *address_rules.check_listening(peer.name, config, parts[1])]

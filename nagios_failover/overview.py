@@ -7,14 +7,15 @@ pure: they say in sentences what does not fit together, and who monitors.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from nagios_failover import flags, shell
 from nagios_failover.config import Config, HostSection, Start
 from nagios_failover.errors import FailoverError, StateUnreadable
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, PauseMarker, Process
+from nagios_failover.flag_report import Finding, FlagReport
 from nagios_failover.journal import Journal
 from nagios_failover.remote import parse_report, probe_script
 from nagios_failover.role import Flags, Override, RoleRecord, describe_flags, differing, wanted_flags
@@ -95,7 +96,7 @@ def _this_host(config: Config, state: StateFiles, now: float) -> HostView:
 
     report = tried(lambda: flags.compare(config, state))
     if report is not None:
-        findings = [finding for finding in report.findings if not (_cold(config, report.role) and finding.state is State.UNKNOWN)]
+        findings = what_is_wrong(config, report)
         problems += [finding.sentence + (f" (hint: {finding.hint})" if finding.hint else "") for finding in findings]
     paused = _pause(state, now)
     seen = tried(lambda: _seen(config.this, probe_here(config))) or HostView(config.this.name, config.this.address)
@@ -109,6 +110,11 @@ def _this_host(config: Config, state: StateFiles, now: float) -> HostView:
         suite=True,
         problems=(*seen.problems, *problems),
     )
+
+
+def what_is_wrong(config: Config, report: FlagReport) -> list[Finding]:
+    """The state watch's findings. That a cold standby's stopped Nagios cannot be looked at is as it should be."""
+    return [finding for finding in report.findings if not (_cold(config, report.role) and finding.state is State.UNKNOWN)]
 
 
 def _cold(config: Config, role: RoleRecord | None) -> bool:
@@ -235,69 +241,3 @@ def _role_against_role(this: HostView, peer: HostView) -> list[str]:
     if active.role and passive.role and active.role.active and passive.role.term > active.role.term:
         found.append(f"{passive.name}: term {passive.role.term} is above the term of the master {active.name}, {active.role.term}")
     return found
-
-
-def as_json(overview: Overview) -> dict[str, Any]:
-    """Everything, with stable keys. Times are epoch seconds, ages seconds; null: not seen or none."""
-    verdict = overview.verdict
-    return {
-        "this": overview.this.name,
-        "peer": overview.peer.name,
-        "time": overview.time,
-        "mode": str(overview.config.pair.mode),
-        "failback": str(overview.config.pair.failback),
-        "summary": summary(overview),
-        "hosts": {host.name: _host_json(host) for host in (overview.this, overview.peer)},
-        "verdict": None
-        if verdict is None
-        else {"state": verdict.state.name, "code": str(verdict.code), "sentence": verdict.sentence, "hint": verdict.hint},
-        "disagreements": disagreements(overview),
-        "failover_lock": overview.lock_file,
-        "open_runs": [run_json(run) for run in overview.open_runs],
-        "last_run": run_json(overview.runs[0]) if overview.runs else None,
-    }
-
-
-def _host_json(host: HostView) -> dict[str, Any]:
-    role, paused = host.role, host.paused
-    return {
-        "address": host.address,
-        "suite": host.suite,
-        "role": str(role.role) if role else None,
-        "master": role.master if role else None,
-        "term": role.term if role else None,
-        "since": role.since if role else None,
-        "run": (role.run or None) if role else None,
-        "nagios": host.nagios,
-        "pid": host.pid,
-        "status_age": host.status_age,
-        "flags": _flags_json(host.flags),
-        "wanted_flags": _flags_json(host.wanted),
-        "overrides": {str(o.owner): {"flags": _flags_json(o.flags), "term": o.term, "since": o.since} for o in host.overrides},
-        "paused": None
-        if paused is None
-        else {"by": paused.by, "reason": paused.reason, "since": paused.since, "until": paused.until},
-        "problems": list(host.problems),
-    }
-
-
-def _flags_json(flags: Flags | None) -> Mapping[str, bool] | None:
-    return None if flags is None else {str(flag): on for flag, on in flags.items()}
-
-
-def run_json(run: RunRecord) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "kind": run.kind,
-        "host": run.host,
-        "term": run.term,
-        "opened": run.opened,
-        "closed": run.closed,
-        "outcome": run.outcome,
-        "sentence": run.sentence,
-        "trigger": run.trigger,
-        "resumed": run.resumed,
-        "repeats": run.repeats,
-        "problem": run.problem,
-        "steps": [asdict(step) for step in run.steps],
-    }

@@ -26,10 +26,11 @@ def _print_json(value: Any) -> None:
 
 def status(config: Config, args: argparse.Namespace) -> int:
     from nagios_failover import overview
+    from nagios_failover.as_json import overview_json
 
     seen = overview.gather(config, StateFiles(config.paths.state))
     if args.json:
-        _print_json(overview.as_json(seen))
+        _print_json(overview_json(seen))
         return DONE
     problems = overview.disagreements(seen)
     active = [host for host in (seen.this, seen.peer) if host.active]
@@ -113,8 +114,8 @@ def check_config(config: Config, args: argparse.Namespace) -> int:
 
 
 def history(config: Config, args: argparse.Namespace) -> int:
+    from nagios_failover.as_json import run_json
     from nagios_failover.journal import Journal
-    from nagios_failover.overview import run_json
 
     runs = Journal(config.paths.state).runs()
     if args.run_id is not None:

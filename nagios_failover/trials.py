@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from nagios_failover import ssh
+from nagios_failover import flags, ssh
 from nagios_failover.cfg_rules import Kind
 from nagios_failover.config import Config, Schema, Start
 from nagios_failover.errors import CouldNotLook, FailoverError
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, Process
 from nagios_failover.examine import examine_this
 from nagios_failover.nagios_files import read_nagios_cfg
-from nagios_failover.overview import has_suite
+from nagios_failover.overview import has_suite, what_is_wrong
 from nagios_failover.remote import parse_report, probe_script
 from nagios_failover.shell import run
 from nagios_failover.state_files import StateFiles
@@ -36,6 +37,7 @@ def trials(config: Config, state: StateFiles, *, mail: bool) -> Iterator[Trial]:
     """Each as soon as it is known, the cheap and the basic ones first. Leaves nothing changed; sends a mail if `mail`."""
     yield _state_directory(config)
     yield _role(config, state)
+    yield from _flags(config, state)
     yield from _nagios_cfg(config)
     yield _command_file(config, state)
     yield from _other_host(config)
@@ -78,6 +80,20 @@ def _role(config: Config, state: StateFiles) -> Trial:
     except FailoverError as error:
         return _failed(config, "role", error)
     return Trial("role", True, f"{config.this_name}: {role.role}, master {role.master}, term {role.term}")
+
+
+def _flags(config: Config, state: StateFiles) -> Iterator[Trial]:
+    """What the state watch says of this host: the running Nagios as it is, not as nagios.cfg would have it."""
+    try:
+        report = flags.compare(config, state)
+    except FailoverError as error:
+        yield _failed(config, "flags", error)
+        return
+    findings = what_is_wrong(config, report)
+    for finding in findings:
+        yield Trial("flags", False, finding.sentence, finding.hint)
+    if not findings:
+        yield Trial("flags", True, report.sentence)
 
 
 def _nagios_cfg(config: Config) -> Iterator[Trial]:
@@ -152,7 +168,7 @@ def _other_host(config: Config) -> Iterator[Trial]:
         fix = f"ssh -l {config.ssh.user} {config.peer.address} as {config.nagios.user}, by hand, shows why"
         yield Trial("ssh", False, f"{name}: {report.reason}", fix)
         return
-    yield Trial("ssh", True, f"{name}: {config.ssh.user} logs in ({report.seconds:.2f} s)")
+    yield Trial("ssh", True, f"{name}: {config.ssh.user} logs in ({report.seconds:.2f} s){_resolved(config.peer.address)}")
     if isinstance(report.process, Blocked):
         yield Trial("rights there", False, f"{name}: could not look: {report.process.reason}", report.process.hint)
     elif report.role_problem and has_suite(config, report):
@@ -160,6 +176,15 @@ def _other_host(config: Config) -> Iterator[Trial]:
         yield Trial("rights there", False, f"{name}: {report.role_problem}", fix)
     else:
         yield Trial("rights there", True, f"{name}: {_seen_there(report)}")
+
+
+def _resolved(address: str) -> str:
+    """What a name stands for now; nothing for what is an address already."""
+    try:
+        found = sorted({str(entry[4][0]) for entry in socket.getaddrinfo(address, None)})
+    except OSError as error:
+        return f"; {address} cannot be resolved: {error.strerror or error}"
+    return "" if found == [address] else f"; {address} is {', '.join(found)}"
 
 
 def _fresh_look(config: Config) -> HostReport | NoAnswer | Blocked:

@@ -1,88 +1,22 @@
-"""`nagios-failover` as people and scripts call it: a subprocess, its whole output and its exit code.
-
-The Nagios user of the configuration is whoever runs the tests; the other host is this machine's loopback, where nothing answers
-on the port, so that ssh is refused at once.
-"""
+"""`nagios-failover` as people and scripts call it: its arguments, its exit codes, and how it says that something went wrong."""
 
 from __future__ import annotations
 
-import json
-import os
-import pwd
 import re
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from nagios_failover.journal import Journal
-from nagios_failover.looks import Look
-from nagios_failover.role import RoleRecord
-from nagios_failover.run_record import Outcome
-from nagios_failover.state_files import StateFiles, boot_id, uptime
-from nagios_failover.words import Role, State
-
-HERE = socket.gethostname()
-USER = pwd.getpwuid(os.geteuid()).pw_name
-NO_SSH = "connect to host 127.0.0.1 port 1: Connection refused"
-
-
-class Site:
-    """A host with a configuration, a state directory and a nagios.cfg, but no Nagios."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.state = StateFiles(directory / "state")
-        self.state.directory.mkdir(mode=0o750)
-        self.nagios_cfg = directory / "nagios.cfg"
-        self.nagios_cfg.write_text(
-            f"status_file={directory}/status.dat\ncommand_file={directory}/nagios.cmd\nlog_file={directory}/nagios.log\n"
-            f"object_cache_file={directory}/objects.cache\nlock_file={directory}/nagios.pid\n"
-        )
-        sudo = directory / "bin" / "sudo"  # whatever this machine's would allow
-        sudo.parent.mkdir()
-        sudo.write_text("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
-        sudo.chmod(0o755)
-        self.cfg = directory / "nagios-failover.cfg"
-        self.cfg.write_text(
-            f"[host {HERE}]\naddress = 127.0.0.1\nnagios_cfg = {self.nagios_cfg}\n"
-            "[host yasu]\naddress = 127.0.0.1\n"
-            f"[nagios]\nuser = {USER}\nverify_timeout = 1\n[paths]\nstate = {self.state.directory}\n"
-            "[ssh]\nport = 1\ntimeout = 2\n[look]\ninterval = 1\nconfirm_interval = 0.2\n"
-            "[witness]\naddresses = none\n"
-            f"[mail]\nmethod = command\ncommand = /bin/sh -c 'cat >>{directory}/mail'\nto = oncall@example.org\n"
-        )
-
-    def run(self, *arguments: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "nagios_failover.cli", *arguments, "-C", str(config or self.cfg)],
-            cwd="/tmp",
-            env={"PATH": f"{self.directory}/bin:{os.environ['PATH']}", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def role(self, role: Role, *, term: int = 3) -> None:
-        master = HERE if role is Role.MASTER else "yasu"
-        self.state.write_role(RoleRecord(role=role, master=master, term=term, run="", since=1_000_000_000))
+from nagios_failover.words import Role
+from tests.doors.cli_site import HERE, USER, Site, said
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
-
-
-def said(output: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
-    return output.returncode, output.stdout, output.stderr
-
-
-# --- the frame ---
 
 
 def test_version_and_help_need_no_configuration(site: Site) -> None:
@@ -202,368 +136,32 @@ def test_an_interrupted_command_ends_with_130(site: Site) -> None:
     assert said(output) == (130, "", "error: interrupted\n")
 
 
-# --- pause and resume ---
-
-
-def test_pause_without_an_end_stands_until_resume(site: Site) -> None:
+def test_an_interrupted_run_is_said_to_go_on(site: Site) -> None:
+    """Ctrl-C between two steps undoes nothing."""
     site.role(Role.STANDBY)
-    output = site.run("pause", "--reason", "kernel update")
-    assert output.returncode == 0
-    assert re.fullmatch(
-        rf"{HERE}: paused until resumed by \w+@{HERE}, since [\d :-]+: kernel update\n"
-        "no failover starts while this stands; it ends with: nagios-failover resume\n",
-        output.stdout,
+    left = Journal(site.state.directory).open("failover", 4, HERE, trigger="command")
+    broken = "import nagios_failover.show as c, nagios_failover.cli as m, sys\n"
+    broken += "def stop(config, args): raise KeyboardInterrupt\nc.history = stop\nsys.exit(m.main())"
+    output = subprocess.run(
+        [sys.executable, "-c", broken, "history", "-C", str(site.cfg)], capture_output=True, text=True, check=False, timeout=60
     )
-    marker = site.state.paused(time.time())
-    assert marker is not None and (marker.until, marker.reason) == (None, "kernel update")
-    output = site.run("resume")
-    assert output.returncode == 0
-    assert re.fullmatch(
-        rf"{HERE}: failover may start again \(was paused until resumed by .*: kernel update\)\n"
-        r"yasu: not seen \(.*Connection refused\); a pause that stands there, stays\n",
-        output.stdout,
-    )
-    assert site.state.paused(time.time()) is None
-
-
-def test_pause_for_a_time_ends_by_itself(site: Site) -> None:
-    site.role(Role.STANDBY)
-    before = int(time.time())
-    assert site.run("pause", "--for", "10m").returncode == 0
-    marker = site.state.paused(before)
-    assert marker is not None and marker.until is not None and before + 600 <= marker.until <= time.time() + 600
-    assert site.state.paused(before + 700) is None
-
-
-def test_a_second_pause_says_what_it_replaces(site: Site) -> None:
-    site.run("pause", "--reason", "one")
-    output = site.run("pause", "--for", "5m", "--reason", "two\nlines")
-    assert re.search(rf"^{HERE}: was paused until resumed .*: one$", output.stdout, re.MULTILINE)
-    marker = site.state.paused(time.time())
-    assert marker is not None and marker.reason == "two lines"
-
-
-def test_resume_without_a_pause_is_no_failure(site: Site) -> None:
-    output = site.run("resume")
-    assert output.returncode == 0
-    assert output.stdout.startswith(f"{HERE}: was not paused\n")
-
-
-def test_resume_removes_a_garbled_marker(site: Site) -> None:
-    site.state.paused_path.write_text("what?\n")
-    output = site.run("resume")
-    assert output.returncode == 0
-    assert output.stdout.startswith(f"{HERE}: failover may start again (was paused by a garbled marker: ")
-    assert not site.state.paused_path.exists()
-
-
-def test_a_missing_state_directory_is_said_with_the_line_that_makes_it(site: Site) -> None:
-    site.state.directory.rmdir()
-    output = site.run("pause")
-    assert (output.returncode, output.stdout) == (1, "")
-    assert output.stderr.startswith(f"error: cannot write {site.state.paused_path}: No such file or directory\nhint: ")
-    assert output.stderr.endswith(f"install -d -o nagios -g adm -m 2750 {site.state.directory}\n")
-
-
-def test_a_disk_that_takes_nothing_is_said_and_nothing_is_changed(site: Site) -> None:
-    """The same error as of a full disk, from a limit on the size of files."""
-    site.role(Role.STANDBY)
-    role = site.state.role_path.read_text()
-    for arguments in (["pause"], ["init", "--standby", "--force"]):
-        limited = (
-            "import resource, sys, nagios_failover.cli as m\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\nsys.exit(m.main())"
-        )
-        output = subprocess.run(
-            [sys.executable, "-c", limited, *arguments, "-C", str(site.cfg)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert (output.returncode, output.stdout) == (1, "")
-        assert re.fullmatch(
-            r"error: cannot write \S+: File too large\nhint: free space or mend the disk under \S+\n", output.stderr
-        )
-    assert site.state.role_path.read_text() == role
-    assert not site.state.paused_path.exists()
-
-
-# --- init ---
-
-
-def test_init_writes_the_first_role_and_journals_it(site: Site) -> None:
-    output = site.run("init", "--master")
-    assert output.returncode == 0
-    lines = output.stdout.splitlines()
-    assert lines[0] == f"{HERE}: role is master, master {HERE}, term 1"
-    assert re.fullmatch(r"yasu: not seen \(.*Connection refused\): what its role and term are is not known", lines[1])
-    assert lines[2].startswith(f"{HERE}: ")
-    role = site.state.role()
-    assert (role.role, role.master, role.term) == (Role.MASTER, HERE, 1)
-    assert site.state.lock_path.exists()
-    (run,) = Journal(site.state.directory).runs()
-    assert (run.id, run.kind, run.outcome, run.term) == (role.run, "init", Outcome.DONE, 1)
-
-
-def test_init_refuses_to_overwrite_a_role_and_says_what_is_there(site: Site) -> None:
-    site.role(Role.STANDBY)
-    output = site.run("init", "--master")
     assert said(output) == (
-        3,
+        130,
         "",
-        f"error: {HERE}: it has a role already: standby, master yasu, term 3\n"
-        "hint: --force overwrites it; nagios-failover standdown gives a master's role back\n",
-    )
-    assert site.state.role().role is Role.STANDBY
-    assert Journal(site.state.directory).runs() == []
-
-
-def test_init_by_force_takes_a_term_above_every_known_one(site: Site) -> None:
-    site.role(Role.STANDBY, term=7)
-    output = site.run("init", "--master", "--force")
-    assert output.returncode == 0
-    lines = output.stdout.splitlines()
-    assert lines[:2] == [
-        f"{HERE}: role is master, master {HERE}, term 8",
-        f"{HERE}: overruled by --force: it has a role already: standby, master yasu, term 7",
-    ]
-    assert site.state.role().term == 8
-
-
-def test_init_standby_keeps_the_term_and_takes_the_flag_file_away(site: Site) -> None:
-    site.role(Role.MASTER, term=7)
-    assert site.run("init", "--standby", "--force").returncode == 0
-    role = site.state.role()
-    assert (role.role, role.master, role.term) == (Role.STANDBY, "yasu", 7)
-    assert not site.state.lock_path.exists()
-
-
-def test_init_over_a_garbled_role_wants_force(site: Site) -> None:
-    site.state.role_path.write_text("role=king\n")
-    output = site.run("init", "--standby")
-    assert (output.returncode, output.stdout) == (3, "")
-    assert output.stderr.startswith(f"error: {HERE}: the role file {site.state.role_path} is garbled: ")
-    assert site.state.role_path.read_text() == "role=king\n"
-    assert site.run("init", "--standby", "--force").returncode == 0
-    assert site.state.role().role is Role.STANDBY
-
-
-def test_init_gives_up_a_run_that_was_left_open(site: Site) -> None:
-    site.role(Role.TAKING_OVER)
-    left = Journal(site.state.directory).open("failover", 4, HERE)
-    output = site.run("init", "--standby", "--force")
-    assert output.returncode == 0
-    assert f"{HERE}: failover run {left.id} was open and is given up" in output.stdout
-    assert left.record().outcome == Outcome.INCOMPLETE
-
-
-# --- history ---
-
-
-def test_history_without_runs(site: Site) -> None:
-    assert said(site.run("history")) == (0, f"{HERE}: no runs yet\n", "")
-
-
-def test_history_lists_runs_newest_first_and_shows_one(site: Site) -> None:
-    site.role(Role.STANDBY)
-    journal = Journal(site.state.directory, clock=lambda: 1_800_000_000.0)
-    run = journal.open("failover", 4, HERE, trigger="handler")
-    run.step_started("confirm")
-    run.step_done("confirm", "done", "3 of 3 looks were CRITICAL", 2.25)
-    run.close(Outcome.DONE, "nabira is the master")
-    newer = Journal(site.state.directory, clock=lambda: 1_800_000_600.0).open("standdown", 4, HERE)
-    newer.close(Outcome.REFUSED, "no standby is seen")
-    assert said(site.run("history")) == (
-        0,
-        "RUN                   KIND       TERM  OPENED               TOOK  OUTCOME  WHAT\n"
-        f"{newer.id}  standdown  4     2027-01-15 08:10:00  0 s   refused  no standby is seen\n"
-        f"{run.id}  failover   4     2027-01-15 08:00:00  0 s   done     nabira is the master\n",
-        "",
-    )
-    assert said(site.run("history", run.id)) == (
-        0,
-        f"run      {run.id}\n"
-        f"kind     failover on {HERE}, term 4\n"
-        "opened   2027-01-15 08:00:00\n"
-        "closed   2027-01-15 08:00:00 (took 0 s)\n"
-        "trigger  handler\n"
-        "outcome  done: nabira is the master\n"
-        "\n"
-        "STEP     OUTCOME  TOOK    DETAIL\n"
-        "confirm  done     2.25 s  3 of 3 looks were CRITICAL\n",
-        "",
-    )
-    given = json.loads(site.run("history", "--json").stdout)
-    assert [entry["id"] for entry in given] == [newer.id, run.id]
-    assert given[1]["steps"][0]["detail"] == "3 of 3 looks were CRITICAL"
-
-
-def test_history_lists_a_garbled_journal_as_such(site: Site) -> None:
-    runs = site.state.directory / "runs"
-    runs.mkdir()
-    (runs / "20270115T080000-beef.jsonl").write_text("\0\0\0not json\n")
-    output = site.run("history")
-    assert (output.returncode, output.stderr) == (0, "")
-    assert re.search(r"20270115T080000-beef +\? .* garbled +its journal cannot be read", output.stdout)
-
-
-def test_history_of_an_unknown_run_is_wrong_usage(site: Site) -> None:
-    assert said(site.run("history", "1999")) == (
-        2,
-        "",
-        "error: no run with an id that begins with '1999'\nhint: nagios-failover history\n",
+        f"error: interrupted\ndetail: failover run {left.id} is open\n"
+        "hint: Nagios's next call or any command finishes it; nagios-failover status\n",
     )
 
 
-# --- looking, and runs by hand, on a host whose Nagios is stopped ---
-
-
-def test_status_shows_what_is_wrong_and_ends_well(site: Site) -> None:
-    site.role(Role.STANDBY)
-    output = site.run("status")
-    assert (output.returncode, output.stderr) == (0, "")
-    lines = output.stdout.splitlines()
-    assert lines[0] == "nobody is seen to notify; yasu could not be looked at"
-    assert re.fullmatch(rf"{re.escape(HERE)} \(this\) +standby +3 +2001-09-09 01:46:40 +missing +- +not seen", lines[3])
-    assert re.fullmatch(r"yasu +unknown +- +- +not seen +- +not seen", lines[4])
-    assert f"look       WARNING: yasu: the host answers, ssh does not: ssh fails ({NO_SSH})" in lines
-    assert "last run   none" in lines
-    assert f"disagrees  {HERE}: Nagios does not run" in lines
-    assert f"disagrees  yasu: not seen over ssh: {NO_SSH}" in lines
-
-
-def test_status_as_json_is_one_object_with_nothing_beside_it(site: Site) -> None:
-    site.role(Role.MASTER)
-    status = json.loads(site.run("status", "--json").stdout)
-    assert (status["this"], status["peer"]) == (HERE, "yasu")
-    assert (status["hosts"][HERE]["role"], status["hosts"][HERE]["nagios"], status["hosts"][HERE]["flags"]) == (
-        "master",
-        "missing",
-        None,
-    )
-    assert (status["hosts"]["yasu"]["role"], status["hosts"]["yasu"]["nagios"]) == (None, "not seen")
-    assert status["failover_lock"] is True
-
-
-def test_status_without_a_readable_nagios_cfg_still_shows_the_role(site: Site) -> None:
-    site.role(Role.STANDBY)
-    site.nagios_cfg.unlink()
-    output = site.run("status")
-    assert output.returncode == 0
-    assert re.search(rf"^{re.escape(HERE)} \(this\) +standby", output.stdout, re.MULTILINE)
-    assert f"disagrees  {HERE}: {site.nagios_cfg} does not exist (hint: " in output.stdout
-
-
-def test_test_names_every_fault_with_its_fix(site: Site) -> None:
-    output = site.run("test")
-    assert (output.returncode, output.stderr) == (1, "")
-    lines = output.stdout.splitlines()
-    found = {line[8:20].strip(): line[:6].strip() for line in lines if line[:6] in ("OK    ", "NOT OK", "-     ")}
-    assert found == {
-        "state": "OK",
-        "role": "NOT OK",
-        "nagios.cfg": "NOT OK",
-        "command file": "NOT OK",
-        "ssh": "NOT OK",
-        "SQL": "-",
-        "own database": "-",
-        "witness": "-",
-        "sudo": "NOT OK",
-        "mail": "OK",
-    }
-    bad = [index for index, line in enumerate(lines) if line.startswith("NOT OK")]
-    assert all(lines[index + 1].startswith(" " * 22 + "fix: ") for index in bad)
-    assert lines[-1] == f"{len(bad)} not OK"
-    assert f"Subject: [nagios-failover] test mail from {HERE}\n" in (site.directory / "mail").read_text()
-
-
-def test_check_config_names_lines_with_their_right_values(site: Site) -> None:
-    output = site.run("check-config")
-    assert (output.returncode, output.stderr) == (1, "")
-    lines = output.stdout.splitlines()
-    why = "a host that starts without its saved state must start as a standby; the role turns it on"
-    assert lines[0] == (
-        f"wrong: {HERE}: {site.nagios_cfg}: no enable_notifications (Nagios takes 1), should be enable_notifications=0: {why}"
-    )
-    assert f"not seen: yasu: /etc/nagios4/nagios.cfg: not seen over ssh: {NO_SSH}" in lines
-    assert lines[-1] == "restart Nagios on a host after changing its nagios.cfg"
-
-
-@pytest.mark.parametrize("arguments", [("failover",), ("failover", "--dry-run"), ("watch", "--once"), ("standdown",)])
-def test_without_a_role_nothing_is_done(site: Site, arguments: tuple[str, ...]) -> None:
-    output = site.run(*arguments)
-    assert output.returncode in (1, 3)
-    assert f"the role file {site.state.role_path} does not exist" in output.stderr
-    assert not site.state.role_path.exists() and not site.state.lock_path.exists()
-
-
-def test_a_failover_that_is_not_confirmed_is_refused(site: Site) -> None:
-    site.role(Role.STANDBY)
-    output = site.run("failover")
-    assert (output.returncode, output.stdout) == (3, "")
-    assert re.fullmatch(
-        rf"error: not confirmed: yasu: the host answers, ssh does not: ssh fails \({NO_SSH}\)\n"
-        r"detail: the whole run: nagios-failover history \S+\n",
-        output.stderr,
-    )
-    assert site.state.role().role is Role.STANDBY
-
-
-def test_watch_says_what_it_saw_in_one_line(site: Site) -> None:
-    site.role(Role.STANDBY)
-    verdict = f"WARNING: yasu: the host answers, ssh does not: ssh fails ({NO_SSH})\n"
-    assert said(site.run("watch", "--once")) == (0, verdict, "")
-    assert [look.by for look in site.state.looks()] == ["watch"]
-
-
-def test_watch_for_cron_prints_nothing_and_mails_once_what_it_saw_twice(site: Site) -> None:
-    site.role(Role.STANDBY)
-    well = Look("yasu", time.time(), uptime(), boot_id(), "watch", State.OK, "alive", "yasu: alive")
-    site.state.add_look(well)
-    mails = []
-    for _ in range(4):
-        assert said(site.run("watch", "--once", "--quiet")) == (0, "", "")
-        path = site.directory / "mail"
-        mails.append(path.read_text().count("Subject: ") if path.exists() else 0)
-    assert mails == [0, 1, 1, 1]
-    assert "Master Nagios is WARNING" in (site.directory / "mail").read_text()
-
-
-@pytest.mark.parametrize("quiet", [True, False])
-def test_only_a_standby_watches(site: Site, quiet: bool) -> None:
-    site.role(Role.MASTER)
-    sentence = f"{HERE}: the role is master: there is no master to watch\n"
-    assert said(site.run("watch", "--once", *(["-q"] if quiet else []))) == (0, "" if quiet else sentence, "")
-    assert site.state.looks() == []
-
-
-def test_a_standby_has_nothing_to_give_back(site: Site) -> None:
-    site.role(Role.STANDBY)
-    output = site.run("standdown")
-    assert (output.returncode, output.stdout) == (3, "")
-    assert output.stderr.startswith(f"error: {HERE}: the role is standby (term 3): there is nothing to give back\n")
-
-
-def test_ack_without_a_failover_has_nothing_to_release(site: Site) -> None:
-    assert said(site.run("ack")) == (0, f"{HERE}: acknowledged; nothing was blocked\n", "")
-
-
-def test_a_dry_run_changes_no_file(site: Site) -> None:
-    site.role(Role.STANDBY)
-    before = {path: path.read_bytes() for path in site.state.directory.rglob("*") if path.is_file()}
-    output = site.run("failover", "--dry-run")
-    assert (output.returncode, output.stderr) == (0, "")
-    lines = output.stdout.splitlines()
-    assert lines[0].startswith("confirm: would look at yasu until 3 looks in a row, 0.2 s apart, were CRITICAL; ")
-    assert lines[-1] == "nothing was changed (dry run)"
-    assert {path: path.read_bytes() for path in site.state.directory.rglob("*") if path.is_file()} == before
-
-
-def test_a_run_that_was_cut_off_is_finished_by_a_command(site: Site) -> None:
-    """Killed after its first line: nothing was changed, so that it is given up, and the command does its own work."""
-    site.role(Role.STANDBY)
-    left = Journal(site.state.directory).open("failover", 4, HERE, trigger="event")
-    output = site.run("resume")
-    assert output.returncode == 0
-    assert f"note: failover run {left.id} was open, and is refused: " in output.stderr
-    assert not left.record().open
+def test_the_log_of_our_faults_is_kept_within_bounds(site: Site) -> None:
+    """As a user other than root: root's go elsewhere, so that no file of root's is left in the state directory."""
+    log = site.state.directory / "errors.log"
+    broken = "import os, nagios_failover.show as c, nagios_failover.cli as m, sys\nos.geteuid = lambda: 1\n"
+    broken += "m.become_nagios = lambda config: None\nc.history = lambda config, args: 1 / 0\nsys.exit(m.main())"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", broken, "history", "-C", str(site.cfg)], capture_output=True, check=False, timeout=60)
+    assert log.read_text().count("ZeroDivisionError: division by zero") == 2
+    log.write_text("x" * 300_000)
+    subprocess.run([sys.executable, "-c", broken, "history", "-C", str(site.cfg)], capture_output=True, check=False, timeout=60)
+    assert log.read_text().count("ZeroDivisionError: division by zero") == 1
+    assert log.with_suffix(".log.1").stat().st_size == 300_000

@@ -182,6 +182,20 @@ def test_a_silent_witness_is_found(lab: Lab) -> None:
         assert "[witness] addresses" in fix
 
 
+def test_event_handlers_that_were_switched_off_in_the_running_nagios_are_found(lab: Lab) -> None:
+    """nagios.cfg is right, and still nobody would fail over."""
+    pipe = "/var/lib/nagios4/rw/nagios.cmd"
+    lab.nabira.run(f'echo "[$(date +%s)] DISABLE_EVENT_HANDLERS" > {pipe}')
+    try:
+        lab.wait(lambda: "event handlers" in call(lab.nabira, "test", "--no-mail").stdout, 20, "test says so")
+        sentence, _ = fault(lab.nabira, "flags")
+        assert sentence.startswith("nabira: ")
+        assert "event handlers" in good(lab.nabira, "status")
+    finally:
+        lab.nabira.run(f'echo "[$(date +%s)] ENABLE_EVENT_HANDLERS" > {pipe}')
+    lab.wait(lambda: call(lab.nabira, "test", "--no-mail").returncode == 0, 20, "all is well again")
+
+
 # --- what check-config finds ---
 
 DEBIAN_WRONG = {
@@ -229,6 +243,16 @@ def test_a_database_on_the_loopback_is_listed_from_either_host(lab: Lab) -> None
 def restart(host: Host, name: str) -> None:
     host.service(name).stop()
     host.service(name).start()
+
+
+def test_an_address_that_only_dns_knows_is_listed_and_shown_resolved(lab: Lab) -> None:
+    with edited(lab.nabira, CONFIG, with_option("host yasu", "address", "yasu.example.org"), group="nagios", mode=0o640):
+        output = call(lab.nabira, "check-config")
+        assert output.returncode == 1
+        assert f"wrong: nabira: {CONFIG}: [host yasu] address = yasu.example.org, should be its IP address, or " in output.stdout
+    with edited(lab.nabira, CONFIG, with_option("host yasu", "address", "yasu"), group="nagios", mode=0o640):
+        assert good(lab.nabira, "check-config").splitlines()[-1].startswith("nothing wrong")
+        assert "; yasu is 10.99.0.11\n" in good(lab.nabira, "test", "--no-mail")
 
 
 def test_a_replica_that_would_not_notice_a_silent_source_is_listed(lab: Lab) -> None:
@@ -306,20 +330,32 @@ def state_tree(host: Host) -> str:
     ).stdout
 
 
+STEPS = (
+    "confirm", "register", "pre hook", "fence, mild", "fetch", "fence, hard", "inherit", "start Nagios", "activate", "promote",
+    "perfdata services", "post hook", "mail", "merge logs",
+)  # fmt: skip
+
+
 def test_failover_dry_run_walks_the_list_and_changes_nothing(lab: Lab) -> None:
     before = state_tree(lab.nabira)
-    output = call(lab.nabira, "failover", "--dry-run")
-    assert output.returncode in (0, 3), output.stdout + output.stderr
+    lines = good(lab.nabira, "failover", "--dry-run").splitlines()
+    assert tuple(line.partition(": ")[0] for line in lines[:-1]) == STEPS
+    assert lines[0].startswith(
+        "confirm: would look at yasu until 3 looks in a row, 1 s apart, were CRITICAL; by this look it would find "
+    )
+    assert lines[1] == f"register: would write role taking-over with term 2 to {STATE}/role, and failover.lock beside it"
+    assert lines[-1] == "nothing was changed (dry run)"
     assert state_tree(lab.nabira) == before
     assert is_active(lab.yasu) and not notifies(lab.nabira)
 
 
 def test_failover_by_hand_over_a_living_master_is_refused(lab: Lab) -> None:
     output = call(lab.nabira, "failover")
-    assert output.returncode == 3
-    assert output.stderr.startswith("error: ") or "refused" in output.stdout
+    assert (output.returncode, output.stdout) == (3, "")
+    assert output.stderr.startswith("error: not confirmed: yasu: "), output.stderr
+    assert "\ndetail: the whole run: nagios-failover history " in output.stderr
     assert is_active(lab.yasu) and not notifies(lab.nabira)
-    assert "standby" in good(lab.nabira, "status").splitlines()[3]
+    assert lab.nabira.read(f"{STATE}/role").startswith("role=standby\n")
 
 
 def test_every_command_as_root_leaves_nothing_of_roots_and_the_handler_still_works(lab: Lab) -> None:

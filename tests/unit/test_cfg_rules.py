@@ -8,7 +8,7 @@ import pytest
 
 from nagios_failover import cfg_rules
 from nagios_failover.cfg_rules import Finding
-from nagios_failover.config import Config, HeartbeatSection, LookSection, NagiosSection, PairSection, Schema, Seconds, parse
+from nagios_failover.config import Config, LookSection, NagiosSection, PairSection, Seconds, parse
 from nagios_failover.nagios_cfg import parse_nagios_cfg
 from nagios_failover.words import Mode
 
@@ -176,38 +176,6 @@ def test_a_master_without_the_suite_needs_only_what_is_seen_from_outside() -> No
     assert [finding.found for finding in cfg_rules.check_nagios_cfg("yasu", "nagios.cfg", cfg, wanted)] == [
         "status_update_interval=60"
     ]
-
-
-# --- the database's address (lines as the kernel of Debian 12 printed them) ---
-
-HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-LOOPBACK = "   0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000   106        0 2051 1 0 100 0 0 10 0\n"
-EVERYWHERE = "   1: 00000000:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000   106        0 2052 1 0 100 0 0 10 0\n"
-ESTABLISHED = "   2: 0200630A:0CEA 0300630A:C0DE 01 00000000:00000000 00:00000000 00000000   106        0 2053 1 0 100 0 0 10 0\n"
-IPV6 = (
-    "   3: 00000000000000000000000000000000:0CEA 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 "
-    "  106        0 2054 1 0 100 0 0 10 0\n"
-)
-
-
-def test_a_database_on_the_loopback_alone_is_named_with_the_line_that_opens_it() -> None:
-    (finding,) = cfg_rules.check_listening("yasu", config(), HEADER + LOOPBACK + ESTABLISHED)
-    assert (finding.found, finding.wanted) == ("bind-address = 127.0.0.1", "bind-address = 0.0.0.0")
-
-
-@pytest.mark.parametrize("sockets", [HEADER + EVERYWHERE, HEADER + LOOPBACK + EVERYWHERE, HEADER + IPV6, ""])
-def test_a_database_that_others_reach_or_that_cannot_be_seen_is_no_finding(sockets: str) -> None:
-    assert cfg_rules.check_listening("yasu", config(), sockets) == []
-
-
-def test_a_database_that_does_not_listen_is_said() -> None:
-    (finding,) = cfg_rules.check_listening("yasu", config(), HEADER + ESTABLISHED)
-    assert finding.sentence().startswith("yasu: MariaDB: nothing listens on port 3306")
-
-
-def test_without_a_heartbeat_nobody_asks_for_the_database() -> None:
-    plain = replace(config(), heartbeat=HeartbeatSection(schema=Schema.NONE))
-    assert cfg_rules.check_listening("yasu", plain, HEADER + LOOPBACK) == []
 
 
 def test_a_replica_that_waits_a_minute_for_its_source_is_wrong() -> None:

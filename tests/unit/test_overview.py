@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from nagios_failover.as_json import overview_json
 from nagios_failover.config import Config, parse
 from nagios_failover.evidence import PauseMarker
-from nagios_failover.overview import HostView, Overview, as_json, disagreements, summary
+from nagios_failover.overview import HostView, Overview, disagreements, summary
 from nagios_failover.role import RoleRecord, role_flags, wanted_flags
 from nagios_failover.verdict import Code, Verdict
 from nagios_failover.words import Mode, Role, State
@@ -114,7 +115,7 @@ def test_what_the_state_watch_finds_on_this_host_comes_first() -> None:
 
 def test_json_has_everything_under_stable_keys() -> None:
     marker = PauseMarker(by="root@yasu", reason="kernel", since=1500, until=None)
-    given = as_json(overview(peer=replace(MASTER, paused=marker)))
+    given = overview_json(overview(peer=replace(MASTER, paused=marker)))
     assert set(given) == {
         "this", "peer", "time", "mode", "failback", "summary", "hosts", "verdict", "disagreements", "failover_lock",
         "open_runs", "last_run",

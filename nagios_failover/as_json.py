@@ -1,0 +1,77 @@
+"""`--json`: what status and history show, with stable keys. Times are epoch seconds, ages and durations seconds; null: not seen or
+none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from nagios_failover.overview import HostView, Overview, disagreements, summary
+from nagios_failover.role import Flags
+from nagios_failover.run_record import RunRecord
+
+
+def overview_json(overview: Overview) -> dict[str, Any]:
+    verdict = overview.verdict
+    return {
+        "this": overview.this.name,
+        "peer": overview.peer.name,
+        "time": overview.time,
+        "mode": str(overview.config.pair.mode),
+        "failback": str(overview.config.pair.failback),
+        "summary": summary(overview),
+        "hosts": {host.name: _host_json(host) for host in (overview.this, overview.peer)},
+        "verdict": None
+        if verdict is None
+        else {"state": verdict.state.name, "code": str(verdict.code), "sentence": verdict.sentence, "hint": verdict.hint},
+        "disagreements": disagreements(overview),
+        "failover_lock": overview.lock_file,
+        "open_runs": [run_json(run) for run in overview.open_runs],
+        "last_run": run_json(overview.runs[0]) if overview.runs else None,
+    }
+
+
+def _host_json(host: HostView) -> dict[str, Any]:
+    role, paused = host.role, host.paused
+    return {
+        "address": host.address,
+        "suite": host.suite,
+        "role": str(role.role) if role else None,
+        "master": role.master if role else None,
+        "term": role.term if role else None,
+        "since": role.since if role else None,
+        "run": (role.run or None) if role else None,
+        "nagios": host.nagios,
+        "pid": host.pid,
+        "status_age": host.status_age,
+        "flags": _flags_json(host.flags),
+        "wanted_flags": _flags_json(host.wanted),
+        "overrides": {str(o.owner): {"flags": _flags_json(o.flags), "term": o.term, "since": o.since} for o in host.overrides},
+        "paused": None
+        if paused is None
+        else {"by": paused.by, "reason": paused.reason, "since": paused.since, "until": paused.until},
+        "problems": list(host.problems),
+    }
+
+
+def _flags_json(flags: Flags | None) -> Mapping[str, bool] | None:
+    return None if flags is None else {str(flag): on for flag, on in flags.items()}
+
+
+def run_json(run: RunRecord) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "host": run.host,
+        "term": run.term,
+        "opened": run.opened,
+        "closed": run.closed,
+        "outcome": run.outcome,
+        "sentence": run.sentence,
+        "trigger": run.trigger,
+        "resumed": run.resumed,
+        "repeats": run.repeats,
+        "problem": run.problem,
+        "steps": [asdict(step) for step in run.steps],
+    }

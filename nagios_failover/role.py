@@ -66,6 +66,8 @@ def parse_pairs(text: str, what: str) -> dict[str, str]:
     """The `key=value` lines of a state file. StateUnreadable when a line is anything else, or the last is cut off."""
     if not text.endswith("\n"):
         raise StateUnreadable(f"{what} is empty or cut off")
+    if "\N{REPLACEMENT CHARACTER}" in text:
+        raise StateUnreadable(f"{what} is garbled: it is not text")
     pairs: dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")

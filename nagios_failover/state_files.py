@@ -219,7 +219,7 @@ class StateFiles:
 
     def _read(self, path: Path) -> str | None:
         try:
-            return path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8", errors="replace")  # what is no text is found by who reads it
         except FileNotFoundError:
             if path.parent.is_dir():
                 return None
@@ -227,8 +227,10 @@ class StateFiles:
                 f"the state directory {path.parent} is not there (not mounted?)",
                 hint=f"mount it, or make it: install -d -o nagios -g adm -m 2750 {path.parent}",
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise StateUnreadable(f"{path} cannot be read: {error}", hint="run as the Nagios user, or as root") from error
+        except PermissionError as error:
+            raise StateUnreadable(f"{path} cannot be read: {error.strerror}", hint="run as the Nagios user, or as root") from error
+        except OSError as error:
+            raise StateUnreadable(f"{path} cannot be read: {error.strerror}", hint=f"look at it: ls -l {path}") from error
 
     def _remove(self, path: Path) -> None:
         try:

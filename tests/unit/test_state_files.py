@@ -64,6 +64,7 @@ def test_a_missing_role_is_no_role_but_an_error_with_the_way_out(state: StateFil
         b"role=master",
         b"role=master\n",
         b"\xff\xfe\n",
+        b"role=master\nmaster=\xff\nterm=1\nrun=-\nsince=1\n",
         b"role=king\nmaster=a\nterm=1\nrun=-\nsince=1\n",
         b"role=master\nrole=standby\nmaster=a\nterm=1\nrun=-\nsince=1\n",
         b"role=master\nmaster=a\nterm=0\nrun=-\nsince=1\n",
@@ -76,7 +77,7 @@ def test_a_garbled_role_is_an_error_and_is_left_for_a_person_to_see(state: State
     with pytest.raises(StateUnreadable) as error:
         state.role()
     assert str(state.role_path) in str(error.value)
-    assert error.value.hint
+    assert "nagios-failover init" in error.value.hint
     assert state.role_path.read_bytes() == data
 
 

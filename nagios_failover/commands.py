@@ -4,6 +4,7 @@ already as the Nagios user, and returns the exit code; refusals and failures are
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pwd
 import sys
@@ -63,8 +64,9 @@ def standdown(config: Config, args: argparse.Namespace) -> int:
 
 
 def _say(sentence: str) -> None:
-    """Progress of a run, as it goes."""
-    print(sentence, flush=True)
+    """Progress of a run, as it goes. That nobody reads it any more (`| head`, a closed terminal) must not stop a run half way."""
+    with contextlib.suppress(OSError):
+        print(sentence, flush=True)
 
 
 def _report(run: RunRecord, *, dry_run: bool = False) -> int:
@@ -101,7 +103,8 @@ def finish_open_runs(config: Config) -> None:
 
 
 def _say_aside(sentence: str) -> None:
-    print(f"note: {sentence}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):
+        print(f"note: {sentence}", file=sys.stderr, flush=True)
 
 
 def pause(config: Config, args: argparse.Namespace) -> int:
@@ -187,8 +190,10 @@ def _unless_quiet(args: argparse.Namespace, sentence: str) -> None:
 
 def _mail_what_was_seen(config: Config, state: StateFiles, seen: Look, *, run: RunRecord | None = None) -> None:
     """Once per change, and when it is well again. A single look that is not OK is as good as SOFT: the second one is mailed."""
+    from nagios_failover.mail import send_waiting
     from nagios_failover.watch_mail import Said, mail_once
 
+    send_waiting(config, state.directory)
     if seen.state is not State.OK and run is None and any(look.state is State.OK for look in state.looks()[-2:]):
         return
     words = f"{run.kind} {run.outcome}: {run.sentence}" if run else ""

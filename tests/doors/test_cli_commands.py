@@ -372,6 +372,31 @@ def test_ack_without_a_failover_has_nothing_to_release(site: Site) -> None:
     assert said(site.run("ack")) == (0, f"{HERE}: acknowledged; nothing was blocked\n", "")
 
 
+def test_nobody_reading_what_a_run_says_does_not_stop_it(site: Site) -> None:
+    """`nagios-failover failover | head -1`: the pipe is closed before the first step says anything."""
+    site.role(Role.STANDBY)
+    code = "import nagios_failover.commands as c\nfor n in range(3): c._say('step')\nopen(r'{}', 'w').write('went on')"
+    done = site.directory / "done"
+    with subprocess.Popen([sys.executable, "-c", code.format(done)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.wait(30)
+    assert done.read_text() == "went on"
+
+
+def test_watch_sends_what_could_not_be_sent_before(site: Site) -> None:
+    site.role(Role.STANDBY)
+    text = site.cfg.read_text()
+    site.cfg.write_text(re.sub(r"command = /bin/sh.*", "command = /bin/false", text))
+    for _ in range(2):
+        site.run("watch", "--once")
+    assert len(list((site.state.directory / "unsent").glob("*.json"))) == 1
+    site.cfg.write_text(text)
+    assert site.run("watch", "--once").returncode == 0
+    assert not list((site.state.directory / "unsent").glob("*.json"))
+    assert (site.directory / "mail").read_text().count("Subject: ") == 1
+
+
 def test_a_dry_run_changes_no_file(site: Site) -> None:
     site.role(Role.STANDBY)
     before = {path: path.read_bytes() for path in site.state.directory.rglob("*") if path.is_file()}

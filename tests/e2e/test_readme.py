@@ -117,12 +117,18 @@ def run_block(lab: Lab, host: Host, block: Block) -> list[tuple[str, str]]:
         lab.wait(lambda: len(lab.mails("nabira is the master now")) == 1 and is_active(lab.nabira), 90, "nabira has taken over")
     if "stood-down" in block.words:
         lab.wait(lambda: role_of(lab.yasu) is Role.STANDBY and last_look(lab.nabira) == "OK", 60, "yasu has stood down")
+    if "well" in block.words:  # a new master's first heartbeat is a moment behind it
+        lab.wait(lambda: sees_it_well(host), 60, f"{host.name} sees the other host well")
     found = []
     for command in block.commands:
         text = command.text.replace(" RUN", f" {newest_run(host)}") if command.text.endswith(" RUN") else command.text
         done = host.run(text, check=False, timeout=90)
         found.append((command.text, as_readme(done.stdout + done.stderr)))
     return found
+
+
+def sees_it_well(host: Host) -> bool:
+    return host.run("/opt/nagios-failover/bin/check_master_nagios", check=False).returncode == 0
 
 
 def newest_run(host: Host) -> str:

@@ -157,5 +157,5 @@ def same_words(one: RunRecord, other: RunRecord) -> bool:
 
 
 def without_numbers(sentence: str) -> str:
-    """Ages and PIDs differ from look to look; the words do not."""
-    return re.sub(r"\d+(\.\d+)?", "#", sentence)
+    """Ages, PIDs and run ids differ from look to look; the words do not."""
+    return re.sub(r"\d{8}T\d{6}-[0-9a-f]+|\d+(\.\d+)?", "#", sentence)

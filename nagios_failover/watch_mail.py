@@ -22,6 +22,9 @@ from nagios_failover.role import parse_pairs
 from nagios_failover.run_record import without_numbers
 from nagios_failover.state_files import StateFiles, cannot_write, write_atomically
 
+OTHER_WORDS_AFTER = 600.0
+"""Seconds before the same state for the same reason is mailed again because a run ended in other words."""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -36,16 +39,29 @@ class Said:
     run: str = ""
 
     @property
-    def key(self) -> str:
-        """What must change for another mail: the state, its reason, the refusal; not the numbers in them."""
-        return " ".join(without_numbers(f"{self.state} {self.code} {self.run}").split())
+    def what(self) -> str:
+        """What must change for another mail at once: the state and its reason."""
+        return f"{self.state} {self.code}".strip()
+
+    @property
+    def why(self) -> str:
+        """What the run said, numbers and run ids aside: a change of that alone is mailed, but not every few seconds."""
+        return " ".join(without_numbers(self.run).split())
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What was mailed last, and when (epoch seconds)."""
+
+    what: str
+    why: str
+    at: float
 
 
 def mail_once(config: Config, state: StateFiles, said: Said) -> str:
     """Mail what was said unless that was mailed already. Returns a sentence for the log, "" when there was nothing to mail."""
     with _alone(state):
-        last = _last(state, said.service)
-        if (said.state == "OK" and not last) or last == said.key:
+        if not _is_news(_last(state, said.service), said, now=time.time()):
             return ""
         # Written first: a mail that cannot be sent waits in the queue, and is not to be made again at each check.
         _mark(state, said)
@@ -68,10 +84,18 @@ def told(state: StateFiles, said: Said) -> None:
         _mark(state, said)
 
 
+def _is_news(last: Mark | None, said: Said, *, now: float) -> bool:
+    if last is None:
+        return said.state != "OK"
+    if last.what != said.what:
+        return True
+    return last.why != said.why and not 0 <= now - last.at < OTHER_WORDS_AFTER
+
+
 def is_told(state: StateFiles, said: Said) -> bool:
     """Was this mailed last, as far as that can be said before acting? Then there is nothing to mail."""
     last = _last(state, said.service)
-    return last == said.key
+    return last is not None and last.what == said.what
 
 
 def anything_mailed(state: StateFiles, service: str) -> bool:
@@ -87,20 +111,22 @@ def _mark(state: StateFiles, said: Said) -> None:
             _path(place, said.service).unlink(missing_ok=True)
     if said.state == "OK":
         return
+    text = f"what={said.what}\nwhy={said.why}\nat={time.time():.3f}\n"
     try:
-        write_atomically(_path(state.directory, said.service), f"said={said.key}\n")
+        write_atomically(_path(state.directory, said.service), text)
     except Failed as error:
         _make_private(_spare(), error)
-        write_atomically(_path(_spare(), said.service), f"said={said.key}\n")
+        write_atomically(_path(_spare(), said.service), text)
 
 
-def _last(state: StateFiles, service: str) -> str:
+def _last(state: StateFiles, service: str) -> Mark | None:
     for place in (state.directory, _spare()):
         try:
-            return parse_pairs(_path(place, service).read_text(encoding="utf-8"), service)["said"]
-        except (OSError, UnicodeDecodeError, KeyError, StateUnreadable):
+            pairs = parse_pairs(_path(place, service).read_text(encoding="utf-8"), service)
+            return Mark(pairs["what"], pairs["why"], float(pairs["at"]))
+        except (OSError, UnicodeDecodeError, KeyError, ValueError, StateUnreadable):
             continue
-    return ""
+    return None
 
 
 def _path(directory: Path, service: str) -> Path:

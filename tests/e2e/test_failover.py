@@ -134,8 +134,13 @@ def power_off(host: Host) -> None:
     host.off()
 
 
+def cut_off(host: Host) -> None:
+    Lab.attach(f"failover-{os.getpid()}").cut(host)
+
+
 def mend(host: Host) -> None:
     """The repaired host comes back as it is: its role file says master, and its Nagios checks and notifies until it looks."""
+    Lab.attach(f"failover-{os.getpid()}").mend(host)
     if not host.is_on():
         host.on()
     nagios = host.service("nagios")
@@ -145,7 +150,7 @@ def mend(host: Host) -> None:
         nagios.thaw()
 
 
-@pytest.mark.parametrize("fault", [kill, stop, clean_stop, power_off])
+@pytest.mark.parametrize("fault", [kill, stop, clean_stop, power_off, cut_off])
 def test_a_dead_master_is_failed_over_once_and_mailed_once(pair: Pair, fault: Callable[[Host], None]) -> None:
     old, new = pair.master, pair.standby
     term = int(role_of(old)["term"])
@@ -244,6 +249,49 @@ def test_a_pre_hook_that_says_no_puts_everything_back(pair: Pair) -> None:
     with_hooks(new, pre="", post="")
     pair.lab.wait(lambda: role_of(new)["role"] == "master", 40, "the next check tries again")
     mend(old)
+
+
+def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there_is_room(pair: Pair) -> None:
+    old, new = pair.master, pair.standby
+    began = time.time()
+    new.fill()
+    try:
+        kill(old)
+        pair.lab.wait(lambda: pair.mails_since(began, "Master Nagios is CRITICAL"), 40, "it is mailed")
+        body = next(mail.body for mail in pair.lab.mails("Master Nagios is CRITICAL") if mail.arrived >= began)
+        assert "No space left on device" in body, body
+        assert role_of(new)["role"] == "standby" and passive(new)
+        time.sleep(5)
+        assert len(pair.mails_since(began, "Master Nagios is CRITICAL")) == 1
+    finally:
+        new.unfill()
+    pair.lab.wait(lambda: role_of(new)["role"] == "master", 40, "with room on the disk the next check fails over")
+    mend(old)
+
+
+@pytest.mark.parametrize("fault", ["database", "ssh and database", "frozen host", "own network"])
+def test_what_is_no_death_is_not_failed_over(pair: Pair, fault: str) -> None:
+    master, standby = pair.master, pair.standby
+    services = [master.service("mariadbd"), *([master.service("sshd")] if fault.startswith("ssh") else [])]
+    began = time.time()
+    try:
+        if fault == "frozen host":
+            master.freeze()
+        elif fault == "own network":
+            pair.lab.cut(standby)
+        else:
+            for service in services:
+                service.stop()
+        pair.lab.wait(lambda: looks_of(standby)[-1]["state"] in ("WARNING", "UNKNOWN"), 25, "the standby sees it")
+        time.sleep(12)
+        assert role_of(standby)["role"] == "standby" and passive(standby)
+        assert not [run for run in runs_of(standby, since=began) if outcome(run) != "refused"]
+    finally:
+        master.thaw()
+        pair.lab.mend(standby)
+        for service in services:
+            if service.pid() is None:
+                service.start()
 
 
 def test_a_paused_pair_does_not_fail_over_until_it_is_resumed(pair: Pair) -> None:

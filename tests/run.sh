@@ -1,7 +1,7 @@
 #!/bin/sh
 # `make test`: unit and door tests everywhere; the end-to-end tests where the lab can run, and a plain word where it cannot.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 # why the lab cannot run here; empty: it can
 lab_problem() {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,15 +12,16 @@ from functools import partial
 from typing import Final
 
 from nagios_failover.config import parse
-from nagios_failover.failover import STEPS
 from nagios_failover.steps import CRASH_AFTER
 from tests.lab import Host, Lab
-from tests.lab.suite import COMMAND, CONFIG, STATE, is_active
+from tests.lab.suite import COMMAND, CONFIG, is_active, with_options
 from tests.long.result import Result
 from tests.takeover import FAULTS, bound, fail_over, join_again
 
 LAB: Final = f"long-{os.getpid()}"
 HANDLER_SECONDS: Final = 60.0
+#: the steps that act in a lab whose hooks are configured
+ACTING: Final = ("confirm", "register", "pre hook", "activate", "post hook", "mail")
 
 
 @dataclass(frozen=True)
@@ -83,25 +84,26 @@ def restarts(result: Result, count: int) -> None:
                 time.sleep(pause if what == "slow restart" else 0)
                 lab.yasu.service("nagios").start()
             time.sleep(draw.uniform(12, 35))  # up to three looks of the standby
-            held = is_active(lab.yasu) and not is_active(lab.nabira) and runs_of(lab.nabira) == []
+            held = is_active(lab.yasu) and not is_active(lab.nabira) and failovers_of(lab.nabira) == []
             seconds = time.monotonic() - began
             result.add("restarts", {"what": what, "pause": round(pause, 1)}, held=held, seconds=seconds)
             say("restarts", number, count, what, held, seconds)
 
 
 def kills(result: Result, count: int) -> None:
-    """The failover run is killed with kill -9 after a step, every step in turn: Nagios's next calls finish it, in one run."""
-    names = [step.name for step in STEPS]
+    """The failover run is killed with kill -9 after a step's act, before that is journaled: Nagios's next call finishes the run."""
     while (number := result.done("kills") + 1) <= count:
-        after = names[(number - 1) % len(names)]
+        after = ACTING[(number - 1) % len(ACTING)]
         with Lab.up(name=LAB) as lab:
+            hooks = {("run", "pre_hook"): "/bin/true", ("run", "post_hook"): "/bin/true"}
+            lab.nabira.write(CONFIG, with_options(lab.nabira.read(CONFIG), hooks), group="nagios", mode=0o640)
             crash_after(lab.nabira, after)
             time.sleep(chance(result.seed, "kills", number).uniform(3, 6))
             began, note = time.monotonic(), ""
             try:
                 taken = fail_over(lab, "kill", timeout=HANDLER_SECONDS + 30).seconds
                 lab.wait(partial(all_runs_closed, lab.nabira), HANDLER_SECONDS, "the run is finished")
-                held = finished_once(lab.nabira) and len([m for m in our_mails(lab) if "nabira" in m]) == 1
+                held = was_resumed_and_done(lab.nabira) and len(our_mails(lab)) == 1
             except AssertionError as error:
                 taken, held, note = time.monotonic() - began, False, str(error)
         result.add("kills", {"after": after, **({"note": note} if note else {})}, held=held, seconds=taken)
@@ -111,7 +113,7 @@ def kills(result: Result, count: int) -> None:
 PARTS: Final = {
     "failovers": Part("randomised faults, roles circulating", 20, failovers),
     "restarts": Part("restarts and reloads of a 5,000-service master at default settings", 20, restarts),
-    "kills": Part("kill -9 of the run after each of its steps", len(STEPS), kills),
+    "kills": Part("kill -9 of the run after each step that acts", 2 * len(ACTING), kills),
 }
 
 
@@ -137,15 +139,16 @@ def crash_after(host: Host, step: str) -> None:
     host.write(door, f"#!/bin/sh\n{CRASH_AFTER}='{step}' exec {door}.real \"$@\"\n", mode=0o755)
 
 
-def runs_of(host: Host) -> list[str]:
-    """Ids of failover runs in the host's journal."""
-    listed = host.run(f"grep -l '\"failover\"' {STATE}/runs/*.jsonl", check=False).stdout
-    return re.findall(r"([^/\s]+)\.jsonl", listed)
+def failovers_of(host: Host) -> list[dict[str, object]]:
+    """The failover runs of the host's journal."""
+    runs: list[dict[str, object]] = json.loads(host.run([COMMAND, "history", "--json"], timeout=60).stdout)
+    return [run for run in runs if run["kind"] == "failover"]
 
 
 def all_runs_closed(host: Host) -> bool:
-    return '"running"' not in host.run([COMMAND, "history", "--json"], timeout=60).stdout
+    return all(run["outcome"] != "running" for run in failovers_of(host))
 
 
-def finished_once(host: Host) -> bool:
-    return len(runs_of(host)) == 1
+def was_resumed_and_done(host: Host) -> bool:
+    """One run, killed (a later call resumed it) and finished."""
+    return [(run["outcome"], run["resumed"]) for run in failovers_of(host)] == [("done", 1)]

@@ -178,8 +178,7 @@ def _about_role(seen: Seen, role: RoleRecord | None, status: ProgramStatus | Non
         return [Finding(State.WARNING, f"{seen.host}: {seen.role.sentence}: no flag is changed{goes_on}", seen.role.hint)]
     if role and seen.has_lock is (role.role is Role.STANDBY):
         there = "is there although" if seen.has_lock else "is missing although"
-        stops = ": while it is there, no failover starts" if seen.has_lock else ""
-        sentence = f"{seen.host}: failover.lock {there} the role is {role.role}{stops}"
+        sentence = f"{seen.host}: failover.lock {there} the role is {role.role}"
         return [Finding(State.WARNING, sentence, "the handler of this service mends it")]
     return []
 
@@ -253,12 +252,18 @@ def _about_status(seen: Seen, age: float | None, limits: Limits) -> list[Finding
 
 
 def _about_handlers(host: str, role: RoleRecord | None, status: ProgramStatus | None) -> list[Finding]:
-    """Without event handlers Nagios calls nobody: no failover, no correction, none of our mails."""
-    if status is None or status.values.get("enable_event_handlers") != "0":
-        return []
+    """Without event handlers Nagios calls nobody: no failover, no correction, none of our mails. Without freshness checks it
+    does not run the watch services (this one too: then `nagios-failover status` and `test` say it)."""
+    findings = []
     lost = "nothing is corrected" if role and role.active else "it would not take over"
-    hint = "write ENABLE_EVENT_HANDLERS to Nagios's command file, and enable_event_handlers=1 into nagios.cfg"
-    return [Finding(State.CRITICAL, f"{host}: Nagios's event handlers are off: {lost}", hint)]
+    for key, what, command in (
+        ("enable_event_handlers", "event handlers", "ENABLE_EVENT_HANDLERS"),
+        ("check_service_freshness", "freshness checks of services", "ENABLE_SERVICE_FRESHNESS_CHECKS"),
+    ):
+        if status is not None and status.values.get(key) == "0":
+            hint = f"write {command} to Nagios's command file, and {key}=1 into nagios.cfg"
+            findings.append(Finding(State.CRITICAL, f"{host}: Nagios's {what} are off: {lost}", hint))
+    return findings
 
 
 def _about_pause(seen: Seen, limits: Limits) -> list[Finding]:

@@ -18,11 +18,12 @@ from nagios_failover.event_log import Position, operators_word
 from nagios_failover.flag_report import FlagReport, Limits, OpenRun, Problem, Seen, describe_role, report
 from nagios_failover.flag_setting import set_flags
 from nagios_failover.journal import Journal
-from nagios_failover.lock import LockHeld, is_held, run_lock
+from nagios_failover.lock import LockHeld, held_for, is_held, run_lock
 from nagios_failover.log_tail import read_new_switches
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
 from nagios_failover.role import Override, Owner, RoleRecord, describe_flags, lapsed, role_flags
+from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
 
@@ -48,6 +49,7 @@ def compare(config: Config, state: StateFiles, *, also: Sequence[Problem] = ()) 
         except FailoverError as error:
             setup.append(Problem(f"an operator's change of a flag cannot be told from a lost one: {error}", error.hint))
     open_runs = _open_runs(state, setup)
+    setup += [*_hanging_lock(config, state, open_runs), *_garbled_run(state, role)]
     in_transition = bool(open_runs) or (isinstance(role, RoleRecord) and role.role not in (Role.MASTER, Role.STANDBY))
     now = time.time()
     seen = Seen(
@@ -175,6 +177,28 @@ def _open_runs(state: StateFiles, setup: list[Problem]) -> list[OpenRun]:
         setup.append(Problem(str(error), error.hint))
         return []
     return [OpenRun(run.id, run.kind, max(time.time() - run.opened, 0.0)) for run in runs]
+
+
+def _hanging_lock(config: Config, state: StateFiles, open_runs: Sequence[OpenRun]) -> list[Problem]:
+    """Whoever holds the lock keeps every run from starting. A run says in the journal that it is on its way; a correction holds
+    it for [nagios] verify_timeout at most."""
+    holder = None if open_runs else held_for(state.directory)
+    if holder is None or holder[1] <= 2 * config.nagios.verify_timeout:
+        return []
+    pid, seconds = holder
+    sentence = f"PID {pid} holds the lock of the runs for {seconds:.0f} s, and no run is open: no failover starts"
+    return [Problem(sentence, f"look at it with ps -fp {pid}; end it if it is stopped or hangs")]
+
+
+def _garbled_run(state: StateFiles, role: RoleRecord | Problem) -> list[Problem]:
+    """A run whose journal cannot be read cannot be finished: what it had still to do, a person must see to."""
+    if isinstance(role, Problem) or not role.run:
+        return []
+    journal = Journal(state.directory).run(role.run)
+    if not journal.path.exists() or journal.record().outcome != Outcome.GARBLED:
+        return []
+    sentence = f"the journal of run {role.run}, which gave this host its role, cannot be read: was it finished, was it mailed?"
+    return [Problem(sentence, f"look at {journal.path}; move it away when that is settled")]
 
 
 def _seen(read: Callable[[], T]) -> T | Problem:

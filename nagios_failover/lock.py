@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nagios_failover.errors import Refused
+from nagios_failover.errors import FailoverError, Refused
 from nagios_failover.state_files import FILE_MODE, cannot_write
 
 POLL_SECONDS = 0.05
@@ -49,6 +49,20 @@ def is_held(state_directory: Path) -> bool:
             return False
     except LockHeld:
         return True
+
+
+def held_for(state_directory: Path) -> tuple[str, float] | None:
+    """Who holds the lock (a PID, or "unknown") and for how many seconds; None: nobody does, or that cannot be seen.
+
+    The PID is written when the lock is taken, so that the file's time is when that was."""
+    path = state_directory / "run.lock"
+    try:
+        since = path.stat().st_mtime
+        if not is_held(state_directory):
+            return None
+        return path.read_text(encoding="ascii", errors="replace").strip() or "unknown", max(time.time() - since, 0.0)
+    except (OSError, FailoverError):
+        return None
 
 
 def _acquire(descriptor: int, deadline: float) -> None:

@@ -6,7 +6,7 @@ All our small state files have one format, which POSIX sh reads too: a `key=valu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from nagios_failover.errors import StateUnreadable
@@ -57,9 +57,6 @@ class Override:
     def text(self) -> str:
         lines = [f"{flag}={'on' if on else 'off'}" for flag, on in self.flags.items()]
         return "\n".join([*lines, f"term={self.term}", f"since={self.since}", ""])
-
-    def with_flag(self, flag: Flag, *, on: bool, since: int) -> Override:
-        return replace(self, flags={**self.flags, flag: on}, since=since)
 
 
 def parse_pairs(text: str, what: str) -> dict[str, str]:

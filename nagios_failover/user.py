@@ -39,14 +39,6 @@ def become_nagios(config: Config) -> None:
         os.chdir("/")
 
 
-def is_nagios(config: Config) -> bool:
-    """Does this process already run as the Nagios user (so that it may write state)?"""
-    try:
-        return pwd.getpwnam(config.nagios.user).pw_uid == os.geteuid()
-    except KeyError:
-        return False
-
-
 def _drop_to(account: pwd.struct_passwd) -> None:
     """Groups first: without root's rights they could not be changed any more. All three ids, so that there is no way back."""
     os.initgroups(account.pw_name, account.pw_gid)

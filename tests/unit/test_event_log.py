@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from nagios_failover.event_log import Switch, operators_word, parse_external_command, switches
 from nagios_failover.role import Override, Owner, role_flags
 from nagios_failover.words import Flag, Mode
@@ -51,7 +53,7 @@ def test_switching_back_to_the_roles_value_ends_it() -> None:
 
 
 def test_one_flag_back_leaves_the_other() -> None:
-    both = muted().with_flag(Flag.HOST_CHECKS, on=False, since=1000)
+    both = replace(muted(), flags={Flag.NOTIFICATIONS: False, Flag.HOST_CHECKS: False})
     assert operators_word(both, [operator(Flag.HOST_CHECKS, 1001, on=True)], MASTER, term=3, since=900) == muted()
 
 

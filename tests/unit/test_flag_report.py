@@ -142,14 +142,17 @@ def test_a_status_file_that_cannot_be_read_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(("role", "lost"), [(MASTER, "nothing is corrected"), (STANDBY, "it would not take over")])
-def test_event_handlers_that_are_off_are_critical(role: RoleRecord, lost: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "what"), [("enable_event_handlers", "event handlers"), ("check_service_freshness", "freshness checks of services")]
+)
+def test_without_event_handlers_or_freshness_checks_nothing_happens(role: RoleRecord, lost: str, key: str, what: str) -> None:
     flags = ON if role is MASTER else OFF
     for value, state, problems in (
-        ("0", State.CRITICAL, [f"yasu: Nagios's event handlers are off: {lost}"]),
+        ("0", State.CRITICAL, [f"yasu: Nagios's {what} are off: {lost}"]),
         ("1", State.OK, []),
     ):
         seen = replace(well(), role=role, has_lock=role is MASTER)
-        seen = replace(seen, status=replace(status(flags), values={"enable_event_handlers": value}))
+        seen = replace(seen, status=replace(status(flags), values={key: value}))
         assert says(seen) == (state, problems)
 
 
@@ -182,7 +185,7 @@ def test_a_flag_file_that_disagrees_with_the_role_is_said() -> None:
     standby = Seen(host="yasu", now=NOW, role=STANDBY, status=status(OFF), has_lock=True)
     assert says(standby) == (
         State.WARNING,
-        ["yasu: failover.lock is there although the role is standby: while it is there, no failover starts"],
+        ["yasu: failover.lock is there although the role is standby"],
     )
     assert says(replace(well(), has_lock=False)) == (
         State.WARNING,

@@ -244,6 +244,34 @@ def test_settings_that_take_the_ground_away_are_said(config: Config, state: Stat
     ]
 
 
+def test_a_lock_that_nobody_lets_go_of_is_said(config: Config, state: StateFiles, nagios: FakeNagios) -> None:
+    nagios.shall_have(1)
+    master(state)
+    with run_lock(state.directory, wait=0):
+        assert compare(config, state).problems == []
+        long_ago = time.time() - 60
+        os.utime(state.directory / "run.lock", (long_ago, long_ago))
+        assert compare(config, state).problems == [
+            f"yasu: PID {os.getpid()} holds the lock of the runs for 60 s, and no run is open: no failover starts"
+        ]
+    os.utime(state.directory / "run.lock", (long_ago, long_ago))
+    assert compare(config, state).problems == []
+
+
+def test_the_run_behind_the_role_must_be_readable(config: Config, state: StateFiles, nagios: FakeNagios) -> None:
+    nagios.shall_have(1)
+    run = Journal(state.directory).open("failover", 3, "yasu")
+    run.close(Outcome.DONE, "done")
+    state.write_role(replace(master(state), run=run.id))
+    assert compare(config, state).problems == []
+    run.path.write_text("garbage\n")
+    assert compare(config, state).problems == [
+        f"yasu: the journal of run {run.id}, which gave this host its role, cannot be read: was it finished, was it mailed?"
+    ]
+    run.path.unlink()
+    assert compare(config, state).problems == []
+
+
 # ---- what outlives a run ----
 
 

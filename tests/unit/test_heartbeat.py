@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nagios_failover import heartbeat, mysql, replication
-from nagios_failover.config import HeartbeatSection, Schema, Seconds
+from nagios_failover.config import HeartbeatSection, Port, Schema, Seconds
 from nagios_failover.evidence import Blocked, Heartbeat, NoAnswer
 
 
@@ -91,7 +91,7 @@ def listening(greet: bytes = b"") -> Iterator[int]:
 
 
 def read(port: int, timeout: float = 1) -> Heartbeat | NoAnswer | Blocked:
-    return heartbeat.read("127.0.0.1", HeartbeatSection(schema=Schema.NAGIOS1, port=port, timeout=Seconds(timeout)))
+    return heartbeat.read("127.0.0.1", HeartbeatSection(schema=Schema.NAGIOS1, port=Port(port), timeout=Seconds(timeout)))
 
 
 def test_a_server_that_refuses_or_never_shakes_hands_is_no_answer_in_time() -> None:

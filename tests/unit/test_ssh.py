@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import Config, Seconds, SshSection, parse
+from nagios_failover.config import Config, Port, Seconds, SshSection, parse
 from nagios_failover.evidence import Blocked, NoAnswer
 from nagios_failover.shell import Output
 from nagios_failover.ssh import Held, classify, command, held_connection, run_remote
@@ -19,7 +19,7 @@ TEXT = "[host yasu]\naddress = 10.0.0.1\n[host nabira]\n[witness]\naddresses = n
 
 
 def test_the_whole_command_over_a_held_connection() -> None:
-    ssh = SshSection(user="hb", port=2222, identity=Path("/keys/100% ours"), known_hosts=Path("/keys/known"))
+    ssh = SshSection(user="hb", port=Port(2222), identity=Path("/keys/100% ours"), known_hosts=Path("/keys/known"))
     assert command(ssh, "10.0.0.1", Held(Path("/state/ssh/yasu.7"), 60), timeout=3.4) == (
         *("ssh", "-T", "-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no"),
         *("-o", "ConnectTimeout=3", "-o", "ConnectionAttempts=1", "-o", "ClearAllForwardings=yes", "-o", "ForwardAgent=no"),

@@ -309,6 +309,21 @@ def test_a_fenced_master_stays_fenced_until_the_fence_is_lifted(pair: Lab) -> No
     well(pair)
 
 
+@pytest.mark.parametrize(
+    ("what", "name"), [("event handlers", "EVENT_HANDLERS"), ("freshness checks of services", "SERVICE_FRESHNESS_CHECKS")]
+)
+def test_a_standby_whose_watch_was_switched_off_is_critical(pair: Lab, what: str, name: str) -> None:
+    nabira = pair.nabira
+    operator(nabira, f"DISABLE_{name}")
+    try:
+        line = f"FAILOVER CRITICAL - nabira: Nagios's {what} are off: it would not take over"
+        pair.wait(lambda: check(nabira) == (2, line), 10, "check_failover_state says so")
+        assert line.partition(" - ")[2] in nabira.run([COMMAND, "status"], check=False).stdout
+    finally:
+        operator(nabira, f"ENABLE_{name}")
+    well(pair)
+
+
 # ---- what stands in the way ----
 
 

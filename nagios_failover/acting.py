@@ -19,7 +19,7 @@ from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.verdict import Code
 from nagios_failover.watch_mail import Said, mail_once, told
-from nagios_failover.workflow import Trigger
+from nagios_failover.workflow import Trigger, longest_run
 
 HINTS: dict[str, str] = {
     Code.PEER_ACTIVE: "this version fences nothing: decide who goes on, and run on the other: nagios-failover standdown",
@@ -50,7 +50,7 @@ class Result:
 def act_on(event: Event, act: Act, look: Look | None, config: Config, state: StateFiles) -> Iterator[str]:
     """Do it all; yields sentences for the log."""
     result = _finish_open(config, state)
-    if not result.runs and not result.busy:
+    if not (result.runs or result.busy or result.said):
         result = _act(act, look, config, state, earlier=result)
     if event.deadly:
         result.said += _no_role(state)
@@ -67,10 +67,20 @@ def act_on(event: Event, act: Act, look: Look | None, config: Config, state: Sta
 def _finish_open(config: Config, state: StateFiles) -> Result:
     try:
         return Result(runs=tuple(resume_open_runs(config, state)))
-    except LockHeld:
-        return Result(busy=True)
+    except LockHeld as error:
+        return _held(error, config)
     except FailoverError as error:
         return Result(said=(f"an open run was not finished: {error}",))
+
+
+def _held(error: LockHeld, config: Config) -> Result:
+    """Another process is at it and will tell; unless it has had the lock for longer than any run takes: then it hangs."""
+    longest = longest_run(config)
+    if error.seconds <= longest:
+        return Result(busy=True)
+    hint = "is that process stopped, or its disk hung? end it: what it left open is finished then"
+    said = f"{error}, for {error.seconds:.0f} s (a run takes {longest:.0f} s at most): nothing is done meanwhile (hint: {hint})"
+    return Result(said=(said,))
 
 
 def _act(act: Act, look: Look | None, config: Config, state: StateFiles, *, earlier: Result) -> Result:
@@ -88,8 +98,8 @@ def _act(act: Act, look: Look | None, config: Config, state: StateFiles, *, earl
             return Result(said=(said,) if said else ())
         if act is Act.CORRECT:
             return Result(said=(*earlier.said, *flags.correct(config, state)))
-    except LockHeld:
-        return Result(busy=True)
+    except LockHeld as error:
+        return _held(error, config)
     except FailoverError as error:
         hint = f" (hint: {error.hint})" if error.hint else ""
         return Result(said=(*earlier.said, f"{error}{hint}"))

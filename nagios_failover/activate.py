@@ -19,7 +19,7 @@ def flags_to_set(flow: Flow) -> Flags:
 
 
 def activate(flow: Flow) -> str:
-    """Flags, role, checks of what is not OK. Once the commands are with Nagios there is no way back: that status.dat does not show
+    """Flags and role. Once the commands are with Nagios there is no way back: that status.dat does not show
     it (a full disk) is no reason to stop monitoring again. A role that cannot be written leaves the run open (Incomplete)."""
     wanted = flags_to_set(flow)
     said = [f"{describe_flags(wanted)}, seen in status.dat"]
@@ -28,9 +28,8 @@ def activate(flow: Flow) -> str:
     except NoReader:
         raise
     except (Failed, CouldNotLook) as error:
-        flow.passed_over.append(f"activate: {error}; hint: {error.hint}")
+        flow.pass_over(f"activate: {error}; hint: {error.hint}")
         said = [f"{describe_flags(wanted)}, sent to Nagios but not seen in status.dat"]
-    checks = _check_what_is_not_ok(flow)
     try:
         flow.state.write_role(RoleRecord(Role.MASTER, flow.this, flow.term, flow.run.id, int(flow.hands.now())))
     except Failed as error:
@@ -38,17 +37,14 @@ def activate(flow: Flow) -> str:
             f"it checks and notifies, but its role is not written: {error}", host=flow.this, hint=error.hint
         ) from error
     flow.note("active_at", flow.hands.now())
-    return "; ".join([*said, checks])
+    return "; ".join(said)
 
 
-def _check_what_is_not_ok(flow: Flow) -> str:
+def check_at_once(flow: Flow) -> str:
     """What recovered in the gap is told at once, what is still broken is notified at once. The watch services keep their pace."""
     now = int(flow.hands.now())
-    try:
-        objects = [(host, service) for host, service in flow.hands.not_ok() if host != flow.config.nagios.watch_host]
-        flow.hands.commands([_forced_check(host, service, now) for host, service in objects])
-    except (CouldNotLook, NoReader) as error:
-        return f"what is not OK is checked in its own time ({error})"
+    objects = [(host, service) for host, service in flow.hands.not_ok() if host != flow.config.nagios.watch_host]
+    flow.hands.commands([_forced_check(host, service, now) for host, service in objects])
     return f"{len(objects)} objects that are not OK are checked at once"
 
 
@@ -78,5 +74,5 @@ def would_activate(flow: Flow) -> str:
     cfg = flow.config.this.nagios_cfg
     return (
         f"would set {describe_flags(role_flags(flow.config.pair.mode, active=True))} by external commands to the Nagios of {cfg}, "
-        "save its state, see it in status.dat, write role master, and force a check of every object that is not OK"
+        "save its state, see it in status.dat, and write role master"
     )

@@ -26,6 +26,10 @@ def why_not(config: Config, state: StateFiles, *, trigger: str, now: float) -> R
         return Refused(f"no role, no failover: {error.what}", host=host, hint=error.hint)
     if role.role not in (Role.STANDBY, Role.TAKING_OVER):
         return Refused(f"the role is {role.role} already (term {role.term})", host=host, hint="nagios-failover status")
+    if role.role is Role.STANDBY and state.lock_path.exists():
+        return Refused(
+            f"{state.lock_path} is there though the role is standby", host=host, hint="the state watch mends it at its next check"
+        )
     if trigger == Trigger.COMMAND:
         return None
     try:

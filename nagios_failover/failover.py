@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from nagios_failover import flags as flag_state
-from nagios_failover.activate import activate, activated, would_activate
+from nagios_failover.activate import activate, activated, check_at_once, would_activate
 from nagios_failover.config import Config, Start
 from nagios_failover.confirm import FAILBACK, FAILOVER, confirm, enough_alone, ring_of, would_confirm
 from nagios_failover.errors import Failed, FailoverError, NoReader, Refused, StateUnreadable
@@ -24,7 +24,19 @@ from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.words import Mode, Role, State
-from nagios_failover.workflow import Flow, Hands, Trigger, ask_root, call_hook, carry_out, give_up, go_on, rehearsal, start
+from nagios_failover.workflow import (
+    Flow,
+    Hands,
+    Trigger,
+    ask_root,
+    call_hook,
+    carry_out,
+    give_up,
+    go_on,
+    longest_run,
+    rehearsal,
+    start,
+)
 
 # --- register ---
 
@@ -38,6 +50,7 @@ def _register(flow: Flow) -> str:
     with suppress(FailoverError):
         flag_state.record(flow.config, flow.state)  # an operator's flags are written down as his before any is ours
     role = flow.state.role()
+    flow.note("boot", flow.hands.boot())
     flow.note("term", next_term(role, ring_of(flow.state)))
     flow.remember_what_is(role)
     flow.state.write_role(RoleRecord(Role.TAKING_OVER, flow.this, flow.term, flow.run.id, int(flow.hands.now())))
@@ -130,6 +143,12 @@ STEPS: tuple[Step[Flow], ...] = (
         holds=_nagios_runs,
     ),
     Step("activate", would_activate, activate, Weight.FATAL, holds=activated),
+    Step(
+        "check at once",
+        lambda flow: "would force a check of every object that is not OK, the watch services aside",
+        check_at_once,
+        Weight.LESSER,
+    ),
     _placeholder("promote", "the database's role is not changed"),
     Step(
         "perfdata services",
@@ -219,8 +238,15 @@ def finish(
     if not flow.notes.get("role_before"):
         # Nothing has changed, and what was confirmed then need not be so now: from the start.
         return carry_out(flow, STEPS, result=result, earlier=replace(record, steps=()))
-    if role.role is Role.TAKING_OVER and not record.begun("activate"):
+    if role.role is Role.TAKING_OVER and (not record.begun("activate") or _long_ago(flow, record)):
         seen = flow.hands.look(by=flow.run.id, record=True)
         if seen.verdict.state is not State.CRITICAL and not enough_alone(flow, seen.look.code):
             return give_up(flow, Refused(f"not confirmed any more: {seen.verdict.sentence}"))
     return carry_out(flow, STEPS, result=result, earlier=record)
+
+
+def _long_ago(flow: Flow, record: RunRecord) -> bool:
+    """Was the run cut short so long ago, or before a boot, that what it had confirmed need not hold any more?"""
+    activate = record.step("activate")
+    age = flow.hands.now() - (activate.started if activate else record.opened)
+    return flow.notes.get("boot") != flow.hands.boot() or not 0 <= age <= longest_run(flow.config)

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from nagios_failover.state_files import FILE_MODE, StateFiles, cannot_write, syn
 from nagios_failover.words import Role
 
 _RUN_FILE = re.compile(r"(\d{8}T\d{6}-[0-9a-f]{4,})\.jsonl")
-NO_LIMIT = 200
+NO_LIMIT = 50
 """Refused and aborted runs that the history keeps; runs that did something are all kept."""
 DETAIL_LIMIT = 4000
 """Characters kept of a step's detail (a hook may print without end)."""
@@ -51,7 +52,7 @@ class Journal:
         except OSError as error:
             raise cannot_write(self.directory, error) from error
         now = self._clock()
-        run_id = f"{time.strftime('%Y%m%dT%H%M%S', time.localtime(now))}-{secrets.token_hex(2)}"
+        run_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}-{secrets.token_hex(2)}"
         run = Run(self, run_id)
         try:
             run.append("opened", kind=kind, term=term, host=host, trigger=trigger, pid=os.getpid())
@@ -148,14 +149,15 @@ class Run:
         self.append("note", key=key, value=value)
 
     def close(self, outcome: Outcome, sentence: str) -> RunRecord:
-        """End the run. Runs that said no in the same words one after the other (a paused pair whose master is dead asks at
-        every check) are folded: this one stays, with their count, and the one before it goes."""
+        """End the run. Runs that said no in the same words, with nothing but other refusals between them (a paused pair whose
+        master is dead asks at every check), are folded: this one stays, with their count, and the one before it goes."""
         record = replace(self.record(), outcome=str(outcome), sentence=sentence)
         others = [run for run in self._journal.runs() if run.id != self.id]
-        before = others[0] if others else None
+        since_others = takewhile(lambda run: run.outcome in SAID_NO, others)
+        before = next((run for run in since_others if same_words(record, run)), None)
         for old in [run for run in others if run.outcome in SAID_NO][NO_LIMIT:]:
             self._journal.forget(old)
-        if before is None or not same_words(record, before):
+        if before is None:
             self.append("closed", outcome=str(outcome), sentence=sentence)
         else:
             first = before.first or before.opened

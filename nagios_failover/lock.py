@@ -19,7 +19,9 @@ A_MOMENT = 0.5
 
 
 class LockHeld(Refused):
-    """Another run is on its way."""
+    """Another run is on its way. `seconds` is how long it has had the lock."""
+
+    seconds = 0.0
 
 
 @contextmanager
@@ -72,6 +74,13 @@ def _acquire(descriptor: int, deadline: float) -> None:
             return
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                holder = os.pread(descriptor, 20, 0).decode("ascii", errors="replace").strip() or "unknown"
-                raise LockHeld(f"a run is on its way: PID {holder}", hint="nagios-failover history shows it") from None
+                raise _held(descriptor) from None
         time.sleep(POLL_SECONDS)
+
+
+def _held(descriptor: int) -> LockHeld:
+    """Who takes the lock writes its PID: the file's age is for how long it has been held."""
+    holder = os.pread(descriptor, 20, 0).decode("ascii", errors="replace").strip() or "unknown"
+    error = LockHeld(f"a run is on its way: PID {holder}", hint="nagios-failover history shows it")
+    error.seconds = max(0.0, time.time() - os.fstat(descriptor).st_mtime)
+    return error

@@ -24,6 +24,8 @@ from nagios_failover.errors import Failed
 from nagios_failover.shell import run
 from nagios_failover.state_files import FILE_MODE, cannot_write, write_atomically
 
+SENT = "sent what had been waiting"
+GARBLED = "a waiting mail could not be read"
 QUEUE_LIMIT = 100
 """Mails kept while none can be sent; the oldest stay, since they tell how it began."""
 
@@ -101,6 +103,20 @@ def deliver(config: Config, state_directory: Path, name: str, subject: str, body
             queued.unlink(missing_ok=True)
 
 
+def enqueue(state_directory: Path, name: str, subject: str, body: str) -> bool:
+    """Put a mail into the queue without sending it yet. Is it there?"""
+    with _alone(state_directory, wait=True):
+        return not _queue(_queue_path(state_directory, name), subject, body, time.time())
+
+
+def send_queued(config: Config, state_directory: Path, name: str) -> None:
+    """Send a mail that was queued, unless another process has done so by now. Raises Failed; the mail then waits on."""
+    with _alone(state_directory, wait=True):
+        said = _send_one(config, _queue_path(state_directory, name))
+    if said and not said.startswith(SENT):
+        raise Failed(f"{said}; it is tried again at the next call")
+
+
 @contextmanager
 def _alone(state_directory: Path, *, wait: bool) -> Iterator[bool]:
     """Hold the queue, so that a mail on its way out is not sent by another process too. Gives whether it is held: without a disk
@@ -153,24 +169,32 @@ def send_waiting(config: Config, state_directory: Path) -> list[str]:
 
 
 def _send_waiting(config: Config, state_directory: Path) -> list[str]:
-    said = []
+    said: list[str] = []
     for path in waiting(state_directory):
-        try:
-            mail = json.loads(path.read_text(encoding="utf-8"))
-            subject, body, when = str(mail["subject"]), str(mail["body"]), float(mail["time"])
-        except (OSError, ValueError, KeyError, TypeError):
-            with contextlib.suppress(OSError):
-                path.rename(path.with_suffix(".garbled"))
-            said.append(f"a waiting mail could not be read: {path.with_suffix('.garbled')}")
-            continue
-        try:
-            send(config, subject, body, message_id=path.stem, when=when)
-        except Failed as error:
-            return [*said, str(error)]
+        said.append(_send_one(config, path))
+        if not said[-1].startswith((SENT, GARBLED)):
+            break
+    return [sentence for sentence in said if sentence]
+
+
+def _send_one(config: Config, path: Path) -> str:
+    """Send one mail of the queue and take it out. Returns a sentence, "" when it is not there any more."""
+    try:
+        mail = json.loads(path.read_text(encoding="utf-8"))
+        subject, body, when = str(mail["subject"]), str(mail["body"]), float(mail["time"])
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, KeyError, TypeError):
         with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-        said.append(f"sent what had been waiting: {subject}")
-    return said
+            path.rename(path.with_suffix(".garbled"))
+        return f"{GARBLED}: {path.with_suffix('.garbled')}"
+    try:
+        send(config, subject, body, message_id=path.stem, when=when)
+    except Failed as error:
+        return str(error)
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+    return f"{SENT}: {subject}"
 
 
 def _queue_path(state_directory: Path, name: str) -> Path:

@@ -60,19 +60,24 @@ class Mark:
 
 def mail_once(config: Config, state: StateFiles, said: Said) -> str:
     """Mail what was said unless that was mailed already. Returns a sentence for the log, "" when there was nothing to mail."""
-    with _alone(state):
-        if not _is_news(_last(state, said.service), said, now=time.time()):
-            return ""
-        # Written first: a mail that cannot be sent waits in the queue, and is not to be made again at each check.
-        _mark(state, said)
-    from nagios_failover.mail import deliver
+    from nagios_failover.mail import deliver, enqueue, send_queued
 
     now = time.time()
+    name = f"watch-{said.service}-{now:.3f}"
     words = said.words or f"{config.this.name}: {said.service} is {said.state}"
     words = f"well again: {words}" if said.state == "OK" else words
     subject, body = watch_mail(config.this.name, said.service, said.state, words, run_sentence=said.run, hint=said.hint, now=now)
+    with _alone(state):
+        if not _is_news(_last(state, said.service), said, now=now):
+            return ""
+        # Queued, then put down, then sent: killed in between, it is neither lost nor made again at each check.
+        queued = enqueue(state.directory, name, subject, body)
+        _mark(state, said)
     try:
-        deliver(config, state.directory, f"watch-{said.service}-{now:.0f}", subject, body)
+        if queued:
+            send_queued(config, state.directory, name)
+        else:
+            deliver(config, state.directory, name, subject, body)
     except Failed as error:
         return str(error)
     return f"mailed: {subject}"

@@ -86,11 +86,19 @@ class Flow:
     trigger: str
     say: Callable[[str], None]
     notes: dict[str, Any] = field(default_factory=dict)
-    passed_over: list[str] = field(default_factory=list)
 
     def note(self, key: str, value: Any) -> None:
         self.run.note(key, value)
         self.notes[key] = value
+
+    @property
+    def passed_over(self) -> list[str]:
+        """What a step did not see done, though it counts as done: a person has to look."""
+        return list(self.notes.get("passed_over", []))
+
+    def pass_over(self, sentence: str) -> None:
+        if sentence not in self.passed_over:
+            self.note("passed_over", [*self.passed_over, sentence])
 
     @property
     def this(self) -> str:
@@ -135,16 +143,24 @@ def start(
     say: Callable[[str], None] | None = None,
 ) -> Flow:
     """Open a run's journal. Raises Failed when it cannot be written: what is not on record is not begun."""
+    ready = hands or hands_of(config, state)  # before the journal: a run that cannot begin is not opened
     run = Journal(state.directory).open(kind, term, config.this.name, trigger=trigger)
-    return Flow(config, state, hands or hands_of(config, state), run, kind, trigger, say or silent)
+    return Flow(config, state, ready, run, kind, trigger, say or silent)
 
 
 def go_on(config: Config, state: StateFiles, record: RunRecord, *, hands: Hands | None, say: Callable[[str], None] | None) -> Flow:
     """The context of a run that was cut short."""
+    ready = hands or hands_of(config, state)
     run = Journal(state.directory).run(record.id)
     run.resumed()
-    real = hands or hands_of(config, state)
-    return Flow(config, state, real, run, record.kind, record.trigger, say or silent, dict(record.notes))
+    return Flow(config, state, ready, run, record.kind, record.trigger, say or silent, dict(record.notes))
+
+
+def longest_run(config: Config) -> float:
+    """Seconds that a run takes at most: the sum of its named waits, and a little."""
+    look = config.look
+    looks = (2 * look.confirmations + 3) * (look.confirm_interval + look.timeout)
+    return looks + 4 * config.run.hook_timeout + 3 * config.nagios.verify_timeout + config.mail.timeout + 30
 
 
 def silent(_: str) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.journal import Journal
+from nagios_failover.lock import run_lock
 from nagios_failover.looks import Look
 from nagios_failover.role import RoleRecord
 from nagios_failover.state_files import StateFiles, boot_id, uptime
@@ -257,6 +258,18 @@ def test_a_mail_that_cannot_be_sent_waits_and_the_next_call_sends_it(site: Site)
     wait(lambda: not list((site.state.directory / "unsent").glob("*.json")), "the queue is empty")
 
 
+def test_a_lock_that_is_held_for_longer_than_any_run_takes_is_mailed(site: Site) -> None:
+    site.role(Role.STANDBY)
+    with run_lock(site.state.directory, wait=0):
+        assert quiet(site.call(*DEAD))
+        time.sleep(1.5)
+        assert not site.mails(), "a run on its way tells people itself"
+        os.utime(site.state.directory / "run.lock", (1000, 1000))
+        assert quiet(site.call(*DEAD))
+        wait(site.mails, "the mail")
+    assert f"a run is on its way: PID {os.getpid()}, for " in site.mails()[0]
+
+
 # --- state that is away or garbled ---
 
 
@@ -303,7 +316,7 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(site: Site) -> No
         "confirm: would look at yasu until 3 looks in a row, 0.2 s apart, were CRITICAL; by this look it would"
     )
     assert lines[2].startswith("register: would write role taking-over with term 4 to ")
-    assert lines[-1] == "nothing was changed (dry run)" and len(lines) == 16
+    assert lines[-1] == "nothing was changed (dry run)" and len(lines) == 17
     assert {name for name in site.files() if "/ssh" not in name} == before
     done = site.call("--dry-run", "web1", "HTTP", "CRITICAL", "HARD", "3")
     assert done.stdout == "nothing to do: web1 is neither nagios-failover nor yasu\n" and done.returncode == 0

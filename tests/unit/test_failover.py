@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nagios_failover.config import Config
-from nagios_failover.errors import Failed, FailoverError, Incomplete, NoReader
+from nagios_failover.errors import ConfigError, Failed, FailoverError, Incomplete, NoReader, UsageError
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.failover import STEPS, run_failover
 from nagios_failover.journal import Journal, Run
@@ -85,6 +86,7 @@ def test_the_list_can_be_read_aloud(config: Config, world: World) -> None:
         "inherit",
         "start Nagios",
         "activate",
+        "check at once",
         "promote",
         "perfdata services",
         "post hook",
@@ -224,6 +226,19 @@ def test_while_a_run_is_on_its_way_another_is_refused(config: Config, world: Wor
     assert Journal(world.state.directory).runs() == []
 
 
+def test_while_failover_lock_is_there_nothing_starts(config: Config, world: World) -> None:
+    world.state.lock_path.write_text("somebody's\n")
+    record = run(config, world, trigger="command")
+    assert record.outcome == "refused" and "failover.lock is there though the role is standby" in record.sentence
+
+
+def test_a_run_whose_nagios_cfg_cannot_be_read_is_not_opened(tmp_path: Path, world: World) -> None:
+    away = config_of(tmp_path)
+    with pytest.raises(ConfigError, match=r"nagios\.cfg"):
+        run_failover(away, world.state, trigger="event")
+    assert Journal(tmp_path).runs() == []
+
+
 # --- term ---
 
 
@@ -304,6 +319,19 @@ def test_what_is_not_ok_is_checked_at_once_and_the_watch_services_are_left_alone
     run(config, world)
     now = world.commands[0].rpartition(";")[2]
     assert world.commands == [f"SCHEDULE_FORCED_HOST_CHECK;web1;{now}", f"SCHEDULE_FORCED_SVC_CHECK;web1;HTTP;{now}"]
+
+
+@pytest.mark.parametrize("error", [UsageError("an object's name with a newline"), MemoryError("64 MB")])
+def test_a_fault_after_the_activation_does_not_undo_it(
+    config: Config, world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def not_ok() -> list[tuple[str, str | None]]:
+        raise error
+
+    hands = replace(world.hands(), not_ok=not_ok)
+    record = run_failover(config, world.state, trigger="event", hands=hands)
+    assert record.outcome == "done" and outcomes(record)["check at once"] == "failed"
+    assert world.flags == ON and world.state.role().role is Role.MASTER
 
 
 def test_redundancy_mode_moves_notifications_only(tmp_path: Path, world: World) -> None:
@@ -398,6 +426,34 @@ def test_a_master_alive_again_before_the_activation_is_left_alone(tmp_path: Path
     (record,) = resume_open_runs(config, world.state, hands=world.hands())
     assert record.outcome == "aborted" and f"not confirmed any more: {ALIVE[2]}" in record.sentence
     assert world.state.role().role is Role.STANDBY and world.flags == OFF
+
+
+@pytest.mark.parametrize("later", ["hours", "another boot"])
+def test_a_run_cut_short_inside_the_activation_long_ago_looks_again(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, later: str
+) -> None:
+    config = config_of(tmp_path)
+    world.flags = dict(ON)  # the power went between the flags and the role
+    killed_after("register", config, world)
+    (open_run,) = Journal(tmp_path).open_runs()
+    journal = Journal(tmp_path).run(open_run.id)
+    journal.note("flags_before", {str(flag): False for flag in Flag})
+    journal.step_started("activate")
+    hands = world.hands()
+    hands = (
+        replace(hands, boot=lambda: "another boot") if later == "another boot" else replace(hands, now=lambda: time.time() + 9999)
+    )
+    world.sees = [ALIVE]
+    (record,) = resume_open_runs(config, world.state, hands=hands)
+    assert record.outcome == "aborted" and world.state.role().role is Role.STANDBY and world.flags == OFF
+
+
+def test_what_was_not_seen_is_told_after_a_resume_too(tmp_path: Path, world: World) -> None:
+    config = config_of(tmp_path, HOOKS)
+    world.set_flags_fails = Failed("Nagios did not show notifications on within 30 s", hint="is the disk full?")
+    killed_after("post hook", config, world)
+    (record,) = resume_open_runs(config, world.state, hands=world.hands())
+    assert record.outcome == "incomplete" and "Nagios did not show notifications on" in record.sentence
 
 
 @pytest.mark.parametrize("step", ["activate", "post hook"])

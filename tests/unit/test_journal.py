@@ -81,6 +81,16 @@ def test_refusals_in_the_same_words_do_not_fill_the_history(journal: Journal) ->
     assert folded.repeats == 39 and folded.first < folded.opened
 
 
+def test_refusals_that_alternate_do_not_fill_it_either(journal: Journal) -> None:
+    for age in range(40):
+        journal.open("failover", 4, "nabira").close(Outcome.REFUSED, f"not confirmed: yasu: status.dat is {age} s old")
+        journal.open("failover", 4, "nabira").close(Outcome.REFUSED, "paused by admin")
+    assert sorted(run.repeats for run in journal.runs()) == [39, 39]
+    journal.open("failover", 4, "nabira").close(Outcome.DONE, "nabira is the master")
+    journal.open("failover", 4, "nabira").close(Outcome.REFUSED, "paused by admin")
+    assert len(journal.runs()) == 4, "what came before a run that did something stays before it"
+
+
 def test_runs_that_did_something_are_all_kept(journal: Journal) -> None:
     for _ in range(3):
         journal.open("failover", 4, "nabira").close(Outcome.DONE, "nabira is the master")

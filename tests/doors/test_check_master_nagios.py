@@ -215,16 +215,25 @@ def test_another_user_than_nagios_is_unknown(site: Site) -> None:
     assert state == "UNKNOWN" and "no user is called 'nobody-there' on this host\nhint: " in output
 
 
-def shadow(site: Site, text: str) -> str:
-    """A directory with a pymysql of our own."""
+def shadow(site: Site, module: str, text: str) -> str:
+    """A directory with a module of our own in place of the real one."""
     (site.top / "shadow").mkdir()
-    (site.top / "shadow" / "pymysql.py").write_text(text)
+    (site.top / "shadow" / f"{module}.py").write_text(text)
     return str(site.top / "shadow")
 
 
-def test_an_unexpected_exception_is_unknown_in_one_line(site: Site, nagios: subprocess.Popen[bytes]) -> None:
+def test_what_an_item_did_not_expect_is_not_taken_for_a_death(site: Site, nagios: subprocess.Popen[bytes]) -> None:
     site.configure("[heartbeat]", "schema = nagios1")
-    path = shadow(site, "raise ZeroDivisionError('by us')")
+    done = site.run(path=shadow(site, "pymysql", "raise ZeroDivisionError('by us')"))
+    assert done.returncode == 1 and done.stdout.startswith("MASTER WARNING - ")
+    assert "could not look at its heartbeat: unexpected: ZeroDivisionError('by us')" in done.stdout
+
+
+def test_an_unexpected_exception_is_unknown_in_one_line(site: Site, nagios: subprocess.Popen[bytes]) -> None:
+    broken = (
+        "import nagios_failover.observe as observe\ndef look(*_, **__): raise ZeroDivisionError('by us')\nobserve.look = look\n"
+    )
+    path = shadow(site, "sitecustomize", broken)
     done = site.run(path=path)
     assert (done.returncode, done.stdout, done.stderr) == (3, "MASTER UNKNOWN: ZeroDivisionError: by us\n", "")
     assert "Traceback" in site.run("-vvv", path=path).stdout
@@ -232,7 +241,7 @@ def test_an_unexpected_exception_is_unknown_in_one_line(site: Site, nagios: subp
 
 def test_a_missing_library_is_not_a_dead_database(site: Site, nagios: subprocess.Popen[bytes]) -> None:
     site.configure("[heartbeat]", "schema = nagios1")
-    state, output = site.said(path=shadow(site, "raise ImportError('broken here')"))
+    state, output = site.said(path=shadow(site, "pymysql", "raise ImportError('broken here')"))
     assert state == "WARNING"
     assert "but could not look at its heartbeat: PyMySQL is not installed here (broken here) | " in output
     assert "\nhint: pip install PyMySQL" in output

@@ -16,6 +16,8 @@ lab_problem() {
 tests/prepare.sh doors # without root it says what is missing; what can run, runs
 problem="$(lab_problem)"
 if [ -z "$problem" ]; then
+    # the hosts' Debian is made once, here, where its making can be read
+    .venv/bin/python -c 'from tests.lab.debian_root import ensure_root; ensure_root("bookworm", print)' || exit
     exec .venv/bin/python -m pytest tests/unit tests/doors tests/e2e
 fi
 .venv/bin/python -m pytest tests/unit tests/doors

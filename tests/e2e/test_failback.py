@@ -37,10 +37,10 @@ def test_the_returned_preferred_host_gets_the_role_back_and_somebody_always_noti
         pair = Pair(lab)
         pair.wait_healthy()
         began = time.time()
-        kill(lab.yasu)
+        kill(lab, lab.yasu)
         lab.wait(lambda: role_of(lab.nabira)["role"] == "master", 30, "nabira takes over")
         failed_over = time.time()
-        mend(lab.yasu)
+        mend(lab, lab.yasu)
         lab.wait(lambda: role_of(lab.yasu)["role"] == "standby", 30, "yasu, outranked, stands down")
         seen = watch_flags(
             pair, lambda: role_of(lab.yasu)["role"] == "master" and passive(lab.nabira), 90, "yasu is the master again"
@@ -59,7 +59,7 @@ def test_a_returned_preferred_host_without_the_suite_is_active_by_its_own_flags_
     with Lab.up(name=f"failback-{os.getpid()}", failback="automatic", suite_on=("nabira",)) as lab:
         pair = Pair(lab)
         lab.wait(lambda: role_of(lab.nabira).get("role") == "standby" and active(lab.yasu), 30, "a healthy pair")
-        kill(lab.yasu)
+        kill(lab, lab.yasu)
         lab.wait(lambda: role_of(lab.nabira)["role"] == "master", 30, "a failover needs nothing of ours on the master")
         lab.yasu.service("nagios").start()
         seen = watch_flags(pair, lambda: role_of(lab.nabira)["role"] == "standby" and passive(lab.nabira), 90, "nabira stands down")
@@ -83,7 +83,7 @@ def test_redundancy_mode_moves_notifications_only() -> None:
         lab.wait(lambda: lab.mails("web5"), 30, "the master notifies")
         time.sleep(3)
         assert len(lab.mails("web5")) == 1, "and nobody else does"
-        kill(lab.yasu)
+        kill(lab, lab.yasu)
         lab.wait(lambda: flags("nabira") == ("1", "1"), 30, "nabira notifies")
         assert role_of(lab.nabira)["role"] == "master"
         sentence = runs_of(lab.nabira)[-1]

@@ -112,7 +112,7 @@ def whole_pair() -> Iterator[Pair]:
 @pytest.fixture
 def pair(whole_pair: Pair) -> Pair:
     for host in (whole_pair.lab.yasu, whole_pair.lab.nabira):
-        mend(host)  # whatever a failed test left
+        mend(whole_pair.lab, host)  # whatever a failed test left
     whole_pair.wait_healthy()
     return whole_pair
 
@@ -120,29 +120,29 @@ def pair(whole_pair: Pair) -> Pair:
 # --- what fails over ---
 
 
-def kill(host: Host) -> None:
+def kill(lab: Lab, host: Host) -> None:
     host.service("nagios").kill9()
 
 
-def stop(host: Host) -> None:
+def stop(lab: Lab, host: Host) -> None:
     host.service("nagios").freeze()
 
 
-def clean_stop(host: Host) -> None:
+def clean_stop(lab: Lab, host: Host) -> None:
     host.service("nagios").stop()
 
 
-def power_off(host: Host) -> None:
+def power_off(lab: Lab, host: Host) -> None:
     host.off()
 
 
-def cut_off(host: Host) -> None:
-    Lab.attach(f"failover-{os.getpid()}").cut(host)
+def cut_off(lab: Lab, host: Host) -> None:
+    lab.cut(host)
 
 
-def mend(host: Host) -> None:
+def mend(lab: Lab, host: Host) -> None:
     """The repaired host comes back as it is: its role file says master, and its Nagios checks and notifies until it looks."""
-    Lab.attach(f"failover-{os.getpid()}").mend(host)
+    lab.mend(host)
     if not host.is_on():
         host.on()
     nagios = host.service("nagios")
@@ -153,12 +153,12 @@ def mend(host: Host) -> None:
 
 
 @pytest.mark.parametrize("fault", [kill, stop, clean_stop, power_off, cut_off])
-def test_a_dead_master_is_failed_over_once_and_mailed_once(pair: Pair, fault: Callable[[Host], None]) -> None:
+def test_a_dead_master_is_failed_over_once_and_mailed_once(pair: Pair, fault: Callable[[Lab, Host], None]) -> None:
     old, new = pair.master, pair.standby
     term = int(role_of(old)["term"])
     pair.lab.wait(lambda: not checked_since(new, time.time() - 5), 20, "a standby checks nothing")
     began = time.time()
-    fault(old)
+    fault(pair.lab, old)
     pair.lab.wait(lambda: role_of(new).get("role") == "master", 45, f"{new.name} takes over")
     pair.lab.wait(
         lambda: runs_of(new, since=began - 1) and outcome(runs_of(new, since=began - 1)[-1]) != "open", 20, "the run ends"
@@ -177,25 +177,26 @@ def test_a_dead_master_is_failed_over_once_and_mailed_once(pair: Pair, fault: Ca
     )
     pair.lab.set_state("web3", "HTTP", "OK")
     assert len(pair.mails_since(began, f"{new.name} is the master now")) == 1
-    mend(old)
+    mend(pair.lab, old)
     pair.wait_healthy(60)
     assert pair.master.name == new.name and role_of(old)["term"] == str(term + 1)
     assert not old.exists(f"{STATE}/failover.lock")
     assert len(pair.mails_since(began, f"{old.name} is the standby now")) == 1
-    assert not pair.mails_since(began, "Failover state"), "what a run tells itself is not told twice"
+    ill = [subject for subject in pair.mails_since(began, "Failover state") if not subject.endswith("is OK")]
+    assert not ill, "what a run tells itself is not told twice"
 
 
 def test_twenty_handlers_at_once_run_once(pair: Pair) -> None:
     old, new = pair.master, pair.standby
     began = time.time()
-    kill(old)
+    kill(pair.lab, old)
     words = " ".join(f"'{word}'" for word in DEAD)
     new.run(f"for i in $(seq 20); do {HANDLER} {words} & done; wait", user="nagios", timeout=60)
     pair.lab.wait(lambda: role_of(new).get("role") == "master", 30, "the standby takes over")
     time.sleep(6)
     assert [outcome(run) for run in runs_of(new, since=began - 1)] == ["done"]
     assert len(pair.mails_since(began, "is the master now")) == 1
-    mend(old)
+    mend(pair.lab, old)
 
 
 CRASH_STEPS = ("confirm", "register", "pre hook", "activate", "post hook", "mail")
@@ -209,7 +210,7 @@ def test_a_run_killed_after_a_step_is_finished_by_nagios_next_call(pair: Pair, s
     new.service("nagios").stop()
     new.run(f"NAGIOS_FAILOVER_CRASH_AFTER='{step}' {NAGIOS}")
     pair.wait_healthy()
-    kill(old)
+    kill(pair.lab, old)
     pair.lab.wait(
         lambda: any(outcome(run) == "done" for run in runs_of(new, since=began)), 60, f"a run killed after {step} is done"
     )
@@ -220,7 +221,7 @@ def test_a_run_killed_after_a_step_is_finished_by_nagios_next_call(pair: Pair, s
     assert len(pair.mails_since(began, "is the master now")) == 1
     with_hooks(new, pre="", post="")
     new.service("nagios").restart()
-    mend(old)
+    mend(pair.lab, old)
     pair.wait_healthy(60)
     assert pair.master.name == new.name
 
@@ -241,7 +242,7 @@ def test_a_pre_hook_that_says_no_puts_everything_back(pair: Pair) -> None:
     before = {key: value for key, value in role_of(new).items() if key in ("role", "master")}
     with_hooks(new, pre="/bin/false", post="")
     began = time.time()
-    kill(old)
+    kill(pair.lab, old)
     pair.lab.wait(lambda: any(outcome(run) == "aborted" for run in runs_of(new, since=began)), 40, "the run aborts")
     pair.lab.wait(lambda: role_of(new)["role"] == "standby", 5, "the role is put back")
     assert {key: value for key, value in role_of(new).items() if key in before} == before
@@ -251,7 +252,7 @@ def test_a_pre_hook_that_says_no_puts_everything_back(pair: Pair) -> None:
     assert len(runs_of(new, since=began)) <= 2, "nor does it fill the history"
     with_hooks(new, pre="", post="")
     pair.lab.wait(lambda: role_of(new)["role"] == "master", 40, "the next check tries again")
-    mend(old)
+    mend(pair.lab, old)
 
 
 def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there_is_room(pair: Pair) -> None:
@@ -259,7 +260,7 @@ def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there
     began = time.time()
     new.fill()
     try:
-        kill(old)
+        kill(pair.lab, old)
         pair.lab.wait(lambda: pair.mails_since(began, "Master Nagios is CRITICAL"), 40, "it is mailed")
         body = next(mail.body for mail in pair.lab.mails("Master Nagios is CRITICAL") if mail.arrived >= began)
         assert "No space left on device" in body, body
@@ -269,7 +270,7 @@ def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there
     finally:
         new.unfill()
     pair.lab.wait(lambda: role_of(new)["role"] == "master", 40, "with room on the disk the next check fails over")
-    mend(old)
+    mend(pair.lab, old)
 
 
 @pytest.mark.parametrize("fault", ["database", "ssh and database", "frozen host", "own network"])
@@ -301,7 +302,7 @@ def test_a_paused_pair_does_not_fail_over_until_it_is_resumed(pair: Pair) -> Non
     old, new = pair.master, pair.standby
     new.run([f"{BIN}/nagios-failover", "pause", "--reason", "maintenance"])
     began = time.time()
-    kill(old)
+    kill(pair.lab, old)
     pair.lab.wait(lambda: looks_of(new)[-1]["state"] == "CRITICAL", 20, "the standby sees it")
     time.sleep(12)
     assert role_of(new)["role"] == "standby" and passive(new)
@@ -310,7 +311,7 @@ def test_a_paused_pair_does_not_fail_over_until_it_is_resumed(pair: Pair) -> Non
     assert len(runs_of(new, since=began)) == 1
     new.run([f"{BIN}/nagios-failover", "resume"])
     pair.lab.wait(lambda: role_of(new)["role"] == "master", 30, "the next check fails over")
-    mend(old)
+    mend(pair.lab, old)
 
 
 @pytest.mark.parametrize(("word", "code"), [("WARNING", 1), ("UNKNOWN", 3)])
@@ -356,7 +357,7 @@ def test_a_master_seen_alive_again_before_anything_was_activated_is_left_alone(p
     old, new = pair.master, pair.standby
     began = time.time()
     new.service("nagios").stop()
-    kill(old)
+    kill(pair.lab, old)
     words = " ".join(f"'{word}'" for word in DEAD)
     new.run("rm -f " + STATE + "/looks", user="nagios")
     new.run(f"NAGIOS_FAILOVER_CRASH_AFTER=register {HANDLER} {words}", user="nagios")

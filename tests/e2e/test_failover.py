@@ -199,6 +199,26 @@ def test_twenty_handlers_at_once_run_once(pair: Pair) -> None:
     mend(pair.lab, old)
 
 
+def test_the_host_form_fails_over_on_hard_down_only(pair: Pair) -> None:
+    """What a plain host check of the master calls; Nagios's own handlers are off, so that nothing else starts the run."""
+    old, new = pair.master, pair.standby
+    command_file = "/var/lib/nagios4/rw/nagios.cmd"
+    new.run(f"echo '[1] DISABLE_EVENT_HANDLERS' > {command_file}", user="nagios")
+    pair.lab.wait(lambda: new.nagios_flags().get("enable_event_handlers") == "0", 10, "event handlers are off")
+    began = time.time()
+    try:
+        kill(pair.lab, old)
+        for macros in (f"{old.name} DOWN SOFT 1", f"{old.name} UNREACHABLE HARD 3", "web1 DOWN HARD 3"):
+            new.run(f"{HANDLER} {macros}", user="nagios")
+        time.sleep(5)
+        assert not runs_of(new, since=began)
+        new.run(f"{HANDLER} {old.name} DOWN HARD 3", user="nagios")
+        pair.lab.wait(lambda: role_of(new)["role"] == "master", 30, "the host form fails over")
+    finally:
+        new.run(f"echo '[1] ENABLE_EVENT_HANDLERS' > {command_file}", user="nagios")
+    mend(pair.lab, old)
+
+
 CRASH_STEPS = ("confirm", "register", "pre hook", "activate", "post hook", "mail")
 
 

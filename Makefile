@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help venv check test test-long bench demo clean
 FAULT ?= kill
+LAB ?= demo
 PART ?=
 
 help: ## this list
@@ -35,7 +36,7 @@ bench: .venv/ready ## measure, print a table, write bench/results.json (PART="ch
 
 demo: ## see it happen: a real pair, its master's Nagios killed, the standby taking over (FAULT=kill|stop|power|link)
 	@tests/prepare.sh demo
-	@python3=$$(tests/prepare.sh python) && exec "$$python3" -m tests.demo "$(FAULT)"
+	@python3=$$(tests/prepare.sh python) && exec "$$python3" -m tests.demo "$(FAULT)" "$(LAB)"
 
 clean: ## remove what make has made here; the lab's cached root (/var/cache/nagios-failover-lab) stays
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench/results.json

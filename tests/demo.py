@@ -18,7 +18,6 @@ from tests.lab import Host, Lab, LabError
 from tests.lab.suite import COMMAND, is_active
 from tests.takeover import FAULTS, NAGIOS_LOG, Watcher, last_look, role_of
 
-NAME: Final = "demo"
 CHOICES: Final = ("kill", "stop", "power", "link")
 TAKEOVER_SECONDS: Final = 90.0
 
@@ -34,7 +33,7 @@ STORY: Final = (
 
 
 def main() -> int:
-    fault = sys.argv[1] if len(sys.argv) > 1 and sys.argv[1] else "kill"
+    fault, name = sys.argv[1:] or ("kill", "demo")
     if fault not in CHOICES:
         print(f"error: no fault is called {fault!r}\nhint: make demo FAULT={'|'.join(CHOICES)}", file=sys.stderr)
         return 2
@@ -43,7 +42,7 @@ def main() -> int:
         title("1. A pair of real Nagios hosts")
         print("   yasu is the master: it checks a dozen hosts and notifies. nabira is the standby: it watches yasu.\n")
         began = time.monotonic()
-        with Lab.up(name=NAME, say=lambda sentence: print(f"   {sentence}", flush=True)) as lab:
+        with Lab.up(name=name, say=lambda sentence: print(f"   {sentence}", flush=True)) as lab:
             print(f"   the pair is up after {time.monotonic() - began:.0f} s\n")
             show(lab, fault)
         print("   The pair is taken down again. By hand: python3 -m tests.lab up; python3 -m tests.lab --help\n")

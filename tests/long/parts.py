@@ -21,7 +21,7 @@ from tests.takeover import FAULTS, bound, fail_over, join_again
 LAB: Final = f"long-{os.getpid()}"
 HANDLER_SECONDS: Final = 60.0
 #: the steps that act in a lab whose hooks are configured
-ACTING: Final = ("confirm", "register", "pre hook", "activate", "post hook", "mail")
+ACTING: Final = ("confirm", "register", "pre hook", "activate", "check at once", "post hook", "mail")
 
 
 @dataclass(frozen=True)

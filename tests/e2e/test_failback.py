@@ -85,7 +85,7 @@ def test_redundancy_mode_moves_notifications_only() -> None:
         assert len(lab.mails("web5")) == 1, "and nobody else does"
         kill(lab, lab.yasu)
         lab.wait(lambda: flags("nabira") == ("1", "1"), 30, "nabira notifies")
-        assert role_of(lab.nabira)["role"] == "master"
+        lab.wait(lambda: role_of(lab.nabira)["role"] == "master", 10, "nabira is the master")
         sentence = runs_of(lab.nabira)[-1]
         lab.wait(lambda: outcome(runs_of(lab.nabira)[-1]) == "done", 10, "the run ends")
         sentence = runs_of(lab.nabira)[-1][-1]["sentence"]

@@ -1,7 +1,13 @@
-"""Lines of nagios.log, and which of them switched a program-wide flag. Pure: log_tail.py reads the files."""
+"""Lines of nagios.log: every form that Nagios 4 writes, and which of them switched a program-wide flag. Pure: log_tail.py and
+sync_files.py read the files.
+
+Nagios logs a notification before its command runs, and before the alert that it is about; what a plugin said comes last in a
+line and may hold semicolons, names may not.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -59,6 +65,122 @@ class ExternalCommand:
     @property
     def ours(self) -> bool:
         return self.arguments == COMMAND_TAG
+
+
+@dataclass(frozen=True)
+class Alert:
+    """`HOST ALERT` and `SERVICE ALERT`: a state was entered, or confirmed. `service` "": the host itself. `state` is Nagios's
+    number (host: 0 UP, 1 DOWN, 2 UNREACHABLE)."""
+
+    time: int
+    host: str
+    service: str
+    state: int
+    hard: bool
+    attempt: int
+    output: str
+
+
+@dataclass(frozen=True)
+class StateLine:
+    """`CURRENT` and `INITIAL HOST/SERVICE STATE`: what was so when the log was begun, no event."""
+
+    time: int
+    host: str
+    service: str
+    state: int
+    hard: bool
+    attempt: int
+    output: str
+    kind: str  # CURRENT or INITIAL
+
+
+@dataclass(frozen=True)
+class Notification:
+    """One line for each contact and command. `kind` is NORMAL (a PROBLEM, or a RECOVERY where `state` is 0), ACKNOWLEDGEMENT,
+    CUSTOM, FLAPPINGSTART, FLAPPINGSTOP, FLAPPINGDISABLED, DOWNTIMESTART, DOWNTIMEEND or DOWNTIMECANCELLED."""
+
+    time: int
+    contact: str
+    host: str
+    service: str
+    kind: str
+    state: int
+    command: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Period:
+    """`DOWNTIME ALERT` (`kind` DOWNTIME) and `FLAPPING ALERT` (FLAPPING): STARTED, STOPPED, CANCELLED or DISABLED."""
+
+    time: int
+    host: str
+    service: str
+    kind: str
+    what: str
+
+
+@dataclass(frozen=True)
+class OtherLine:
+    """A line with a time that is none of these: log headers, warnings, starts and stops, passive checks, handlers."""
+
+    time: int
+    text: str
+
+
+LogLine = ExternalCommand | Alert | StateLine | Notification | Period | OtherLine
+
+SERVICE_STATES = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
+HOST_STATES = {"UP": 0, "DOWN": 1, "UNREACHABLE": 2}
+_FORM = re.compile(
+    r"(?:(CURRENT|INITIAL) )?(HOST|SERVICE) (ALERT|STATE|NOTIFICATION|DOWNTIME ALERT|FLAPPING ALERT): (.*)", re.DOTALL
+)
+_NOTIFIED = re.compile(r"(?:([A-Z]+) \()?([A-Z]+)\)?")
+
+
+def parse_line(line: str) -> LogLine | None:
+    """What a line of nagios.log says; None for one that has no time (it is torn, or no line of Nagios's)."""
+    stamp, bracket, text = line.rstrip("\r\n").partition("] ")
+    if not bracket or not stamp.startswith("[") or not stamp[1:].isascii() or not stamp[1:].isdigit():
+        return None
+    time = int(stamp[1:])
+    if text.startswith("EXTERNAL COMMAND: "):
+        return parse_external_command(line)
+    form = _FORM.fullmatch(text)
+    if form is None:
+        return OtherLine(time, text)
+    known, subject, kind, rest = form.groups()
+    states = SERVICE_STATES if subject == "SERVICE" else HOST_STATES
+    try:
+        if kind == "NOTIFICATION":
+            return _notification(time, rest, states)
+        names, rest = _names(rest, states)
+        if kind in ("ALERT", "STATE"):
+            state, hardness, attempt, output = rest.split(";", 3)
+            parts = (time, *names, states[state], {"HARD": True, "SOFT": False}[hardness], int(attempt), output)
+            return StateLine(*parts, known or "CURRENT") if kind == "STATE" else Alert(*parts)
+        return Period(time, *names, kind.partition(" ")[0], rest.partition(";")[0])
+    except (ValueError, KeyError):
+        return OtherLine(time, text)
+
+
+def _names(rest: str, states: dict[str, int]) -> tuple[tuple[str, str], str]:
+    host, _, rest = rest.partition(";")
+    if states is HOST_STATES:
+        return (host, ""), rest
+    service, _, rest = rest.partition(";")
+    return (host, service), rest
+
+
+def _notification(time: int, rest: str, states: dict[str, int]) -> Notification:
+    contact, _, rest = rest.partition(";")
+    names, rest = _names(rest, states)
+    said, command, output = rest.split(";", 2)
+    form = _NOTIFIED.fullmatch(said)
+    if form is None:
+        raise ValueError(said)
+    return Notification(time, contact, *names, form[1] or "NORMAL", states[form[2]], command, output)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,20 @@
 from dataclasses import replace
 
-from nagios_failover.event_log import Switch, operators_word, parse_external_command, switches
+import pytest
+
+from nagios_failover.event_log import (
+    Alert,
+    ExternalCommand,
+    Notification,
+    OtherLine,
+    Period,
+    StateLine,
+    Switch,
+    operators_word,
+    parse_external_command,
+    parse_line,
+    switches,
+)
 from nagios_failover.role import Override, Owner, role_flags
 from nagios_failover.words import Flag, Mode
 
@@ -77,3 +91,45 @@ def test_our_own_commands_alone_are_nobodys_override() -> None:
 
 def test_nothing_new_changes_nothing() -> None:
     assert operators_word(muted(), [], MASTER, term=3, since=900) == muted()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("SERVICE ALERT: web1;HTTP;CRITICAL;SOFT;2;a; b", Alert(7, "web1", "HTTP", 2, False, 2, "a; b")),
+        ("HOST ALERT: web1;UNREACHABLE;HARD;1;", Alert(7, "web1", "", 2, True, 1, "")),
+        ("CURRENT SERVICE STATE: web1;HTTP;OK;HARD;1;fine", StateLine(7, "web1", "HTTP", 0, True, 1, "fine", "CURRENT")),
+        ("INITIAL HOST STATE: web1;UP;HARD;1;(null)", StateLine(7, "web1", "", 0, True, 1, "(null)", "INITIAL")),
+        (
+            "SERVICE NOTIFICATION: oncall;web1;HTTP;WARNING;mail-service;slow; 3 s",
+            Notification(7, "oncall", "web1", "HTTP", "NORMAL", 1, "mail-service", "slow; 3 s"),
+        ),
+        (
+            "SERVICE NOTIFICATION: oncall;web1;HTTP;CUSTOM (OK);mail-service;fine;me;look",
+            Notification(7, "oncall", "web1", "HTTP", "CUSTOM", 0, "mail-service", "fine;me;look"),
+        ),
+        (
+            "HOST NOTIFICATION: oncall;web1;ACKNOWLEDGEMENT (DOWN);mail-host;gone;me;known",
+            Notification(7, "oncall", "web1", "", "ACKNOWLEDGEMENT", 1, "mail-host", "gone;me;known"),
+        ),
+        (
+            "HOST NOTIFICATION: oncall;web1;UP;mail-host;back",
+            Notification(7, "oncall", "web1", "", "NORMAL", 0, "mail-host", "back"),
+        ),
+        ("HOST DOWNTIME ALERT: web1;CANCELLED; Scheduled downtime", Period(7, "web1", "", "DOWNTIME", "CANCELLED")),
+        ("SERVICE DOWNTIME ALERT: web1;HTTP;STARTED; Service", Period(7, "web1", "HTTP", "DOWNTIME", "STARTED")),
+        ("SERVICE FLAPPING ALERT: web1;HTTP;STOPPED; Service", Period(7, "web1", "HTTP", "FLAPPING", "STOPPED")),
+        ("EXTERNAL COMMAND: DEL_SVC_COMMENT;7", ExternalCommand(7, "DEL_SVC_COMMENT", "7")),
+        ("LOG VERSION: 2.0", OtherLine(7, "LOG VERSION: 2.0")),
+        ("Nagios 4.4.6 starting... (PID=12)", OtherLine(7, "Nagios 4.4.6 starting... (PID=12)")),
+        ("SERVICE ALERT: web1;HTTP;PURPLE;HARD;1;x", OtherLine(7, "SERVICE ALERT: web1;HTTP;PURPLE;HARD;1;x")),
+        ("SERVICE NOTIFICATION: torn", OtherLine(7, "SERVICE NOTIFICATION: torn")),
+    ],
+)
+def test_every_form_of_line_is_understood(line: str, said: object) -> None:
+    assert parse_line(f"[7] {line}\n") == said
+
+
+@pytest.mark.parametrize("line", ["", "no time", "[x] SERVICE ALERT: web1", "[7", "\0\0"])
+def test_a_line_without_a_time_is_none_of_nagios(line: str) -> None:
+    assert parse_line(line) is None

@@ -1,0 +1,243 @@
+"""What the event log holds and the snapshot (status.dat) does not: read into a Gap, and applied to one object at a time. Pure.
+
+The rules are Nagios's own (checks.c, notifications.c): a state change forgets the last notification's time, a recovery forgets
+its number and any acknowledgement, a change to another problem forgets a normal acknowledgement. Since a notification is logged
+before its mail command runs, one logged in the last `doubt` seconds of life may never have left: it is not applied, so that it
+is sent again. Doubled beats lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from nagios_failover.event_log import Alert, ExternalCommand, Notification, Period, parse_line
+
+Key = tuple[str, str]
+"""A host and a service, "" for the host itself."""
+Fields = dict[str, str]
+Event = Alert | Notification | Period | ExternalCommand
+
+NOTIFIED_LONG_AGO = "1"
+"""A last_notification that makes the next one due at once."""
+SERVICE_WORDS = ("ok", "warning", "critical", "unknown")
+HOST_WORDS = ("up", "down", "unreachable")
+
+_ACKNOWLEDGEMENTS = {
+    "ACKNOWLEDGE_HOST_PROBLEM": 1,
+    "ACKNOWLEDGE_SVC_PROBLEM": 2,
+    "REMOVE_HOST_ACKNOWLEDGEMENT": 1,
+    "REMOVE_SVC_ACKNOWLEDGEMENT": 2,
+}
+"""The command, and how many of its arguments name the object."""
+_DELETIONS = {
+    "DEL_HOST_COMMENT": "hostcomment",
+    "DEL_SVC_COMMENT": "servicecomment",
+    "DEL_HOST_DOWNTIME": "hostdowntime",
+    "DEL_SVC_DOWNTIME": "servicedowntime",
+}
+_REPLAYED = ("ADD_", "DEL_ALL_", "DEL_DOWNTIME_", "SCHEDULE_AND_PROPAGATE_", "CHANGE_CUSTOM_", "DELAY_")
+_SWITCHED = tuple(
+    f"{verb}_{what}"
+    for verb in ("ENABLE", "DISABLE")
+    for what in (
+        *("SVC_CHECK", "SVC_NOTIFICATIONS", "SVC_EVENT_HANDLER", "SVC_FLAP_DETECTION", "PASSIVE_SVC_CHECKS"),
+        *("HOST_CHECK", "HOST_NOTIFICATIONS", "HOST_EVENT_HANDLER", "HOST_FLAP_DETECTION", "PASSIVE_HOST_CHECKS"),
+        *("HOST_SVC_CHECKS", "HOST_SVC_NOTIFICATIONS", "ALL_NOTIFICATIONS_BEYOND_HOST", "HOST_AND_CHILD_NOTIFICATIONS"),
+    )
+)
+
+
+@dataclass
+class Gap:
+    """The log from `since` (info.created of the snapshot) to `until`, the last sign of the master's life (epoch seconds on its
+    clock). `events` are those of each object in the log's order. `deleted` are kind and id of comments and downtimes; `replay`
+    are an operator's commands that Nagios obeys anew after the snapshot has been loaded."""
+
+    since: int
+    until: int
+    doubt: float
+    events: dict[Key, list[Event]] = field(default_factory=dict)
+    deleted: set[tuple[str, str]] = field(default_factory=set)
+    replay: list[ExternalCommand] = field(default_factory=list)
+    acknowledgements: int = 0
+    lines: int = 0
+
+    def in_doubt(self, moment: int) -> bool:
+        """May what was logged at `moment` never have left the master?"""
+        return moment > 0 and self.until - moment <= self.doubt
+
+
+def read_gap(lines: Iterable[str], *, since: int, until: int, doubt: float, watch_host: str) -> Gap:
+    """The gap that these lines of the master's log describe. `until` is raised to the last line's time. Lines older than the
+    snapshot are looked at for recoveries in doubt only."""
+    parsed = [line for line in map(parse_line, lines) if line is not None]
+    gap = Gap(since, max([until, since, *(line.time for line in parsed)]), doubt)
+    for line in parsed:
+        if line.time < since and not (isinstance(line, Notification) and gap.in_doubt(line.time)):
+            continue
+        if isinstance(line, ExternalCommand):
+            _command(gap, line, watch_host)
+        elif isinstance(line, (Alert, Notification, Period)) and line.host != watch_host:
+            gap.events.setdefault((line.host, line.service), []).append(line)
+        gap.lines += 1
+    return gap
+
+
+def _command(gap: Gap, command: ExternalCommand, watch_host: str) -> None:
+    name, arguments = command.name.upper(), command.arguments.split(";")
+    if command.ours or arguments[0] == watch_host:
+        return
+    if name in _ACKNOWLEDGEMENTS:
+        names = arguments[: _ACKNOWLEDGEMENTS[name]]
+        key = (names[0], names[1] if len(names) > 1 else "")
+        gap.events.setdefault(key, []).append(command)
+        gap.acknowledgements += name.startswith("ACKNOWLEDGE")
+    elif name in _DELETIONS:
+        gap.deleted.add((_DELETIONS[name], arguments[0]))
+    elif name in _SWITCHED or name.startswith(_REPLAYED) or (name.startswith("SCHEDULE_") and name.endswith("_DOWNTIME")):
+        gap.replay.append(command)
+
+
+@dataclass
+class Outcome:
+    """What came of an object: notifications in doubt (sentences), comments to add (author, text, persistent, time), and whether
+    it must be checked at once though it is loaded as OK."""
+
+    in_doubt: list[str] = field(default_factory=list)
+    comments: list[tuple[str, str, bool, int]] = field(default_factory=list)
+    check_now: bool = False
+
+
+class Incident:
+    """The fields of one hoststatus or servicestatus block, brought forward to the master's death."""
+
+    def __init__(self, fields: Fields, *, is_host: bool) -> None:
+        self.fields = fields
+        self.words = HOST_WORDS if is_host else SERVICE_WORDS
+        self.problem = 0
+        self.outcome = Outcome()
+
+    def number(self, name: str) -> int:
+        return int(self.fields.get(name) or 0)
+
+    def put(self, **values: int) -> None:
+        self.fields.update((name, str(value)) for name, value in values.items())
+
+    @property
+    def state(self) -> int:
+        return self.number("current_state")
+
+    @property
+    def hard(self) -> bool:
+        return self.fields.get("state_type") == "1"
+
+    @property
+    def name(self) -> str:
+        service = self.fields.get("service_description")
+        return self.fields["host_name"] + (f"/{service}" if service else "")
+
+    def apply(self, events: Iterable[Event], gap: Gap) -> Outcome:
+        """Play the events back, then take back what is in doubt."""
+        recovered = 0
+        for event in events:
+            if isinstance(event, Notification) and event.kind == "NORMAL" and event.state == 0 and gap.in_doubt(event.time):
+                recovered = event.time
+            if event.time < gap.since:
+                continue
+            if isinstance(event, Alert):
+                self._alert(event)
+            elif isinstance(event, Notification):
+                self._notified(event)
+            elif isinstance(event, Period):
+                self._period(event)
+            else:
+                self._acknowledged(event)
+        self._take_back(gap, recovered)
+        return self.outcome
+
+    def _alert(self, event: Alert) -> None:
+        if (event.state, event.hard) == (self.state, self.hard):
+            self.put(current_attempt=1 if event.state == 0 else event.attempt, last_check=event.time)
+        elif event.state == 0:
+            self._recover(event.time)
+        else:
+            self._enter(event.state, event.time, attempt=event.attempt, hard=event.hard)
+        self.fields["plugin_output"] = event.output
+
+    def _notified(self, event: Notification) -> None:
+        if event.kind != "NORMAL":
+            return
+        if event.state == 0:
+            if self.state != 0:
+                self._recover(event.time)
+            return
+        if (event.state, True) != (self.state, self.hard):
+            self._enter(event.state, event.time, attempt=self.number("max_attempts"), hard=True)
+        if not 0 <= event.time - self.number("last_notification") <= 1:  # else it is one notification, to another contact
+            self.put(current_notification_number=self.number("current_notification_number") + 1, last_notification=event.time)
+        self.fields["plugin_output"] = event.output
+
+    def _period(self, event: Period) -> None:
+        if event.kind == "FLAPPING":
+            self.put(is_flapping=int(event.what == "STARTED"))
+
+    def _acknowledged(self, event: ExternalCommand) -> None:
+        if event.name.upper().startswith("REMOVE"):
+            self._forget_acknowledgement()
+        elif self.state != 0:
+            own = 2 if "service_description" in self.fields else 1
+            sticky, _, persistent, author, text = (event.arguments.split(";", own + 4)[own:] + [""] * 5)[:5]
+            if self.fields.get("problem_has_been_acknowledged") != "1":
+                self.outcome.comments.append((author, text, persistent.strip() not in ("", "0"), event.time))
+            self.put(problem_has_been_acknowledged=1, acknowledgement_type=2 if sticky.strip() == "2" else 1)
+
+    def _enter(self, state: int, time: int, *, attempt: int, hard: bool) -> None:
+        if state != self.state and self.number("acknowledgement_type") == 1:
+            self._forget_acknowledgement()
+        if state != self.state or hard:
+            self.put(last_state_change=time)
+        if hard:
+            self.put(last_hard_state=state, last_hard_state_change=time)
+        self.put(current_state=state, state_type=int(hard), current_attempt=max(attempt, 1), last_notification=0)
+        self.put(last_check=time, has_been_checked=1, **{f"last_time_{self.words[state]}": time})
+
+    def _recover(self, time: int) -> None:
+        self.problem = self.state
+        self._forget_acknowledgement()
+        self._enter(0, time, attempt=1, hard=True)
+        self.put(current_notification_number=0)
+
+    def _forget_acknowledgement(self) -> None:
+        self.put(problem_has_been_acknowledged=0, acknowledgement_type=0)
+
+    def _take_back(self, gap: Gap, recovered: int) -> None:
+        last = self.number("last_notification")
+        if self.state != 0 and self.number("current_notification_number") > 0 and gap.in_doubt(last):
+            self.outcome.in_doubt.append(f"PROBLEM of {self.name} (logged {gap.until - last} s before the last sign of life)")
+            self._unnotify()
+        elif self.state == 0 and recovered:
+            self.outcome.in_doubt.append(f"RECOVERY of {self.name} (logged {gap.until - recovered} s before the last sign of life)")
+            self._unrecover()
+
+    def _unnotify(self) -> None:
+        """Back to one check before HARD: that check makes it HARD again, and whatever this host remembers of an earlier
+        notification (next_notification, no_more_notifications) is forgotten with it."""
+        number = self.number("current_notification_number") - 1
+        self.put(current_notification_number=number, last_notification=0)
+        if self.number("max_attempts") > 1:
+            self.put(state_type=0, current_attempt=self.number("max_attempts") - 1)
+        else:
+            self.put(current_state=0, last_hard_state=0, state_type=1, current_attempt=1)
+            self.outcome.check_now = True
+
+    def _unrecover(self) -> None:
+        """Back into the problem, as notified: the next check finds it well and sends the RECOVERY."""
+        state = self.problem or self._last_problem()
+        attempt = max(self.number("max_attempts"), 1)
+        self.put(current_state=state, last_hard_state=state, state_type=1, current_attempt=attempt, current_notification_number=1)
+        self.fields["last_notification"] = NOTIFIED_LONG_AGO
+
+    def _last_problem(self) -> int:
+        times = [self.number(f"last_time_{word}") for word in self.words[1:]]
+        return 1 + times.index(max(times))

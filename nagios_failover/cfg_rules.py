@@ -16,8 +16,8 @@ from nagios_failover.words import Flag
 WRITES_PER_AGE = 2
 """A heartbeat is written at least so often within [heartbeat] warning, status.dat within [look] status_warning: one write
 that comes late is no warning."""
-
-
+PULL_MARGIN_SECONDS = 5
+"""Between the end of a pull's time and that of check_state_sync."""
 HANDLER_SECONDS = 5
 """handle_master_event waits for nothing itself; on a host that is short of CPU its start takes a while."""
 
@@ -117,17 +117,20 @@ def _retention_rules() -> Iterator[Rule]:
 
 
 def _acting_rules(config: Config) -> Iterator[Rule]:
-    look = config.look
+    longest: float = config.look.timeout
+    option = "a look may take {:g} s ([look] timeout)"
+    if config.sync.watch and config.sync.timeout + PULL_MARGIN_SECONDS > longest:
+        longest, option = config.sync.timeout + PULL_MARGIN_SECONDS, "a pull may take {:g} s ([sync] timeout, and a margin)"
     yield exactly("check_external_commands", "1", "1", "the role's flags are set through the command file")
     yield exactly("log_external_commands", "1", "1", "an operator's own flags are recognised by their lines in nagios.log")
     yield exactly("enable_event_handlers", "1", "1", "the handler of the watch services does the failover")
     yield between(
         "service_check_timeout",
-        look.timeout + 1,
+        longest + 1,
         float("inf"),
-        max(60.0, look.timeout + 1),
+        max(60.0, longest + 1),
         "60",
-        f"a look may take {look.timeout:g} s ([look] timeout), and Nagios must not cut it",
+        f"{option.format(longest)}, and Nagios must not cut it",
     )
     why = "the handler needs a moment to start what it does (detached from Nagios, which kills it then)"
     yield between("event_handler_timeout", HANDLER_SECONDS, float("inf"), 30, "30", why)

@@ -169,6 +169,19 @@ class ReplicationSection:
 
 
 @dataclass(frozen=True)
+class SyncSection:
+    """[sync]: a standby's copy of the master's state and event log, so that open incidents follow a failover."""
+
+    watch: bool = False
+    timeout: Seconds = Seconds(30)  # of one pull; below Nagios's service_check_timeout
+    fetch_timeout: Seconds = Seconds(10)  # of the last pull, from a master whose Nagios has failed
+    warning: Seconds = Seconds(60)  # age of the copied status.dat
+    critical: Seconds = Seconds(300)
+    archive_days: int = 8  # the master's log archives of so many days are copied
+    notification_doubt: Seconds = Seconds(2)  # what was logged so long before the master's death is sent again
+
+
+@dataclass(frozen=True)
 class DatabaseSection:
     """[database]: this host's own server, for the loader (a Unix socket, no TLS) and `init-database`."""
 
@@ -219,6 +232,7 @@ class Config:
     heartbeat: HeartbeatSection
     witness: WitnessSection
     replication: ReplicationSection
+    sync: SyncSection
     database: DatabaseSection
     run: RunSection
     mail: MailSection
@@ -236,7 +250,7 @@ class Config:
     @property
     def stateful(self) -> bool:
         """Is there state that roles carry with them (so that failback cannot be automatic)?"""
-        return self.replication.watch
+        return self.replication.watch or self.sync.watch
 
     @property
     def preferred_host(self) -> str:
@@ -253,6 +267,7 @@ SECTIONS: Mapping[str, type] = {
     "heartbeat": HeartbeatSection,
     "witness": WitnessSection,
     "replication": ReplicationSection,
+    "sync": SyncSection,
     "database": DatabaseSection,
     "run": RunSection,
     "mail": MailSection,
@@ -417,9 +432,10 @@ def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
     mistakes = []
     look, heartbeat, pair = config.look, config.heartbeat, config.pair
     if pair.failback is Failback.AUTOMATIC and config.stateful:
+        section = "[replication]" if config.replication.watch else "[sync]"
         mistakes.append(
-            "[pair] failback: automatic cannot go with [replication]: after a failover the roles of the databases have changed, "
-            "and the returned host's is behind; hint: failback = manual, and an operator rejoins the repaired host"
+            f"[pair] failback: automatic cannot go with {section}: after a failover the roles of the databases and copies have "
+            "changed, and the returned host's are behind; hint: failback = manual, and an operator rejoins the repaired host"
         )
     if pair.preferred and pair.preferred not in {host.name for host in config.hosts}:
         mistakes.append(f"[pair] preferred: {pair.preferred!r} is not one of the hosts")
@@ -435,6 +451,7 @@ def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
     for title, low, high in (
         ("[look] status_warning", look.status_warning, look.status_critical),
         ("[heartbeat] warning", heartbeat.warning, heartbeat.critical),
+        ("[sync] warning", config.sync.warning, config.sync.critical),
     ):
         if low > high:
             mistakes.append(f"{title}: {low:g} s is above the critical age of {high:g} s")

@@ -41,6 +41,12 @@ class Held:
 
 def command(ssh: SshSection, address: str, held: Held | None, *, timeout: float, user_config: bool = False) -> tuple[str, ...]:
     """The argv that runs `sh` on the other host; the script comes on standard input, so that no login shell parses it."""
+    words = transport(ssh, held, timeout=timeout, user_config=user_config)
+    return (*words, "--", address, "exec sh -s")
+
+
+def transport(ssh: SshSection, held: Held | None, *, timeout: float, user_config: bool = False) -> tuple[str, ...]:
+    """The ssh client and its options, without a host: what rsync is given, too."""
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
@@ -83,7 +89,7 @@ def command(ssh: SshSection, address: str, held: Held | None, *, timeout: float,
         words += ["-o", f"{name}={value}"]
     port = () if user_config and ssh.port == SshSection.port else ("-p", str(ssh.port))
     user = ("-l", ssh.user) if ssh.user else ()
-    return (*words, *port, *user, "--", address, "exec sh -s")
+    return (*words, *port, *user)
 
 
 def _escaped(path: Path) -> str:
@@ -114,6 +120,11 @@ def run_remote(config: Config, host: HostSection, script: str, *, timeout: float
     left = max(0.1, started + timeout - time.monotonic())
     output = shell.run(command(config.ssh, host.address, held, timeout=left), timeout=left, stdin=script)
     return replace(output, seconds=time.monotonic() - started)
+
+
+def held_transport(config: Config, host: HostSection, *, timeout: float) -> tuple[str, ...]:
+    """The client for a program that calls ssh itself, over the connection that run_remote has just used."""
+    return transport(config.ssh, held_connection(config, host, now=time.time()), timeout=timeout)
 
 
 def run_once(ssh: SshSection, address: str, script: str, *, timeout: float) -> Output:

@@ -11,15 +11,16 @@ from contextlib import suppress
 from dataclasses import replace
 
 from nagios_failover import flags as flag_state
-from nagios_failover.activate import activate, activated, check_at_once, would_activate
+from nagios_failover.activate import activate, activated, check_at_once, flags_to_set, would_activate
 from nagios_failover.config import Config, Start
 from nagios_failover.confirm import FAILBACK, FAILOVER, confirm, enough_alone, ring_of, would_confirm
 from nagios_failover.errors import Failed, FailoverError, NoReader, Refused, StateUnreadable
+from nagios_failover.inherit import fetch, inherit, inherited, would_fetch, would_inherit
 from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.looks import Look
 from nagios_failover.report import run_mail
-from nagios_failover.role import RoleRecord
+from nagios_failover.role import RoleRecord, describe_flags
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
@@ -131,9 +132,16 @@ STEPS: tuple[Step[Flow], ...] = (
         idle=_unless(lambda config: config.run.pre_hook, "not configured"),
     ),
     _placeholder("fence, mild", "the old master is neither stopped nor muted"),
-    _placeholder("fetch", "logs, status and waiting perfdata of the old master are not fetched"),
+    Step("fetch", would_fetch, fetch, Weight.LESSER, idle=_unless(lambda config: config.sync.watch, "not configured")),
     _placeholder("fence, hard", "the old master is not cut off"),
-    _placeholder("inherit", "open incidents are not inherited"),
+    Step(
+        "inherit",
+        would_inherit,
+        inherit,
+        Weight.NEEDED,
+        idle=_unless(lambda config: config.sync.watch, "not configured"),
+        holds=inherited,
+    ),
     Step(
         "start Nagios",
         lambda flow: "would let the root helper start Nagios (cold standby)",
@@ -178,6 +186,9 @@ STEPS: tuple[Step[Flow], ...] = (
 def result(flow: Flow) -> str:
     """The run's sentence, in the journal, the mail and the command's last line."""
     does = "notifies" if flow.config.pair.mode is Mode.REDUNDANCY else "checks and notifies"
+    off = {flag: on for flag, on in flags_to_set(flow).items() if not on}
+    if off:
+        does = f"monitors with {describe_flags(off)} (an override is in force)"
     sentence = f"{flow.this} is the master now (term {flow.term}): it {does}"
     if flow.kind == FAILBACK:
         return f"{sentence}; {flow.peer} offered the role and stands down"

@@ -217,9 +217,10 @@ def test_the_objects_sample_is_valid_in_a_stock_debian_configuration_as_it_is(ba
     bare.yasu.write("/tmp/stock/nagios.cfg", without_ours)
     said = bare.yasu.run(["nagios4", "-v", "/tmp/stock/nagios.cfg"]).stdout
     assert "Total Errors:   0" in said
-    # the three objects that mail by the suite's own path
+    # the objects that mail by the suite's own path
     assert re.findall(r"Warning: (.*)", said) == [
         "Service 'Failover state' on host 'nagios-failover' has no default contacts or contactgroups defined!",
         "Service 'Master Nagios' on host 'nagios-failover' has no default contacts or contactgroups defined!",
+        "Service 'State sync' on host 'nagios-failover' has no default contacts or contactgroups defined!",
         "Host 'nagios-failover' has no default contacts or contactgroups defined!",
     ]

@@ -1,0 +1,207 @@
+"""The steps of a failover that carry the master's open incidents to this host: fetch what is left over there, then load it into
+this host's running Nagios.
+
+The order was tried (facts of Nagios 4.4): what only this host has is deleted, the file is installed where Nagios reads it,
+READ_STATE_INFORMATION loads it in Nagios's main thread, so what is written to the command file after it acts on the new state.
+Notifications are still off, so none of this mails anything. SAVE_STATE_INFORMATION comes with the activation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from nagios_failover.command_file import tagged
+from nagios_failover.config import Start
+from nagios_failover.confirm import ring_of
+from nagios_failover.copies import Copies, CopyRecord, chunks, write_stream
+from nagios_failover.errors import CouldNotLook, Failed, FailoverError, NoReader, UsageError
+from nagios_failover.event_log import MARK, switches
+from nagios_failover.gap import Gap, read_gap
+from nagios_failover.incidents import Conversion, Flapping, Inherited
+from nagios_failover.nagios_cfg import NagiosCfg
+from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
+from nagios_failover.role import Override, Owner, describe_flags, role_flags
+from nagios_failover.snapshot import Own, read_own
+from nagios_failover.sync import pull
+from nagios_failover.words import STATUS_KEY, Flag
+from nagios_failover.workflow import Flow
+
+NAMED = 10
+"""So many are named in a sentence; the journal has all."""
+FRESH_GRACE_SECONDS = 5.0
+PIPE_WAIT_SECONDS = 20.0
+"""So long Nagios may take to read a command file that is full: loading 50,000 services stalls it for two seconds."""
+
+
+# --- fetch ---
+
+
+def fetch(flow: Flow) -> str:
+    """The last status.dat and log lines, where the master's host still answers. That it does not is no failure of the run."""
+    copies = Copies(flow.state.directory, flow.peer)
+    try:
+        record = pull(flow.config, flow.state, timeout=flow.config.sync.fetch_timeout, for_failover=True)
+        return f"status.dat of {_clock(record.created)} and {record.log_size} bytes of log are here ({record.seconds:.1f} s)"
+    except FailoverError as error:
+        last = copies.record()
+        there = f"the last copy is of {_clock(last.pulled)}" if last else "and there is no earlier copy"
+        return f"nothing was fetched: {error}; {there}"
+
+
+def would_fetch(flow: Flow) -> str:
+    return f"would pull status.dat and the event log from {flow.peer} once more, for {flow.config.sync.fetch_timeout:g} s at most"
+
+
+# --- inherit ---
+
+
+def inherit(flow: Flow) -> str:
+    """Returns what was inherited, and what was not. Raises Failed when nothing could be: monitoring comes back all the same."""
+    cfg = read_nagios_cfg(flow.config.this.nagios_cfg)
+    copies = Copies(flow.state.directory, flow.peer)
+    resumed = bool(flow.notes.get("inherit_sent"))
+    own = _own(flow, cfg, fresh=resumed)
+    found, gap_lines, record = _install(flow, cfg, copies, own)
+    said = [_what(found)]
+    said.extend(found.left_out())
+    override = _operators_flags(flow, copies, record, found, gap_lines)
+    if override:
+        flow.state.write_override(override)
+        said.append(f"an operator had switched {describe_flags(override.flags)} on {flow.peer}: kept as his override")
+    flow.note("check_now", found.check_now)
+    flow.note("in_doubt", found.in_doubt)
+    if own is not None:
+        flow.note("inherit_sent", True)
+        deletes = [*own.deletes, *(found.deletes if resumed else [])]
+        said.extend(_send(flow, [*deletes, tagged("READ_STATE_INFORMATION"), *found.replay]))
+    if found.in_doubt:
+        said.append(f"in doubt, and sent again: {_some(found.in_doubt)}")
+    flow.note("inherited", {"snapshot": found.created, "counts": found.counts, "problems": found.problems, "left_out": found.named})
+    return "; ".join(said)
+
+
+def inherited(flow: Flow) -> str:
+    return "inherited already" if flow.notes.get("inherited") else ""
+
+
+def would_inherit(flow: Flow) -> str:
+    record = Copies(flow.state.directory, flow.peer).record()
+    what = f"the copy of {_clock(record.pulled)}" if record else "no copy, since there is none"
+    return f"would load {flow.peer}'s incidents into this host's Nagios, from {what}"
+
+
+def _what(found: Inherited) -> str:
+    counts = found.counts
+    comments = counts.get("hostcomment", 0) + counts.get("servicecomment", 0)
+    downtimes = counts.get("hostdowntime", 0) + counts.get("servicedowntime", 0)
+    return (
+        f"{counts.get('host', 0)} hosts and {counts.get('service', 0)} services of {_clock(found.created)} and the log after it: "
+        f"{found.problems} not OK ({found.notified} notified, {found.acknowledged} acknowledged), {comments} comments, "
+        f"{downtimes} downtimes, {len(found.replay)} commands given anew"
+    )
+
+
+def _own(flow: Flow, cfg: NagiosCfg, *, fresh: bool) -> Own | None:
+    """What this host's Nagios has now; None for a cold standby, whose Nagios reads the file when it starts. `fresh`: a run that
+    was cut short may have loaded something since the last status.dat, so the next one is waited for."""
+    if flow.config.pair.standby is Start.COLD:
+        return None
+    if fresh:
+        began, limit = int(time.time()), cfg.status_update_interval + FRESH_GRACE_SECONDS
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            with suppress(CouldNotLook):
+                if read_program_status(cfg.status_file).created > began:
+                    break
+            time.sleep(0.1)
+    return read_own(chunks(cfg.status_file), watch_host=flow.config.nagios.watch_host, what=str(cfg.status_file))
+
+
+def _install(flow: Flow, cfg: NagiosCfg, copies: Copies, own: Own | None) -> tuple[Inherited, list[str], CopyRecord | None]:
+    """From the newest snapshot that is whole, a retention file in the place where Nagios reads it."""
+    record = copies.record()
+    doubt = flow.config.sync.notification_doubt
+    refused = []
+    for snapshot in copies.snapshots():
+        try:
+            since = read_program_status(snapshot).created
+            lines = list(copies.log_lines(int(since - doubt - 1), record))
+            conversion = _conversion(flow, cfg, own, _gap(flow, lines, since))
+            write_stream(cfg.state_retention_file, conversion.lines(chunks(snapshot), f"{flow.peer}'s {snapshot.name}"))
+            return conversion.inherited, lines, record
+        except CouldNotLook as error:
+            refused.append(str(error))
+    why = "; ".join(refused) or f"there is no copy of {flow.peer}'s status.dat"
+    raise Failed(f"no incident was inherited: {why}", hint="open incidents are notified once more; compare both hosts' pages")
+
+
+def _conversion(flow: Flow, cfg: NagiosCfg, own: Own | None, gap: Gap) -> Conversion:
+    flapping = Flapping(
+        host=float(cfg.number("high_host_flap_threshold", 30)), service=float(cfg.number("high_service_flap_threshold", 30))
+    )
+    return Conversion(own, gap, watch_host=flow.config.nagios.watch_host, flapping=flapping)
+
+
+def _gap(flow: Flow, lines: list[str], since: int) -> Gap:
+    """To the last sign of life: the last line, the snapshot itself, or a status.dat that a look has seen."""
+    seen = [look.created for look in ring_of(flow.state) if look.host == flow.peer]
+    return read_gap(
+        lines,
+        since=since,
+        until=max([since, *seen]),
+        doubt=flow.config.sync.notification_doubt,
+        watch_host=flow.config.nagios.watch_host,
+    )
+
+
+def _operators_flags(
+    flow: Flow, copies: Copies, record: CopyRecord | None, found: Inherited, gap_lines: list[str]
+) -> Override | None:
+    """Flags that an operator had switched off on the master: the last word in its log is his."""
+    plain = role_flags(flow.config.pair.mode, active=True)
+    off = {flag for flag in plain if found.program.get(STATUS_KEY[flag]) == "0"}
+    if not off and not switches(gap_lines):
+        return None
+    last: dict[Flag, bool] = {}
+    for switch in switches(_commands(copies, record)):
+        if switch.on or switch.ours:
+            last.pop(switch.flag, None)
+        else:
+            last[switch.flag] = False
+    return Override(Owner.OPERATOR, last, flow.term, int(flow.hands.now())) if last else None
+
+
+def _commands(copies: Copies, record: CopyRecord | None) -> Iterator[str]:
+    mark = MARK.decode("ascii")
+    return (line for line in copies.log_lines(0, record) if mark in line)
+
+
+def _send(flow: Flow, commands: list[str]) -> list[str]:
+    """To the command file, in order. One that is full is waited for, as long as Nagios reads it at all. Returns what cannot be
+    sent (a comment above 4 KiB), sentences."""
+    deadline = time.monotonic() + PIPE_WAIT_SECONDS
+    too_long = []
+    for command in commands:
+        while True:
+            try:
+                flow.hands.commands([command])
+            except UsageError as error:
+                too_long.append(f"not given anew: {error}")
+            except NoReader as error:
+                if "is full" not in error.what or time.monotonic() >= deadline:
+                    raise Failed(f"the incidents could not be loaded: {error}", hint=error.hint) from error
+                time.sleep(0.05)
+                continue
+            break
+    return too_long
+
+
+def _some(sentences: list[str]) -> str:
+    more = len(sentences) - NAMED
+    return "; ".join([*sentences[:NAMED], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _clock(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))

@@ -1,0 +1,208 @@
+"""The steps that carry incidents over, with a world in memory and the files of two hosts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from nagios_failover.config import Config, parse
+from nagios_failover.copies import Copies, CopyRecord
+from nagios_failover.errors import ConfigError, NoReader
+from nagios_failover.failover import finish, run_failover
+from nagios_failover.run_record import Outcome, RunRecord
+from nagios_failover.state_files import StateFiles
+from nagios_failover.words import Flag
+from tests.fake_world import World, config_of, standby
+from tests.unit.snapshots import CREATED, comment, contact, downtime, host, info, program, service
+
+OPEN = service("web1", "HTTP", 2, current_notification_number=1, last_notification=CREATED - 500)
+THEIRS = "".join([info(), program(), host("web1"), OPEN, contact(), comment("web1", "HTTP", 7)])
+OURS = "".join([info(), program(), host("web1"), service("web1", "HTTP"), contact(), downtime("web1", "HTTP", 4)])
+
+
+class Site:
+    def __init__(self, directory: Path) -> None:
+        self.nagios = directory / "nagios"
+        self.nagios.mkdir()
+        cfg = self.nagios / "nagios.cfg"
+        cfg.write_text(
+            f"status_file={self.nagios}/status.dat\nstate_retention_file={self.nagios}/retention.dat\nstatus_update_interval=1\n"
+        )
+        (self.nagios / "status.dat").write_text(OURS)
+        (self.nagios / "retention.dat").write_text("our own\n")
+        self.state = StateFiles(directory / "state")
+        self.state.directory.mkdir()
+        more = "[sync]\nwatch = yes\nfetch_timeout = 2\n[ssh]\nport = 1\ntimeout = 1\n"
+        self.config: Config = config_of(self.state.directory, more)
+        self.config = parse(_text(self.state.directory, cfg, more), hostname="nabira")
+        self.world = World(self.state)
+        self.copies = Copies(self.state.directory, "yasu")
+        self.copies.make()
+        standby(self.state)
+
+    def copy(self, status: str = THEIRS, log: str = "") -> None:
+        self.copies.status.write_text(status)
+        (self.copies.incoming / "nagios.log").write_text(log)
+        self.copies.write_record(CopyRecord(CREATED + 60.0, CREATED, 0.0, 0.1, len(status), len(log), "nagios.log", "archives"))
+
+    def run(self) -> RunRecord:
+        return run_failover(self.config, self.state, trigger="command", hands=self.world.hands())
+
+    def retention(self) -> str:
+        return (self.nagios / "retention.dat").read_text()
+
+
+def _text(state: Path, cfg: Path, more: str) -> str:
+    return (
+        f"[host yasu]\naddress = 127.0.0.1\n[host nabira]\nnagios_cfg = {cfg}\n[witness]\naddresses = none\n[mail]\nto = a@b\n"
+        f"[look]\nconfirm_interval = 1\ntimeout = 9\n[paths]\nstate = {state}\n{more}"
+    )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def detail(run: RunRecord, step: str) -> str:
+    found = run.step(step)
+    assert found is not None
+    return found.detail
+
+
+def log_line(after: int, text: str) -> str:
+    return f"[{CREATED + after}] {text}\n"
+
+
+def test_what_only_this_host_has_goes_then_the_masters_state_is_read(site: Site) -> None:
+    site.copy()
+    run = site.run()
+    assert run.outcome == Outcome.DONE
+    assert site.world.commands[:2] == ["DEL_SVC_DOWNTIME;4", "READ_STATE_INFORMATION;nagios-failover"]
+    assert "\tnotified_on_critical=1\n" in site.retention() and "enable_notifications" not in site.retention()
+    assert "1 hosts and 1 services of" in detail(run, "inherit")
+    assert "1 not OK (1 notified, 0 acknowledged), 1 comments, 0 downtimes" in detail(run, "inherit")
+
+
+def test_a_master_that_does_not_answer_any_more_is_no_failure(site: Site) -> None:
+    site.copy()
+    run = site.run()
+    assert detail(run, "fetch").startswith("nothing was fetched: yasu: ssh fails: ")
+    assert "; the last copy is of " in detail(run, "fetch")
+    assert run.outcome == Outcome.DONE
+
+
+def test_without_any_copy_monitoring_comes_back_all_the_same(site: Site) -> None:
+    run = site.run()
+    assert run.outcome == Outcome.INCOMPLETE and site.world.flags[Flag.NOTIFICATIONS]
+    assert "no incident was inherited: there is no copy of yasu's status.dat" in run.sentence
+    assert site.retention() == "our own\n"
+
+
+def test_a_garbled_copy_is_not_loaded_and_the_one_before_is(site: Site) -> None:
+    site.copy(THEIRS[:-30])
+    site.copies.status_before.write_text(THEIRS)
+    assert site.run().outcome == Outcome.DONE
+    assert "\tnotified_on_critical=1\n" in site.retention()
+
+
+@pytest.mark.parametrize("garbage", ["", "\0" * 100, THEIRS[: len(THEIRS) // 2], "info {\n" + "x" * 100])
+def test_what_is_not_whole_changes_nothing_and_monitoring_comes_back(site: Site, garbage: str) -> None:
+    site.copy(garbage)
+    run = site.run()
+    assert run.outcome == Outcome.INCOMPLETE and site.world.flags[Flag.NOTIFICATIONS]
+    assert site.retention() == "our own\n" and "READ_STATE_INFORMATION;nagios-failover" not in site.world.commands
+
+
+def test_what_is_in_doubt_and_what_is_left_out_is_in_the_mail(site: Site) -> None:
+    log = log_line(1, "SERVICE NOTIFICATION: oncall;web1;HTTP;WARNING;mail;x") + log_line(2, "LOG VERSION: 2.0")
+    site.copy(THEIRS + service("web9", "HTTP"), log)
+    site.run()
+    body = site.world.mails[-1][1]
+    assert "in doubt, and sent again: PROBLEM of web1/HTTP (logged 1 s before the last sign of life)" in body
+    assert "1 blocks of the snapshot are about objects that this host does not have; among them: web9/HTTP (unknown here)" in body
+
+
+def test_an_operators_word_on_the_master_is_his_here_and_said(site: Site) -> None:
+    log = log_line(-900, "EXTERNAL COMMAND: DISABLE_NOTIFICATIONS;")
+    site.copy(THEIRS.replace("\tenable_notifications=1\n", "\tenable_notifications=0\n"), log)
+    run = site.run()
+    assert site.world.flags == {Flag.NOTIFICATIONS: False, Flag.SERVICE_CHECKS: True, Flag.HOST_CHECKS: True}
+    said = "an operator had switched notifications off on yasu: kept as his override"
+    assert said in detail(run, "inherit") and said in site.world.mails[-1][1]
+    assert "nabira is the master now (term 4): it monitors with notifications off (an override is in force)" in run.sentence
+    assert [(override.owner, override.term) for override in site.state.overrides()] == [("operator", 4)]
+
+
+def test_what_the_suite_switched_there_is_nobodys_word(site: Site) -> None:
+    log = log_line(-900, "EXTERNAL COMMAND: DISABLE_NOTIFICATIONS;nagios-failover")
+    site.copy(THEIRS.replace("\tenable_notifications=1\n", "\tenable_notifications=0\n"), log)
+    site.run()
+    assert site.world.flags[Flag.NOTIFICATIONS] and site.state.overrides() == []
+
+
+def test_an_operator_who_switched_back_wants_nothing(site: Site) -> None:
+    log = log_line(1, "EXTERNAL COMMAND: DISABLE_NOTIFICATIONS;") + log_line(2, "EXTERNAL COMMAND: ENABLE_NOTIFICATIONS;")
+    site.copy(log=log)
+    site.run()
+    assert site.world.flags[Flag.NOTIFICATIONS] and site.state.overrides() == []
+
+
+def test_a_full_command_file_is_waited_for(site: Site) -> None:
+    site.copy()
+    hands = site.world.hands()
+    full = [NoReader("the command file x is full: Nagios does not read it")] * 2
+
+    def commands(lines: list[str]) -> None:
+        if full and lines == ["DEL_SVC_DOWNTIME;4"]:
+            raise full.pop()
+        site.world.commands.extend(lines)
+
+    object.__setattr__(hands, "commands", commands)
+    assert run_failover(site.config, site.state, trigger="command", hands=hands).outcome == Outcome.DONE
+    assert site.world.commands[:2] == ["DEL_SVC_DOWNTIME;4", "READ_STATE_INFORMATION;nagios-failover"]
+
+
+def test_a_run_cut_short_after_the_loading_deletes_what_it_may_have_loaded(site: Site) -> None:
+    """Nagios keeps every comment twice that it reads twice."""
+    site.copy()
+    (site.nagios / "status.dat").write_text(OURS.replace(f"created={CREATED}", f"created={int(time.time()) + 100}"))
+    world = site.world
+    hands = world.hands()
+
+    def power_cut(lines: list[str]) -> None:
+        world.commands.extend(lines)
+        if lines == ["READ_STATE_INFORMATION;nagios-failover"]:
+            raise KeyboardInterrupt
+
+    object.__setattr__(hands, "commands", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        run_failover(site.config, site.state, trigger="command", hands=hands)
+    world.commands.clear()
+    record = _open(site)
+    assert finish(site.config, site.state, record, hands=world.hands()).outcome == Outcome.DONE
+    assert world.commands[:3] == ["DEL_SVC_DOWNTIME;4", "DEL_SVC_COMMENT;7", "READ_STATE_INFORMATION;nagios-failover"]
+
+
+def _open(site: Site) -> RunRecord:
+    from nagios_failover.journal import Journal
+
+    return Journal(site.state.directory).open_runs()[0]
+
+
+def test_not_configured_is_said_and_nothing_is_touched(tmp_path: Path) -> None:
+    state = StateFiles(tmp_path)
+    standby(state)
+    world = World(state)
+    run = run_failover(config_of(tmp_path), state, trigger="command", hands=world.hands())
+    assert [detail(run, step) for step in ("fetch", "inherit")] == ["not configured", "not configured"]
+    assert not (tmp_path / "sync").exists()
+
+
+def test_with_state_to_follow_failback_is_not_automatic() -> None:
+    text = "[host a]\n[host b]\n[witness]\naddresses = none\n[mail]\nto = a@b\n[pair]\nfailback = automatic\n[sync]\nwatch = yes\n"
+    with pytest.raises(ConfigError) as error:
+        parse(text, hostname="a")
+    assert error.value.detail.startswith("[pair] failback: automatic cannot go with [sync]")

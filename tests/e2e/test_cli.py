@@ -331,8 +331,8 @@ def state_tree(host: Host) -> str:
 
 
 STEPS = (
-    "confirm", "register", "pre hook", "fence, mild", "fetch", "fence, hard", "inherit", "start Nagios", "activate", "check at once",
-    "promote", "perfdata services", "post hook", "mail", "merge logs",
+    "confirm", "register", "pre hook", "fence, mild", "fetch", "fence, hard", "inherit", "start Nagios", "activate",
+    "check at once", "promote", "perfdata services", "post hook", "mail", "merge logs",
 )  # fmt: skip
 
 

@@ -215,7 +215,10 @@ def test_the_host_form_fails_over_on_hard_down_only(pair: Pair) -> None:
         new.run(f"{HANDLER} {old.name} DOWN HARD 3", user="nagios")
         pair.lab.wait(lambda: role_of(new)["role"] == "master", 30, "the host form fails over")
     finally:
-        new.run(f"echo '[1] ENABLE_EVENT_HANDLERS' > {command_file}", user="nagios")
+        # Saved too: the next test kills this Nagios, which then starts with what it saved last.
+        new.run(f"printf '[1] ENABLE_EVENT_HANDLERS\\n[1] SAVE_STATE_INFORMATION\\n' > {command_file}", user="nagios")
+        kept = "grep -q '^enable_event_handlers=1' /var/lib/nagios4/retention.dat"
+        pair.lab.wait(lambda: new.run(kept, check=False).returncode == 0, 10, "event handlers are on again, and stay so")
     mend(pair.lab, old)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import nagiosplugin
 
@@ -18,6 +17,7 @@ from nagios_failover.config import Config, load
 from nagios_failover.errors import Failed, FailoverError
 from nagios_failover.flag_report import FlagReport, Problem
 from nagios_failover.flags import compare, record
+from nagios_failover.plugin_words import PluginParser, one_line, unknown
 from nagios_failover.role import describe_flags
 from nagios_failover.state_files import StateFiles
 from nagios_failover.user import become_nagios
@@ -85,7 +85,7 @@ class ReportSummary(nagiosplugin.Summary):  # type: ignore[misc]
 
     def ok(self, results: nagiosplugin.Results) -> str:
         report = self._role.report
-        return _one_line("; ".join([report.sentence, *report.notes])) if report else ""
+        return one_line("; ".join([report.sentence, *report.notes])) if report else ""
 
     def problem(self, results: nagiosplugin.Results) -> str:
         report = self._role.report
@@ -99,7 +99,7 @@ class ReportSummary(nagiosplugin.Summary):  # type: ignore[misc]
             if finding.hint:
                 _add_line(f"hint: {finding.hint}")
         more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-        return _one_line(findings[0].sentence) + more
+        return one_line(findings[0].sentence) + more
 
     def verbose(self, results: nagiosplugin.Results) -> list[str]:
         report = self._role.report
@@ -109,7 +109,7 @@ class ReportSummary(nagiosplugin.Summary):  # type: ignore[misc]
         if report.wanted is not None:
             lines.append(f"wanted: {describe_flags(report.wanted)}")
         lines.extend(f"override: {override.owner}: {describe_flags(override.flags)}" for override in report.overrides)
-        return [_one_line(line) for line in [*lines, *report.notes]]
+        return [one_line(line) for line in [*lines, *report.notes]]
 
 
 def _record(config: Config, state: StateFiles) -> list[Problem]:
@@ -126,31 +126,7 @@ def _record(config: Config, state: StateFiles) -> list[Problem]:
 
 
 def _add_line(text: str) -> None:
-    nagiosplugin.runtime.Runtime().output.add_longoutput(_one_line(text))
-
-
-def _one_line(text: str) -> str:
-    """Nagios takes the first line, and `|` begins the perfdata."""
-    return " ".join(text.replace("|", "/").split())
-
-
-class _Parser(argparse.ArgumentParser):
-    """A plugin's wrong usage is UNKNOWN (argparse's own exit code 2 would be CRITICAL), and so are --help and --version."""
-
-    def error(self, message: str) -> NoReturn:
-        _unknown(message, [f"hint: {self.prog} --help"])
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        if message:
-            print(message, end="")
-        raise SystemExit(int(State.UNKNOWN))
-
-
-def _unknown(sentence: str, lines: Iterable[str] = ()) -> NoReturn:
-    print(f"{NAME} UNKNOWN - {_one_line(sentence)}")
-    for line in lines:
-        print(line)
-    raise SystemExit(int(State.UNKNOWN))
+    nagiosplugin.runtime.Runtime().output.add_longoutput(one_line(text))
 
 
 def _timeout(text: str) -> int:
@@ -160,12 +136,11 @@ def _timeout(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = PluginParser(
+        NAME,
         prog="check_failover_state",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("-C", "--config", metavar="FILE", type=Path, default=Path(CONFIG_FILE), help=f"configuration file (default: {CONFIG_FILE})")
@@ -185,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         check.main(verbose=options.verbose, timeout=options.timeout)
     except FailoverError as error:
-        _unknown(str(error), [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])])
+        unknown(NAME, str(error), [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])])
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from nagios_failover.config import (
 from nagios_failover.errors import FailoverError
 from nagios_failover.evidence import Evidence, Heartbeat, HostReport, describe
 from nagios_failover.observe import Times, gather, look, probes_by_options
+from nagios_failover.plugin_words import PluginParser, one_line, unknown
 from nagios_failover.state_files import StateFiles
 from nagios_failover.user import become_nagios
 from nagios_failover.verdict import Limits, Verdict, above, judge_master, limits_from
@@ -133,10 +134,10 @@ class VerdictSummary(nagiosplugin.Summary):  # type: ignore[misc]
             return "nothing was looked at"
         if seen.verdict.hint:
             nagiosplugin.runtime.Runtime().output.add_longoutput(f"hint: {seen.verdict.hint}")
-        return _one_line(seen.verdict.sentence)
+        return one_line(seen.verdict.sentence)
 
     def verbose(self, results: nagiosplugin.Results) -> list[str]:
-        return [_one_line(line) for line in describe(self._look.seen.evidence)] if self._look.seen else []
+        return [one_line(line) for line in describe(self._look.seen.evidence)] if self._look.seen else []
 
 
 def _by_config(options: argparse.Namespace, started: float) -> tuple[Seen, Thresholds]:
@@ -201,30 +202,6 @@ def _outside(ages: nagiosplugin.Range) -> Any:
     return lambda age: not ages.match(age)
 
 
-def _one_line(text: str) -> str:
-    """Nagios takes the first line, and `|` begins the perfdata."""
-    return " ".join(text.replace("|", "/").split())
-
-
-class _Parser(argparse.ArgumentParser):
-    """A plugin's wrong usage is UNKNOWN (argparse's own exit code 2 would be CRITICAL), and so are --help and --version."""
-
-    def error(self, message: str) -> NoReturn:
-        _unknown(message, [f"hint: {self.prog} --help"])
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        if message:
-            print(message, end="")
-        raise SystemExit(int(State.UNKNOWN))
-
-
-def _unknown(sentence: str, lines: Iterable[str] = ()) -> NoReturn:
-    print(f"{NAME} UNKNOWN - {_one_line(sentence)}")
-    for line in lines:
-        print(line)
-    raise SystemExit(int(State.UNKNOWN))
-
-
 def _range(text: str) -> nagiosplugin.Range:
     try:
         return nagiosplugin.Range(text)
@@ -252,12 +229,11 @@ def _name(text: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = PluginParser(
+        NAME,
         prog="check_master_nagios",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("-C", "--config", metavar="FILE", help=f"configuration file (default: {CONFIG_FILE})")
@@ -293,7 +269,7 @@ def _run(argv: Sequence[str] | None) -> None:
         check.main(verbose=options.verbose, timeout=math.ceil(options.timeout or LookSection.timeout))
     except FailoverError as error:
         lines = [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])]
-        _unknown(str(error), lines)
+        unknown(NAME, str(error), lines)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -9,7 +9,6 @@ import argparse
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import nagiosplugin
 
@@ -18,10 +17,11 @@ from nagios_failover.cfg_rules import PULL_MARGIN_SECONDS
 from nagios_failover.config import Config, load
 from nagios_failover.copies import Copies, CopyRecord
 from nagios_failover.errors import FailoverError, Refused
+from nagios_failover.plugin_words import PluginParser, one_line, unknown
 from nagios_failover.state_files import StateFiles
 from nagios_failover.sync import pull, why_not
 from nagios_failover.user import become_nagios
-from nagios_failover.words import CONFIG_FILE, State
+from nagios_failover.words import CONFIG_FILE
 
 NAME = "SYNC"
 
@@ -98,42 +98,18 @@ class CopySummary(nagiosplugin.Summary):  # type: ignore[misc]
     def problem(self, results: nagiosplugin.Results) -> str:
         trouble = self._copy.trouble
         if trouble and trouble.hint:
-            nagiosplugin.runtime.Runtime().output.add_longoutput(f"hint: {_one_line(trouble.hint)}")
+            nagiosplugin.runtime.Runtime().output.add_longoutput(f"hint: {one_line(trouble.hint)}")
         return self._sentence()
 
     def _sentence(self) -> str:
         copy, this = self._copy, self._copy.config.this.name
         if copy.nothing:
-            return _one_line(f"{this}: {copy.nothing}")
+            return one_line(f"{this}: {copy.nothing}")
         why = f"; not renewed: {copy.trouble}" if copy.trouble else ""
         if copy.record is None:
-            return _one_line(f"{this}: there is no copy of {copy.config.peer.name}'s state{why}")
+            return one_line(f"{this}: there is no copy of {copy.config.peer.name}'s state{why}")
         sizes = f"status.dat {copy.record.status_size} bytes, log {copy.record.log_size} bytes"
-        return _one_line(f"{this}: the copy of {copy.config.peer.name}'s state is {copy.age or 0.0:.0f} s old ({sizes}){why}")
-
-
-def _one_line(text: str) -> str:
-    """Nagios takes the first line, and `|` begins the perfdata."""
-    return " ".join(text.replace("|", "/").split())
-
-
-class _Parser(argparse.ArgumentParser):
-    """A plugin's wrong usage is UNKNOWN (argparse's own exit code 2 would be CRITICAL), and so are --help and --version."""
-
-    def error(self, message: str) -> NoReturn:
-        _unknown(message, [f"hint: {self.prog} --help"])
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        if message:
-            print(message, end="")
-        raise SystemExit(int(State.UNKNOWN))
-
-
-def _unknown(sentence: str, lines: Iterable[str] = ()) -> NoReturn:
-    print(f"{NAME} UNKNOWN - {_one_line(sentence)}")
-    for line in lines:
-        print(line)
-    raise SystemExit(int(State.UNKNOWN))
+        return one_line(f"{this}: the copy of {copy.config.peer.name}'s state is {copy.age or 0.0:.0f} s old ({sizes}){why}")
 
 
 def _range(text: str) -> str:
@@ -145,12 +121,11 @@ def _range(text: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = PluginParser(
+        NAME,
         prog="check_state_sync",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("-C", "--config", metavar="FILE", type=Path, default=Path(CONFIG_FILE), help=f"configuration file (default: {CONFIG_FILE})")
@@ -184,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check.name = NAME
         check.main(verbose=options.verbose, timeout=round(config.sync.timeout) + PULL_MARGIN_SECONDS)
     except FailoverError as error:
-        _unknown(str(error), [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])])
+        unknown(NAME, str(error), [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])])
 
 
 if __name__ == "__main__":

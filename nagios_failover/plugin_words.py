@@ -1,0 +1,38 @@
+"""What every plugin says alike: one line for Nagios, and wrong usage as UNKNOWN."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from nagios_failover.words import State
+
+
+def one_line(text: str) -> str:
+    """Nagios takes the first line, and `|` begins the perfdata."""
+    return " ".join(text.replace("|", "/").split())
+
+
+def unknown(name: str, sentence: str, lines: Iterable[str] = ()) -> NoReturn:
+    """End as UNKNOWN: the sentence first, then `lines` for people. `name` is the check's, as nagiosplugin prints it."""
+    print(f"{name} UNKNOWN - {one_line(sentence)}")
+    for line in lines:
+        print(line)
+    raise SystemExit(int(State.UNKNOWN))
+
+
+class PluginParser(argparse.ArgumentParser):
+    """A plugin's wrong usage is UNKNOWN (argparse's own exit code 2 would be CRITICAL), and so are --help and --version."""
+
+    def __init__(self, name: str, **settings: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings)
+        self._name = name
+
+    def error(self, message: str) -> NoReturn:
+        unknown(self._name, message, [f"hint: {self.prog} --help"])
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if message:
+            print(message, end="")
+        raise SystemExit(int(State.UNKNOWN))

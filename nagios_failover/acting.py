@@ -160,6 +160,8 @@ def _state_watch_says(event: Event, config: Config, state: StateFiles, run_words
         seen = flags.compare(config, state)
     except FailoverError as error:
         return Said(event.watch, name, words=str(error), hint=error.hint, run=run_words)
+    if any(run.seconds <= longest_run(config) for run in seen.open_runs):
+        return None  # begun since this event was acted upon: it acts, and tells
     if not (seen.problems or run_words or event.well):
         return None
     return Said(event.watch, name, words="; ".join(seen.problems) or seen.sentence, run=run_words)

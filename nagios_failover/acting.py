@@ -19,6 +19,7 @@ from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.verdict import Code
 from nagios_failover.watch_mail import Said, mail_once, told
+from nagios_failover.words import State
 from nagios_failover.workflow import Trigger, longest_run
 
 HINTS: dict[str, str] = {
@@ -162,8 +163,8 @@ def _state_watch_says(event: Event, config: Config, state: StateFiles, run_words
         return Said(event.watch, name, words=str(error), hint=error.hint, run=run_words)
     if any(run.seconds <= longest_run(config) for run in seen.open_runs):
         return None  # begun since this event was acted upon: it acts, and tells
-    if not (seen.problems or run_words or event.well):
-        return None
+    if not seen.problems and (event.state is State.WARNING or not (run_words or event.well)):
+        return None  # a warning that is over; a CRITICAL one that was corrected is told
     return Said(event.watch, name, words="; ".join(seen.problems) or seen.sentence, run=run_words)
 
 

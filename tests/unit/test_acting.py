@@ -23,7 +23,7 @@ def test_a_run_that_began_since_the_state_watch_spoke_tells_for_itself(
     config = parse(TEXT, hostname="nabira")
     unseen = Problem("not looked at", "")
     seen = Seen(host="nabira", now=0, role=unseen, status=unseen, open_runs=[OpenRun("r", "failover", seconds)], running=True)
-    monkeypatch.setattr(acting.flags, "compare", lambda *_: report(seen, Mode.FAILOVER, Limits(60, 60)))
+    monkeypatch.setattr("nagios_failover.flags.compare", lambda *_: report(seen, Mode.FAILOVER, Limits(60, 60)))
     event = parse_event([config.nagios.watch_host, config.nagios.state_watch, "WARNING", "HARD", "1"])
     said = acting.what_is_said(event, None, config, StateFiles(tmp_path), "")
     assert (said is not None) is is_mailed

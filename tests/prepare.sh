@@ -92,7 +92,7 @@ make_venv() {
         say "making .venv with $("$python3" --version) and the libraries of setup.cfg (half a minute)"
         "$python3" -m venv --clear .venv
     fi
-    .venv/bin/python -m pip install -qq --disable-pip-version-check -e '.[test,check]'
+    .venv/bin/python -m pip install -qq --disable-pip-version-check -e '.[plot,test,check]'
     touch .venv/ready
 }
 
@@ -124,7 +124,7 @@ demo)
     if ls -d "$LAB_CACHE"/bookworm-* >/dev/null 2>&1; then
         echo "The hosts' Debian is there already ($LAB_CACHE): less than a minute in all."
     else
-        echo "It will make the hosts' Debian once, about 800 MB in $LAB_CACHE: two to three minutes; later demos take less than one."
+        echo "It will make the hosts' Debian once, about 900 MB in $LAB_CACHE: two to three minutes; later demos take less than one."
     fi
     echo
     # shellcheck disable=SC2086

@@ -32,7 +32,7 @@ RECIPE: Final = "2"
 PACKAGES: Final = (
     "nagios4-core", "monitoring-plugins-basic", "monitoring-plugins-standard", "mariadb-server", "openssh-server", "rsync",
     "sudo", "python3", "python3-venv", "msmtp", "msmtp-mta", "bsd-mailx", "iptables", "iproute2", "iputils-ping",
-    "python3-aiosmtpd", "procps", "cron", "psmisc", "less", "faketime",
+    "python3-aiosmtpd", "procps", "cron", "psmisc", "less", "faketime", "nagios4-cgi", "openssl",
 )  # fmt: skip
 
 #: Debian starts services at installation; inside this root nothing may start
@@ -49,10 +49,11 @@ class AptSource(NamedTuple):
 
 
 def requirements(checkout: Path = CHECKOUT) -> list[str]:
-    """The suite's run-time libraries, from setup.cfg."""
+    """The suite's run-time libraries, from setup.cfg; the one that draws plots, too."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(checkout / "setup.cfg")
     lines = parser.get("options", "install_requires", fallback="nagiosplugin\nPyMySQL\nfabric").splitlines()
+    lines += parser.get("options.extras_require", "plot", fallback="").splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -102,7 +103,7 @@ def _build(suite: str, root: Path, needs: list[str], say: Say) -> None:
     source = apt_source(_machine_apt_sources(), _machine_codename())
     say(
         f"building the lab's Debian root ({suite}) in {root}, once: debootstrap, then {len(PACKAGES)} packages "
-        f"({', '.join(PACKAGES[:5])}, ...) and the libraries {', '.join(needs)}; about two minutes and 800 MB"
+        f"({', '.join(PACKAGES[:5])}, ...) and the libraries {', '.join(needs)}; about two minutes and 900 MB"
     )
     aside = root.with_name(root.name + ".building")
     shutil.rmtree(aside, ignore_errors=True)

@@ -50,7 +50,8 @@ class OpenRun:
 @dataclass(frozen=True)
 class Seen:
     """What was seen of this host's state at the epoch second `now`. Each item is itself or the Problem that kept it from being
-    seen. `switched` is when a flag was last switched, by anybody; `running`: a process holds the lock of runs."""
+    seen. `switched` is when a flag was last switched, by anybody; `running`: a process holds the lock of runs; `track_astray`: the
+    file that keepalived reads does not say what the role says."""
 
     host: str
     now: float
@@ -59,6 +60,7 @@ class Seen:
     overrides: Sequence[Override] | Problem = ()
     paused: PauseMarker | Problem | None = None
     has_lock: bool = False
+    track_astray: bool = False
     open_runs: Sequence[OpenRun] = ()
     running: bool = False
     switched: int = 0
@@ -179,6 +181,9 @@ def _about_role(seen: Seen, role: RoleRecord | None, status: ProgramStatus | Non
     if role and seen.has_lock is (role.role is Role.STANDBY):
         there = "is there although" if seen.has_lock else "is missing although"
         sentence = f"{seen.host}: failover.lock {there} the role is {role.role}"
+        return [Finding(State.WARNING, sentence, "the handler of this service mends it")]
+    if role and seen.track_astray:
+        sentence = f"{seen.host}: the file track does not say that the role is {role.role}: the console's address may be astray"
         return [Finding(State.WARNING, sentence, "the handler of this service mends it")]
     return []
 

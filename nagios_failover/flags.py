@@ -60,6 +60,7 @@ def compare(config: Config, state: StateFiles, *, also: Sequence[Problem] = ()) 
         overrides=overrides,
         paused=_seen(lambda: state.paused(now)),
         has_lock=state.lock_path.exists(),
+        track_astray=not in_transition and isinstance(role, RoleRecord) and state.track_path.name in state.signs_astray(role),
         open_runs=open_runs,
         running=in_transition and is_held(state.directory),
         switched=switched,
@@ -117,8 +118,7 @@ def _correct(config: Config, state: StateFiles) -> list[str]:
         done = record(config, state)
     except (CouldNotLook, Failed) as error:  # a lost log or a full disk must not keep a master passive
         done = [f"{host}: what an operator switched was not written down: {error.what}"]
-    if state.mend_lock(role):
-        done.append(f"{host}: failover.lock follows the role {role.role} again")
+    done.extend(f"{host}: {sign} follows the role {role.role} again" for sign in state.mend_signs(role))
     for override in state.overrides():
         if override.owner is not Owner.OPERATOR and lapsed(override, role):
             state.remove_override(override.owner)

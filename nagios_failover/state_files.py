@@ -14,7 +14,7 @@ from nagios_failover.errors import Failed, StateUnreadable
 from nagios_failover.event_log import Position, parse_position
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.looks import RING_SIZE, Look, parse_ring
-from nagios_failover.role import Override, Owner, RoleRecord, parse_override, parse_pairs, parse_role
+from nagios_failover.role import Override, Owner, RoleRecord, lapsed, parse_override, parse_pairs, parse_role
 from nagios_failover.words import Role
 
 FILE_MODE = 0o640
@@ -92,6 +92,7 @@ class StateFiles:
         self.directory = directory
         self.role_path = directory / "role"
         self.lock_path = directory / "failover.lock"
+        self.track_path = directory / "track"
         self.paused_path = directory / "paused"
         self.looks_path = directory / "looks"
         self.position_path = directory / "log.position"
@@ -111,14 +112,23 @@ class StateFiles:
             raise
 
     def write_role(self, record: RoleRecord) -> None:
-        """The role, and with it failover.lock, which is there while the role is not standby. The flag file goes up before
-        the role and comes down after it: between the two, no copy and no failover starts."""
+        """The role, and with it its two signs. failover.lock is there while the role is not standby; it goes up before the role
+        and comes down after it: between the two, no copy and no failover starts. track is for keepalived."""
         self._carry_overrides(record)
         if record.role is not Role.STANDBY:
             write_atomically(self.lock_path, f"role={record.role}\nrun={record.run or '-'}\nsince={record.since}\n")
         write_atomically(self.role_path, record.text())
         if record.role is Role.STANDBY:
             self._remove(self.lock_path)
+        with contextlib.suppress(Failed):  # a disk that is full by now takes no role away; the state watch mends the sign
+            write_atomically(self.track_path, self._track(record))
+
+    def _track(self, record: RoleRecord) -> str:
+        """What keepalived reads (track_file with weight 0): anything but 0 is a fault, and a host with a fault has no address."""
+        fenced = False
+        with contextlib.suppress(StateUnreadable):  # a garbled override is told by the state watch, and takes nothing away
+            fenced = any(override.owner is Owner.FENCE and not lapsed(override, record) for override in self.overrides())
+        return "0\n" if record.role is Role.MASTER and not fenced else "1\n"
 
     def _carry_overrides(self, new: RoleRecord) -> None:
         """A run raises the term, and an abort does not lower it: what was in force before an aborted run is in force after it.
@@ -134,12 +144,21 @@ class StateFiles:
                 elif override.owner is not Owner.FENCE and aborted:
                     self.write_override(replace(override, term=new.term))
 
-    def mend_lock(self, record: RoleRecord) -> bool:
-        """Make failover.lock follow the role again. True where it did not."""
-        if self.lock_path.exists() is (record.role is not Role.STANDBY):
-            return False
-        self.write_role(record)
-        return True
+    def signs_astray(self, record: RoleRecord) -> list[str]:
+        """Which of the role's signs do not say what the role says; names of files."""
+        astray = []
+        if self.lock_path.exists() is (record.role is Role.STANDBY):
+            astray.append(self.lock_path.name)
+        if self._read(self.track_path) != self._track(record):
+            astray.append(self.track_path.name)
+        return astray
+
+    def mend_signs(self, record: RoleRecord) -> list[str]:
+        """Make them follow the role again. Returns the names of those that did not."""
+        astray = self.signs_astray(record)
+        if astray:
+            self.write_role(record)
+        return astray
 
     def overrides(self) -> list[Override]:
         found = []

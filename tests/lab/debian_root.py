@@ -32,7 +32,7 @@ RECIPE: Final = "2"
 PACKAGES: Final = (
     "nagios4-core", "monitoring-plugins-basic", "monitoring-plugins-standard", "mariadb-server", "openssh-server", "rsync",
     "sudo", "python3", "python3-venv", "msmtp", "msmtp-mta", "bsd-mailx", "iptables", "iproute2", "iputils-ping",
-    "python3-aiosmtpd", "procps", "cron", "psmisc", "less", "faketime", "nagios4-cgi", "openssl",
+    "python3-aiosmtpd", "procps", "cron", "psmisc", "less", "faketime", "nagios4-cgi", "openssl", "keepalived", "fence-agents",
 )  # fmt: skip
 
 #: Debian starts services at installation; inside this root nothing may start

@@ -193,6 +193,13 @@ def test_a_flag_file_that_disagrees_with_the_role_is_said() -> None:
     )
 
 
+def test_a_track_file_that_disagrees_with_the_role_is_said() -> None:
+    assert says(replace(well(), track_astray=True)) == (
+        State.WARNING,
+        ["yasu: the file track does not say that the role is master: the console's address may be astray"],
+    )
+
+
 def test_the_worst_finding_is_the_state() -> None:
     seen = replace(well(), status=status(OFF), setup=[Problem("a restart of Nagios loses its flags")], has_lock=False)
     state, problems = says(seen)

@@ -45,6 +45,25 @@ def test_the_flag_file_is_there_while_the_role_is_not_standby(state: StateFiles)
         assert state.lock_path.exists() is (role is not Role.STANDBY)
 
 
+def test_the_track_file_is_a_fault_to_keepalived_unless_the_role_is_master(state: StateFiles) -> None:
+    for role in Role:
+        state.write_role(replace(MASTER, role=role))
+        assert state.track_path.read_text() == ("0\n" if role is Role.MASTER else "1\n")
+    state.write_role(MASTER)
+    state.write_override(Override(Owner.FENCE, {Flag.NOTIFICATIONS: False}, 5, 1))
+    assert state.mend_signs(MASTER) == ["track"]
+    assert state.track_path.read_text() == "1\n", "who is fenced is no master"
+
+
+def test_signs_that_are_astray_are_named_and_mended(state: StateFiles) -> None:
+    state.write_role(MASTER)
+    assert state.mend_signs(MASTER) == []
+    state.lock_path.unlink()
+    state.track_path.write_text("1\n")
+    assert state.mend_signs(MASTER) == ["failover.lock", "track"]
+    assert state.mend_signs(MASTER) == []
+
+
 def test_files_are_for_the_group_to_read_and_for_nobody_else(state: StateFiles) -> None:
     state.write_role(MASTER)
     state.write_override(Override(Owner.OPERATOR, {Flag.NOTIFICATIONS: False}, 4, 1))

@@ -18,10 +18,14 @@ problem="$(lab_problem)"
 if [ -z "$problem" ]; then
     # the hosts' Debian is made once, here, where its making can be read
     .venv/bin/python -c 'from tests.lab.debian_root import ensure_root; ensure_root("bookworm", print)' || exit
-    exec .venv/bin/python -m pytest tests/unit tests/doors tests/e2e
 fi
-.venv/bin/python -m pytest tests/unit tests/doors
+.venv/bin/python -m pytest tests/unit tests/doors -n 2
 code=$?
+if [ -z "$problem" ]; then
+    # mostly waiting, so three labs at a time; a file's tests share its lab, so a file is never split
+    .venv/bin/python -m pytest tests/e2e -n 3 --dist loadfile || code=1
+    exit "$code"
+fi
 echo
 echo "NOT RUN: the end-to-end tests (tests/e2e). $problem"
 # root on Debian is where everything must run (continuous integration too); elsewhere the rest still counts

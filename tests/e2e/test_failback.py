@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.test_failover import BIN, Pair, active, kill, mend, outcome, passive, role_of, runs_of
+from tests.e2e.pair import BIN, Pair, active, kill, mend, outcome, passive, role_of, runs_of
 from tests.lab import Lab, why_not
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")

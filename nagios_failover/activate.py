@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from nagios_failover.errors import CouldNotLook, Failed, Incomplete, NoReader, StateUnreadable
+from contextlib import suppress
+
+from nagios_failover import flags as flag_state
+from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Incomplete, NoReader, StateUnreadable
 from nagios_failover.role import Flags, RoleRecord, describe_flags, role_flags, wanted_flags
 from nagios_failover.words import Role
 from nagios_failover.workflow import Flow
@@ -23,6 +26,8 @@ def activate(flow: Flow) -> str:
     it (a full disk) is no reason to stop monitoring again. A role that cannot be written leaves the run open (Incomplete)."""
     wanted = flags_to_set(flow)
     said = [f"{describe_flags(wanted)}, seen in status.dat"]
+    with suppress(FailoverError):  # without it the clock tells an operator's word to this role from one to the last
+        flag_state.count_from_here(flow.config, flow.state, term=flow.term)
     try:
         said.extend(flow.hands.set_flags(wanted))
     except NoReader:

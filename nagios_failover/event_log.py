@@ -30,7 +30,7 @@ _SWITCHES: dict[str, tuple[Flag, bool]] = {
 class Position:
     """How far nagios.log has been read: the file (`inode`, and `head`, a sum of its first line, since inodes are used again), the
     `offset` in bytes behind its last whole line, and that line's time. `switched` is when a flag was last switched, by anybody;
-    `term` is this host's term when it was read."""
+    `term` is the term of the role that what comes behind it is said to."""
 
     inode: int
     head: str
@@ -216,9 +216,9 @@ def switches(lines: Iterable[str]) -> list[Switch]:
 def operators_word(before: Override | None, changes: Iterable[Switch], role: Flags, *, term: int, since: int) -> Override | None:
     """The operator's override after these changes; None when he wants what the role wants.
 
-    `role` are the flags that the role alone asks for, `since` is when it began: what was said before that counted for another
-    role. For each flag the last word in the log counts, whoever said it: one of ours that says otherwise than the operator was a
-    run's, and ended his."""
+    `role` are the flags that the role alone asks for, `since` is when it began (0: all of the changes came after that): what was
+    said before counted for another role. For each flag the last word in the log counts, whoever said it: one of ours that says
+    otherwise than the operator was a run's, and ended his."""
     flags = dict(before.flags) if before and before.term == term else {}
     newest = before.since if before and before.term == term else 0
     for change in changes:

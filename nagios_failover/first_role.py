@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from nagios_failover import flags
@@ -62,6 +63,8 @@ def write_first_role(config: Config, state: StateFiles, *, master: bool, force: 
             if left.id != run.id:  # nothing may go on with it after the role was written anew
                 journal.run(left.id).close(Outcome.INCOMPLETE, f"given up: the role was written anew by run {run.id}")
                 said.append(f"{this}: {left.kind} run {left.id} was open and is given up")
+        with suppress(FailoverError):
+            flags.count_from_here(config, state, term=record.term)
         state.write_role(replace(record, run=run.id))
         run.close(Outcome.DONE, said[0])
     return [*said, *_set_flags(config, state)]

@@ -27,7 +27,7 @@ from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
 
-__all__ = ["compare", "correct", "record", "set_flags"]
+__all__ = ["compare", "correct", "count_from_here", "record", "set_flags"]
 
 T = TypeVar("T")
 READ_AGAIN_BYTES = 65536
@@ -92,6 +92,15 @@ def record(config: Config, state: StateFiles) -> list[str]:
         if before and not operator and not lapsed(before, role):
             return [f"{config.this.name}: the operator gave {', '.join(before.flags)} back to the role"]
         return []
+
+
+def count_from_here(config: Config, state: StateFiles, *, term: int) -> None:
+    """The role of this term begins here in nagios.log: what an operator switches after this line is said to that role, be it in
+    the very second in which the role is written. Called before the role's flags are sent. Raises FailoverError."""
+    cfg = read_nagios_cfg(config.this.nagios_cfg)
+    with state.alone(state.position_path):
+        _, position = read_new_switches(cfg, state.log_position())
+        state.write_log_position(replace(position, term=term))
 
 
 def correct(config: Config, state: StateFiles) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
+from nagios_failover import flags as flag_state
 from nagios_failover.config import Config, Failback
-from nagios_failover.errors import Refused, StateUnreadable
+from nagios_failover.errors import FailoverError, Refused, StateUnreadable
 from nagios_failover.evidence import HostReport
 from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
@@ -80,6 +82,8 @@ def _registered(flow: Flow) -> str:
 
 def _mute(flow: Flow) -> str:
     wanted = role_flags(flow.config.pair.mode, active=False)
+    with suppress(FailoverError):
+        flag_state.count_from_here(flow.config, flow.state, term=flow.term)
     return "; ".join([f"{describe_flags(wanted)}, seen in status.dat", *flow.hands.set_flags(wanted)])
 
 

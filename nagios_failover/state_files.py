@@ -133,10 +133,14 @@ class StateFiles:
     def _carry_overrides(self, new: RoleRecord) -> None:
         """A run raises the term, and an abort does not lower it: what was in force before an aborted run is in force after it.
 
-        So what has lapsed goes when a run begins, and what is left is given the new term when it is aborted."""
+        So what has lapsed goes when a run begins, and what is left is given the new term when it is aborted; what an operator
+        switched meanwhile counts, too."""
         with contextlib.suppress(StateUnreadable):
             old = self.role()
-            aborted = old.role is Role.TAKING_OVER and new.role is Role.STANDBY
+            aborted = (old.role, new.role) in ((Role.TAKING_OVER, Role.STANDBY), (Role.STANDING_DOWN, Role.MASTER))
+            position = self.log_position()
+            if aborted and position:
+                self.write_log_position(replace(position, term=new.term))
             begins = old.role is Role.STANDBY and new.role is Role.TAKING_OVER
             for override in self.overrides():
                 if override.owner is not Owner.FENCE and begins and override.term != old.term:

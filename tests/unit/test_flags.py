@@ -10,7 +10,7 @@ import pytest
 
 from nagios_failover.config import Config, Seconds, parse
 from nagios_failover.errors import CouldNotLook, Failed, NoReader, StateUnreadable
-from nagios_failover.flags import compare, correct, record, set_flags
+from nagios_failover.flags import compare, correct, count_from_here, record, set_flags
 from nagios_failover.journal import Journal
 from nagios_failover.lock import run_lock
 from nagios_failover.role import Override, Owner, RoleRecord
@@ -180,6 +180,20 @@ def test_what_an_operator_said_to_a_standby_does_not_mute_the_master(config: Con
     assert nagios.flags["enable_notifications"] == 1
 
 
+def test_in_the_second_of_a_role_change_the_order_in_the_log_counts(config: Config, state: StateFiles, nagios: FakeNagios) -> None:
+    """Said before the role's flags were sent: to the role before. After them: to this one."""
+    second = int(time.time())
+    nagios.operator("DISABLE_NOTIFICATIONS", at=second)
+    count_from_here(config, state, term=3)
+    nagios.shall_have(1)
+    nagios.operator("STOP_EXECUTING_SVC_CHECKS", at=second)
+    state.write_role(RoleRecord(Role.MASTER, "yasu", 3, "", second))
+    assert record(config, state) == ["yasu: an operator switched service checks off: kept until switched back"]
+    settle()
+    correct(config, state)
+    assert list(nagios.flags.values()) == [1, 0, 1]
+
+
 def test_his_flag_outlives_a_clock_that_was_set_back(config: Config, state: StateFiles, nagios: FakeNagios) -> None:
     nagios.shall_have(1)
     master(state, ago=0)
@@ -282,6 +296,22 @@ def test_an_aborted_run_leaves_an_operators_override_in_force(state: StateFiles)
     state.write_role(replace(before, role=Role.TAKING_OVER, term=4))
     state.write_role(replace(before, term=4))
     assert [override.term for override in state.overrides()] == [4]
+
+
+@pytest.mark.parametrize(("now", "meanwhile"), [(Role.STANDBY, Role.TAKING_OVER), (Role.MASTER, Role.STANDING_DOWN)])
+def test_what_an_operator_switches_during_an_aborted_run_is_his(
+    config: Config, state: StateFiles, nagios: FakeNagios, now: Role, meanwhile: Role
+) -> None:
+    before = RoleRecord(now, "yasu", 3, "", int(time.time()) - 100)
+    state.write_role(before)
+    record(config, state)
+    state.write_role(replace(before, role=meanwhile, term=4))
+    nagios.operator("ENABLE_NOTIFICATIONS" if now is Role.STANDBY else "DISABLE_NOTIFICATIONS")
+    state.write_role(replace(before, term=4, since=int(time.time())))
+    record(config, state)
+    assert [(override.term, dict(override.flags)) for override in state.overrides()] == [
+        (4, {Flag.NOTIFICATIONS: now is Role.STANDBY})
+    ]
 
 
 def test_a_finished_run_ends_it(config: Config, state: StateFiles, nagios: FakeNagios) -> None:

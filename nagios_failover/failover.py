@@ -19,9 +19,9 @@ from nagios_failover.inherit import fetch, inherit, inherited, would_fetch, woul
 from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.looks import Look
-from nagios_failover.report import run_mail
 from nagios_failover.role import RoleRecord, describe_flags
 from nagios_failover.run_record import Outcome, RunRecord
+from nagios_failover.shared_steps import mail_step, role_is_ours
 from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.words import Mode, Role, State
@@ -59,9 +59,7 @@ def _register(flow: Flow) -> str:
 
 
 def _registered(flow: Flow) -> str:
-    role = flow.state.role()
-    ours = role.run == flow.run.id and role.role in (Role.TAKING_OVER, Role.MASTER)
-    return f"role is {role.role}, term {role.term}" if ours else ""
+    return role_is_ours(flow, Role.TAKING_OVER, Role.MASTER)
 
 
 def _would_register(flow: Flow) -> str:
@@ -92,16 +90,6 @@ def _nagios_runs(flow: Flow) -> str:
     except NoReader:
         return ""
     return "Nagios runs and reads its command file"
-
-
-def _send_mail(flow: Flow) -> str:
-    now = flow.hands.now()
-    record = flow.run.record()
-    failed = [f"{step.name}: {step.detail}" for step in record.steps if step.outcome == "failed"]
-    subject, body = run_mail(flow.config, record, result(flow), [*flow.passed_over, *failed], now=now)
-    flow.hands.deliver(flow.run.id, subject, body)
-    flow.note("mailed", True)
-    return f"to {', '.join(flow.config.mail.to)} by {flow.config.mail.method}"
 
 
 def _later(what: str) -> Callable[[Flow], str]:
@@ -172,13 +160,7 @@ STEPS: tuple[Step[Flow], ...] = (
         Weight.NEEDED,
         idle=_unless(lambda config: config.run.post_hook, "not configured"),
     ),
-    Step(
-        "mail",
-        lambda flow: f"would mail {', '.join(flow.config.mail.to)} by {flow.config.mail.method}",
-        _send_mail,
-        Weight.LESSER,
-        holds=lambda flow: "sent already" if flow.notes.get("mailed") else "",
-    ),
+    mail_step(lambda flow: result(flow)),
     _placeholder("merge logs", "the old master's event log is not merged"),
 )
 

@@ -12,9 +12,9 @@ from nagios_failover.errors import FailoverError, Refused, StateUnreadable
 from nagios_failover.evidence import HostReport
 from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
-from nagios_failover.report import run_mail
 from nagios_failover.role import RoleRecord, describe_flags, role_flags
 from nagios_failover.run_record import Outcome, RunRecord
+from nagios_failover.shared_steps import mail_step, role_is_ours
 from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.verdict import Code
@@ -75,9 +75,7 @@ def _register(flow: Flow) -> str:
 
 
 def _registered(flow: Flow) -> str:
-    role = flow.state.role()
-    ours = role.run == flow.run.id and role.role in (Role.STANDING_DOWN, Role.STANDBY)
-    return f"role is {role.role}, term {role.term}" if ours else ""
+    return role_is_ours(flow, Role.STANDING_DOWN, Role.STANDBY)
 
 
 def _mute(flow: Flow) -> str:
@@ -93,16 +91,7 @@ def _become_standby(flow: Flow) -> str:
 
 
 def _is_standby(flow: Flow) -> str:
-    role = flow.state.role()
-    return f"role is standby, term {role.term}" if role.role is Role.STANDBY and role.run == flow.run.id else ""
-
-
-def _send_mail(flow: Flow) -> str:
-    failed = [f"{step.name}: {step.detail}" for step in flow.run.record().steps if step.outcome == "failed"]
-    subject, body = run_mail(flow.config, flow.run.record(), result(flow), failed, now=flow.hands.now())
-    flow.hands.deliver(flow.run.id, subject, body)
-    flow.note("mailed", True)
-    return f"to {', '.join(flow.config.mail.to)} by {flow.config.mail.method}"
+    return role_is_ours(flow, Role.STANDBY)
 
 
 STEPS: tuple[Step[Flow], ...] = (
@@ -127,13 +116,7 @@ STEPS: tuple[Step[Flow], ...] = (
         Weight.FATAL,
         holds=_is_standby,
     ),
-    Step(
-        "mail",
-        lambda flow: f"would mail {', '.join(flow.config.mail.to)} by {flow.config.mail.method}",
-        _send_mail,
-        Weight.LESSER,
-        holds=lambda flow: "sent already" if flow.notes.get("mailed") else "",
-    ),
+    mail_step(lambda flow: result(flow)),
 )
 
 

@@ -1,9 +1,6 @@
 """check_failover_state as Nagios runs it: whole output, exit code, no HOME, in /tmp."""
 
 import os
-import pwd
-import re
-import socket
 import subprocess
 import sys
 import time
@@ -13,53 +10,17 @@ from pathlib import Path
 import pytest
 
 from nagios_failover.journal import Journal
-from nagios_failover.role import RoleRecord
-from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
+from tests.doors.plugin_site import THIS, PluginSite
 from tests.fake_nagios import FakeNagios
 
-ME = pwd.getpwuid(os.geteuid()).pw_name
-THIS = socket.gethostname().partition(".")[0]
-DOOR = Path(sys.executable).parent / "check_failover_state"
 GOES_ON = "no flag is changed; Nagios goes on with notifications off, service checks off, host checks off"
 
 
-class Site:
+class Site(PluginSite):
     def __init__(self, directory: Path, nagios: FakeNagios) -> None:
+        super().__init__(directory, "check_failover_state", nagios_cfg=nagios.cfg)
         self.nagios = nagios
-        self.state = StateFiles(directory / "state")
-        self.state.directory.mkdir()
-        self.config = directory / "nagios-failover.cfg"
-        self.configure()
-
-    def configure(self, extra: str = "", *, user: str = ME) -> None:
-        self.config.write_text(
-            f"[host {THIS}]\nnagios_cfg = {self.nagios.cfg}\n[host the-other-one]\n[witness]\naddresses = none\n[mail]\nto = a@b\n"
-            f"[nagios]\nuser = {user}\n[paths]\nstate = {self.state.directory}\n{extra}"
-        )
-
-    def role(self, role: Role) -> None:
-        master = THIS if role is Role.MASTER else "the-other-one"
-        self.state.write_role(RoleRecord(role, master, 3, "", int(time.time()) - 100))
-
-    def check(self, *arguments: str) -> tuple[int, str]:
-        """Exit code and output, with fixed words for the state directory, the host's name and status.dat's age."""
-        done = subprocess.run(
-            [DOOR, "-C", self.config, *arguments],
-            capture_output=True,
-            text=True,
-            cwd="/tmp",
-            env={"PATH": "/usr/bin:/bin"},
-            timeout=30,
-        )
-        assert done.stderr == ""
-        told = done.stdout.replace(str(self.state.directory), "STATE").replace(THIS, "HOST")
-        return done.returncode, re.sub(r"status_age=\d+s", "status_age=Ns", told)
-
-    def lines(self, *arguments: str) -> tuple[int, list[str]]:
-        """Exit code and lines, without the perfdata, which stands at the end of the first or on a line of its own."""
-        code, output = self.check(*arguments)
-        return code, [line.partition("| ")[0].rstrip() for line in output.splitlines() if not line.startswith("| ")]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_failover import Pair, kill, looks_of, mend, power_off, role_of
+from tests.e2e.pair import Pair, kill, looks_of, mend, power_off, role_of
 from tests.lab import Host, Lab, why_not
 from tests.lab.state import ADDRESSES
 from tests.lab.suite import CONFIG, with_options

@@ -111,7 +111,7 @@ venv)
     make_venv ;;
 doors)
     # shellcheck disable=SC2046
-    install "the door tests" $(missing_for_doors) ;;
+    install "running the door tests" $(missing_for_doors) ;;
 lab)
     lab_needs_root
     # shellcheck disable=SC2046

@@ -19,7 +19,7 @@ if [ -z "$problem" ]; then
     # the hosts' Debian is made once, here, where its making can be read
     .venv/bin/python -c 'from tests.lab.debian_root import ensure_root; ensure_root("bookworm", print)' || exit
 fi
-.venv/bin/python -m pytest tests/unit tests/doors -n 2
+.venv/bin/python -m pytest tests/unit tests/doors
 code=$?
 if [ -z "$problem" ]; then
     # mostly waiting, so three labs at a time; a file's tests share its lab, so a file is never split

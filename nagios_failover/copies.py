@@ -5,6 +5,8 @@ paths that this host's own Nagios uses.
     status.dat        the newest whole snapshot; status.dat.1 the one before
     log.1             a log that was rotated over there, until its archive has come
     record            when it was pulled, and what came
+    objects.cache     the other host's resolved objects, as far as they were needed for a comparison
+    drift             what differs between these and this host's own
 """
 
 from __future__ import annotations
@@ -73,6 +75,8 @@ class Copies:
         self.status_before = self.directory / "status.dat.1"
         self.log_before = self.directory / "log.1"
         self.record_path = self.directory / "record"
+        self.objects = self.directory / "objects.cache"
+        self.drift_path = self.directory / "drift"
 
     def record(self) -> CopyRecord | None:
         """None: nothing has been copied yet. A garbled one counts as none: the files speak for themselves."""

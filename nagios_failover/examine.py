@@ -35,7 +35,7 @@ def examine_this(config: Config) -> list[Finding]:
 
 def _examine_objects(config: Config, cfg: NagiosCfg) -> list[Finding]:
     """objects.cache is what the running Nagios has read: templates and groups resolved, and all in one file."""
-    cache = Path(cfg.text("object_cache_file") or "/usr/local/nagios/var/objects.cache")
+    cache = cfg.object_cache_file
     try:
         with cache.open(encoding="utf-8", errors="surrogateescape") as lines:
             objects = object_rules.parse_objects(lines, frozenset({"command", "host", "service"}))

@@ -62,6 +62,11 @@ class NagiosCfg:
         return self._file("state_retention_file", "retention.dat")
 
     @property
+    def object_cache_file(self) -> Path:
+        """The objects that the running Nagios has read: templates and groups resolved."""
+        return self._file("object_cache_file", "objects.cache")
+
+    @property
     def lock_file(self) -> Path:
         return self._file("lock_file", _fallback(self.path)[1])
 

@@ -41,6 +41,17 @@ def command(
     )
 
 
+def one_file(transport: Sequence[str], address: str, source: Path, to: Path, *, timeout: float) -> tuple[str, ...]:
+    """The argv that copies one regular file, as far as it differs from what `to` has."""
+    host = f"[{address}]" if ":" in address else address
+    return (
+        *("rsync", "--times", "--compress", "--protect-args", "--chmod=F600", f"--timeout={max(1, round(timeout))}"),
+        f"--rsh={' '.join(_word(word) for word in transport)}",
+        f"{host}:{source}",
+        str(to),
+    )
+
+
 def recent_days(today: date, count: int) -> list[date]:
     """An archive has the date of its rotation; the other host's clock may be in another time zone."""
     return [today - timedelta(days=back) for back in range(-1, count)]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
-from nagios_failover import rsync, ssh
+from nagios_failover import drift, rsync, ssh
 from nagios_failover.config import Config
 from nagios_failover.copies import Copies, CopyRecord
 from nagios_failover.errors import CouldNotLook, Failed, Refused
@@ -28,24 +28,32 @@ _MARK = "nagios-failover-sync 1\n"
 _SCRIPT = """
 echo 'nagios-failover-sync 1'
 echo "now $(date +%s)"
-sed -n 's/^[[:blank:]]*\\(\\(log_file\\|log_archive_path\\|status_file\\)[[:blank:]]*=.*\\)$/cfg \\1/p' "$nagios_cfg"
-log=$(sed -n 's/^[[:blank:]]*log_file[[:blank:]]*=[[:blank:]]*//p' "$nagios_cfg" | tail -n 1)
-case $log in /*) ;; *) log=${nagios_cfg%/*}/$log ;; esac
+for name in log_file log_archive_path status_file object_cache_file; do
+    sed -n "s/^[[:blank:]]*\\($name[[:blank:]]*=.*\\)$/cfg \\1/p" "$nagios_cfg"
+done
+path_of() {
+    found=$(sed -n "s/^[[:blank:]]*$1[[:blank:]]*=[[:blank:]]*//p" "$nagios_cfg" | tail -n 1)
+    case $found in /*) echo "$found" ;; *) echo "${nagios_cfg%/*}/$found" ;; esac
+}
+log=$(path_of log_file)
+objects=$(path_of object_cache_file)
 echo "size $(wc -c <"$log")"
 echo "head $(head -c 512 "$log" | sed -n 1p)"
+echo "objects $(stat -c '%s %y' "$objects" 2>/dev/null || stat -f '%z %Fm' "$objects" 2>/dev/null)"
 echo end
 """
 
 
 @dataclass(frozen=True)
 class Remote:
-    """What there is to copy. `head` and `size` are of its nagios.log."""
+    """What there is to copy. `head` and `size` are of its nagios.log; `objects` changes whenever its objects.cache does."""
 
     report: HostReport
     now: int
     cfg: NagiosCfg
     head: str
     size: int
+    objects: str
 
 
 def why_not(config: Config, state: StateFiles) -> str:
@@ -79,6 +87,8 @@ def pull(config: Config, state: StateFiles, *, timeout: float, for_failover: boo
         if not for_failover and why_not(config, state):
             raise Refused("the role has changed during the pull", host=config.this.name)
         record = _settle(copies, remote, seconds=time.monotonic() - began, last=for_failover)
+        if not for_failover:
+            drift.renew(config, copies, remote.cfg, remote.objects, timeout=max(1.0, timeout - (time.monotonic() - began)))
         if odd:
             raise CouldNotLook(odd, host=config.peer.name)
         return record
@@ -152,6 +162,7 @@ def _look(config: Config, *, timeout: float) -> Remote:
             cfg=cfg,
             head=values["head"],
             size=int(values["size"]),
+            objects=values.get("objects", ""),
         )
     except (KeyError, ValueError) as error:
         hint = "on Debian the maintenance account reads it as a member of the group adm"

@@ -1,4 +1,4 @@
-"""check_state_sync: pulls the master's state and event log to the standby, and says how old the copy is.
+"""check_state_sync: pulls the master's state and event log to the standby, says how old the copy is, and which objects differ.
 
 Acquire (Copy), evaluate (SyncContext), present (CopySummary), main. What is pulled and how stands in nagios_failover/sync.py.
 """
@@ -16,6 +16,7 @@ from nagios_failover import __version__
 from nagios_failover.cfg_rules import PULL_MARGIN_SECONDS
 from nagios_failover.config import Config, load
 from nagios_failover.copies import Copies, CopyRecord
+from nagios_failover.drift import Drift, known
 from nagios_failover.errors import FailoverError, Refused
 from nagios_failover.plugin_words import PluginParser, one_line, unknown
 from nagios_failover.state_files import StateFiles
@@ -26,11 +27,13 @@ from nagios_failover.words import CONFIG_FILE
 NAME = "SYNC"
 
 _DESCRIPTION = """Copies the master's status.dat, event log and new log archives to this standby (STATE/sync), by one rsync over the
-shared ssh connection, and judges the age of the copy. On a master, and where [sync] is not configured, it does nothing."""
+shared ssh connection, and judges the age of the copy. It also compares the two hosts' resolved objects (objects.cache, the watch
+left out): an incident cannot follow to a service that is not there. On a master, and where [sync] is not configured, it does
+nothing."""
 
 _EPILOG = """OK, WARNING and CRITICAL go by the age of the copied status.dat: -w and -c are ranges (seconds), by default
 [sync] warning and critical. A pull that fails leaves the copy as it was, and is named. WARNING: the other host is a standby
-itself. UNKNOWN: the configuration or this host's role cannot be read."""
+itself; objects differ, or could not be compared. UNKNOWN: the configuration or this host's role cannot be read."""
 
 
 class Copy(nagiosplugin.Resource):  # type: ignore[misc]
@@ -42,6 +45,7 @@ class Copy(nagiosplugin.Resource):  # type: ignore[misc]
         self.trouble: FailoverError | None = None
         self.record: CopyRecord | None = None
         self.age: float | None = None
+        self.drift = Drift()
 
     def probe(self) -> Iterable[nagiosplugin.Metric]:
         state = StateFiles(self.config.paths.state)
@@ -53,7 +57,9 @@ class Copy(nagiosplugin.Resource):  # type: ignore[misc]
             self.record = pull(self.config, state, timeout=self.config.sync.timeout)
         except FailoverError as error:
             self.trouble = error
-            self.record = Copies(state.directory, self.config.peer.name).record()
+        copies = Copies(state.directory, self.config.peer.name)
+        self.record = self.record or copies.record()
+        self.drift = known(copies)
         yield nagiosplugin.Metric("trouble", self.trouble)
         if self.record is None:
             yield nagiosplugin.Metric("missing", 1)
@@ -63,6 +69,7 @@ class Copy(nagiosplugin.Resource):  # type: ignore[misc]
         yield nagiosplugin.Metric("status_size", self.record.status_size, "B", min=0, context="number")
         yield nagiosplugin.Metric("log_size", self.record.log_size, "B", min=0, context="number")
         yield nagiosplugin.Metric("pull_time", round(self.record.seconds, 2), "s", min=0, context="number")
+        yield nagiosplugin.Metric("drift", self.drift.count, min=0)
 
 
 class TroubleContext(nagiosplugin.Context):  # type: ignore[misc]
@@ -77,6 +84,16 @@ class MissingContext(nagiosplugin.Context):  # type: ignore[misc]
 
     def evaluate(self, metric: nagiosplugin.Metric, resource: Copy) -> nagiosplugin.Result:
         return nagiosplugin.Result(nagiosplugin.Critical, metric=metric)
+
+
+class DriftContext(nagiosplugin.Context):  # type: ignore[misc]
+    """Objects that differ, or that could not be compared, are for a person to mend by day."""
+
+    def evaluate(self, metric: nagiosplugin.Metric, resource: Copy) -> nagiosplugin.Result:
+        return nagiosplugin.Result(nagiosplugin.Warn if resource.drift.sentence() else nagiosplugin.Ok, metric=metric)
+
+    def performance(self, metric: nagiosplugin.Metric, resource: Copy) -> nagiosplugin.Performance:
+        return nagiosplugin.Performance(metric.name, metric.value, min=metric.min)
 
 
 class NumberContext(nagiosplugin.Context):  # type: ignore[misc]
@@ -96,9 +113,14 @@ class CopySummary(nagiosplugin.Summary):  # type: ignore[misc]
         return self._sentence()
 
     def problem(self, results: nagiosplugin.Results) -> str:
-        trouble = self._copy.trouble
-        if trouble and trouble.hint:
-            nagiosplugin.runtime.Runtime().output.add_longoutput(f"hint: {one_line(trouble.hint)}")
+        trouble, drift = self._copy.trouble, self._copy.drift
+        hints = [trouble.hint] if trouble and trouble.hint else []
+        if drift.hint:
+            hints.append(drift.hint)
+        if drift.count:
+            hints.append("nagios-failover sync-config --dry-run shows what is to be copied")
+        for line in [*drift.named, *(f"hint: {hint}" for hint in hints)]:
+            nagiosplugin.runtime.Runtime().output.add_longoutput(one_line(line))
         return self._sentence()
 
     def _sentence(self) -> str:
@@ -109,7 +131,8 @@ class CopySummary(nagiosplugin.Summary):  # type: ignore[misc]
         if copy.record is None:
             return one_line(f"{this}: there is no copy of {copy.config.peer.name}'s state{why}")
         sizes = f"status.dat {copy.record.status_size} bytes, log {copy.record.log_size} bytes"
-        return one_line(f"{this}: the copy of {copy.config.peer.name}'s state is {copy.age or 0.0:.0f} s old ({sizes}){why}")
+        drift = f"; {copy.drift.sentence()}" if copy.drift.sentence() else ""
+        return one_line(f"{this}: the copy of {copy.config.peer.name}'s state is {copy.age or 0.0:.0f} s old ({sizes}){why}{drift}")
 
 
 def _range(text: str) -> str:
@@ -153,6 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             TroubleContext("trouble"),
             MissingContext("missing"),
             nagiosplugin.ScalarContext("age", warning, critical),
+            DriftContext("drift"),
             NumberContext("number"),
             CopySummary(copy),
         )

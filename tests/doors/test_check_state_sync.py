@@ -1,5 +1,6 @@
 """check_state_sync as Nagios runs it, where there is nobody to copy from: whole output, exit code. The copying is tests/e2e's."""
 
+import json
 import time
 from pathlib import Path
 
@@ -21,6 +22,10 @@ class Site(PluginSite):
         copies.make()
         now = time.time()
         copies.write_record(CopyRecord(now - age, int(now) - age, 0.0, 0.3, 100, 200, "nagios.log", "archives"))
+
+    def drift(self, **found: object) -> None:
+        record = {"hint": "", "versions": ["1", "2"], **found}
+        Copies(self.state.directory, PEER).drift_path.write_text(json.dumps(record))
 
 
 @pytest.fixture
@@ -53,7 +58,7 @@ def test_a_pull_that_fails_counts_by_the_age_of_what_is_there(site: Site, age: i
     site.copied(age)
     status, output = site.check()
     assert status == code and output.startswith(f"SYNC {word} - HOST: the copy of {PEER}'s state is {age}"[:-1])
-    assert REFUSED in output and ";60;300;0 log_size=200B;;;0 pull_time=0.3s;;;0 status_size=100B;;;0" in output
+    assert REFUSED in output and ";60;300;0 drift=0;;;0 log_size=200B;;;0 pull_time=0.3s;;;0 status_size=100B;;;0" in output
 
 
 def test_the_ages_can_be_given(site: Site) -> None:
@@ -71,3 +76,37 @@ def test_without_a_role_it_does_not_guess(site: Site) -> None:
 @pytest.mark.parametrize("arguments", [["-w", "x:y"], ["--nonsense"], ["-h"]])
 def test_wrong_usage_is_unknown(site: Site, arguments: list[str]) -> None:
     assert site.check(*arguments)[0] == 3
+
+
+def test_objects_that_differ_are_a_warning_and_named(site: Site) -> None:
+    site.role(Role.STANDBY)
+    site.copied(5)
+    site.drift(
+        count=3, named=["service web1/NEW is only on other", "contact ann is only on HOST", "host a is only on other"], problem=""
+    )
+    code, output = site.check()
+    assert code == 1
+    assert "; 3 objects differ: service web1/NEW is only on other; contact ann is only on HOST; and 1 more | age=" in output
+    assert " drift=3;;;0 " in output
+    assert output.splitlines()[1:4] == [
+        "service web1/NEW is only on other",
+        "contact ann is only on HOST",
+        "host a is only on other",
+    ]
+    assert "hint: nagios-failover sync-config --dry-run shows what is to be copied\n" in output
+
+
+def test_objects_that_could_not_be_compared_are_a_warning(site: Site) -> None:
+    site.role(Role.STANDBY)
+    site.copied(5)
+    site.drift(count=0, named=[], problem="other's objects.cache is not whole", hint="is the disk full there?")
+    code, output = site.check()
+    assert code == 1 and "; objects not compared: other's objects.cache is not whole | age=" in output
+    assert "hint: is the disk full there?" in output
+
+
+def test_a_record_of_the_comparison_that_is_garbled_is_none(site: Site) -> None:
+    site.role(Role.STANDBY)
+    site.copied(5)
+    Copies(site.state.directory, PEER).drift_path.write_text("{")
+    assert site.check()[0] == 0

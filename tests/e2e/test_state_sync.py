@@ -55,7 +55,7 @@ def is_whole(host: Host) -> bool:
 def test_it_says_how_old_the_copy_is(lab: Lab) -> None:
     code, output = check(lab.nabira)
     assert code == 0 and output.startswith("SYNC OK - nabira: the copy of yasu's state is ")
-    assert " s old (status.dat " in output and "| age=" in output and "s;60;300;0 log_size=" in output
+    assert " s old (status.dat " in output and "| age=" in output and "s;60;300;0 drift=0;;;0 log_size=" in output
     assert lab.yasu.read(LOG).startswith(copied_log(lab.nabira))
     assert is_whole(lab.nabira)
 

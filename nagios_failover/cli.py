@@ -99,6 +99,14 @@ def build_parser() -> Parser:
     history.add_argument("run_id", nargs="?", metavar="RUN", help="a run's id, or its beginning")
     history.set_defaults(finishes_runs=False)
     history.add_argument("--json", action="store_true", help="everything, with stable keys")
+    copied = command(
+        "sync-config",
+        commands.sync_config,
+        "copy the master's object configuration ([sync] config_dirs) to this standby",
+        "Shows the difference, and asks where a command changes.",
+    )
+    copied.add_argument("--dry-run", action="store_true", help="fetch, compare, let Nagios verify it, and change nothing")
+    copied.add_argument("--yes", action="store_true", help="do not ask where a command changes")
     watch = command("watch", commands.watch, "look at the master, confirm, and fail over: for cron, on a cold standby")
     watch.add_argument("--once", action="store_true", required=True, help="one look (cron calls it again)")
     watch.add_argument(

@@ -159,6 +159,23 @@ def ack(config: Config, args: argparse.Namespace) -> int:
     return DONE
 
 
+def sync_config(config: Config, args: argparse.Namespace) -> int:
+    from nagios_failover.sync_config import sync_config as copy
+
+    def ask(question: str) -> bool:
+        if args.yes:
+            return True
+        if not sys.stdin.isatty():
+            hint = "run it on a terminal, or with --yes after reading the difference (--dry-run)"
+            raise Refused("a command would change, and there is no terminal to ask on", host=config.this_name, hint=hint)
+        with contextlib.suppress(EOFError):
+            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        return False
+
+    copy(config, StateFiles(config.paths.state), ask=ask, say=_say, dry_run=args.dry_run)
+    return DONE
+
+
 def watch(config: Config, args: argparse.Namespace) -> int:
     """What cron does on a cold standby: look, and if that is CRITICAL, confirm and run. No Nagios runs here that could call the
     handler, so this also mails what it sees, as the handler does."""

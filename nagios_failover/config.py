@@ -179,6 +179,8 @@ class SyncSection:
     critical: Seconds = Seconds(300)
     archive_days: int = 8  # the master's log archives of so many days are copied
     notification_doubt: Seconds = Seconds(2)  # what was logged so long before the master's death is sent again
+    config_dirs: tuple[Path, ...] = ()  # of object configuration: what sync-config copies, and nothing else
+    config_own: tuple[str, ...] = ("nagios-failover.cfg",)  # names of files there that are each host's own
 
 
 @dataclass(frozen=True)
@@ -382,7 +384,7 @@ def _convert(kind: Any, text: str) -> Any:
     if get_origin(kind) is types.UnionType:
         return None if not text or text == "none" else _convert(get_args(kind)[0], text)
     if get_origin(kind) is tuple:
-        return _words(text)
+        return tuple(_convert(get_args(kind)[0], word) for word in _words(text))
     if kind is Path:
         if not text.startswith("/"):
             raise ValueError(f"{text!r} is not an absolute path; hint: begin with /")
@@ -469,6 +471,21 @@ def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
         mistakes.append(f"[heartbeat] prefix: {heartbeat.prefix!r} does not begin a table's name; hint: letters, digits and _")
     if config.mail.method is not MailMethod.SMTP and not config.mail.command:
         mistakes.append("[mail] command: empty; hint: /usr/sbin/sendmail -t -oi")
+    mistakes.extend(_wrong_directories(config.sync))
     if not config.mail.to:
         mistakes.append("[mail] to: missing; hint: who is told of a failover, separated by commas")
+    return mistakes
+
+
+def _wrong_directories(sync: SyncSection) -> list[str]:
+    """What root's helper will write to must be said plainly."""
+    mistakes = []
+    for path in sync.config_dirs:
+        if ".." in path.parts or len(path.parts) < 3:
+            mistakes.append(f"[sync] config_dirs: {path} is no directory of object configuration; hint: /etc/nagios4/conf.d")
+        if any(other in path.parents for other in sync.config_dirs) or sync.config_dirs.count(path) > 1:
+            mistakes.append(f"[sync] config_dirs: {path} is named twice, or lies below another one; hint: each directory once")
+    mistakes.extend(
+        f"[sync] config_own: {name!r} is a path; hint: the file's name alone" for name in sync.config_own if "/" in name
+    )
     return mistakes

@@ -3,9 +3,12 @@
     start-nagios     start this host's Nagios (cold standby)                        [host NAME] nagios_service
     start-perfdata   start the services that belong to the master                   [run] perfdata_services
     stop-perfdata    stop them, in the reverse order
+    install-config   put the files that sync-config fetched below                   [sync] config_dirs
+    restore-config   put back what the last install-config replaced
     version          say which version this is; changes nothing, so `nagios-failover test` uses it
 
-What is started is named in the configuration file, which must be root's alone to change, and so must the directories above it.
+What is started, and where files go, is named in the configuration file, which must be root's alone to change, and so must the
+directories above it.
 Exit codes as everywhere: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused.
 """
 
@@ -13,7 +16,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,13 +23,14 @@ from pathlib import Path
 from nagios_failover import __version__
 from nagios_failover.config import Config, load
 from nagios_failover.errors import DONE, Failed, FailoverError, Incomplete, Refused, UsageError
+from nagios_failover.root_only import require_roots_own
 from nagios_failover.shell import run
 from nagios_failover.words import CONFIG_FILE
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEMD = Path("/run/systemd/system")
 START_SECONDS = 60.0
-VERBS = ("start-nagios", "start-perfdata", "stop-perfdata", "version")
+VERBS = ("start-nagios", "start-perfdata", "stop-perfdata", "install-config", "restore-config", "version")
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:-]*")
 
 
@@ -58,6 +61,10 @@ def perform(arguments: Sequence[str], config_file: Path) -> list[str]:
         raise Refused("nagios-failover-root must run as root", hint=f"sudo -n nagios-failover-root {verb}; see sudoers.sample")
     require_roots_own(config_file)
     config = load(config_file)
+    if verb.endswith("-config"):
+        from nagios_failover import install_config
+
+        return install_config.install(config) if verb == "install-config" else install_config.restore(config)
     return _all(config.this.name, services(config, verb))
 
 
@@ -78,25 +85,6 @@ def services(config: Config, verb: str) -> list[tuple[str, str]]:
 def command(name: str, action: str, *, systemd: bool) -> tuple[str, ...]:
     """The one command per service."""
     return ("systemctl", action, "--", name) if systemd else ("service", name, action)
-
-
-def require_roots_own(path: Path) -> None:
-    """Refuse a file that somebody else than root could change, or whose directories somebody else could."""
-    try:
-        for place in (path, *path.parents):
-            status = place.lstat()
-            if stat.S_ISLNK(status.st_mode):
-                raise Refused(f"{place} is a symbolic link", hint="put the file itself there")
-            others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-            if status.st_uid != 0 or (others and not status.st_mode & stat.S_ISVTX):
-                raise Refused(
-                    f"{place} is not root's alone to change (owner uid {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o})",
-                    hint=f"chown root {place}; chmod go-w {place}",
-                )
-    except FileNotFoundError as error:
-        raise UsageError(f"configuration file {path} does not exist", hint="copy nagios-failover.cfg.sample there") from error
-    except OSError as error:
-        raise Failed(f"{path} cannot be looked at: {error.strerror}") from error
 
 
 def _all(host: str, wanted: Sequence[tuple[str, str]]) -> list[str]:

@@ -52,6 +52,22 @@ def one_file(transport: Sequence[str], address: str, source: Path, to: Path, *, 
     )
 
 
+def directory(
+    transport: Sequence[str], address: str, source: Path, to: Path, *, own: Sequence[str], timeout: float
+) -> tuple[str, ...]:
+    """The argv that makes `to` what the directory `source` is: links stay links, hidden files and those called as in `own` are
+    left out."""
+    host = f"[{address}]" if ":" in address else address
+    return (
+        *("rsync", "--recursive", "--links", "--times", "--perms", "--delete", "--compress", "--protect-args"),
+        *("--chmod=D700,Fu+rw", f"--timeout={max(1, round(timeout))}"),
+        f"--rsh={' '.join(_word(word) for word in transport)}",
+        *(f"--filter=- {name}" for name in (".*", *map(_pattern, own))),
+        f"{host}:{source}/",
+        f"{to}/",
+    )
+
+
 def recent_days(today: date, count: int) -> list[date]:
     """An archive has the date of its rotation; the other host's clock may be in another time zone."""
     return [today - timedelta(days=back) for back in range(-1, count)]

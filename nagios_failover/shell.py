@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import selectors
 import signal
 import subprocess
@@ -43,8 +44,10 @@ def run(
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
     cwd: str | Path | None = None,
+    account: pwd.struct_passwd | None = None,
 ) -> Output:
-    """Run `argv` (no shell) for at most `timeout` seconds. A failing, missing or hanging command is an Output, never an exception.
+    """Run `argv` (no shell) for at most `timeout` seconds, by root as the user of `account`. A failing, missing or hanging command
+    is an Output, never an exception.
 
     Returns when the command has ended, even if a child that it left behind (ssh's held connection) keeps the pipes open."""
     started = time.monotonic()
@@ -57,6 +60,9 @@ def run(
             env=env,
             cwd=cwd,
             start_new_session=True,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=os.getgrouplist(account.pw_name, account.pw_gid) if account else None,
         )
     except OSError as error:
         code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE

@@ -74,9 +74,9 @@ def pull(config: Config, state: StateFiles, *, timeout: float, for_failover: boo
     began = time.monotonic()
     copies = Copies(state.directory, config.peer.name)
     with _alone(copies, timeout=timeout):
-        remote = _look(config, timeout=min(timeout, config.ssh.timeout))
+        remote = look_there(config, timeout=min(timeout, config.ssh.timeout))
         if not for_failover:
-            _refuse_a_standby(config, remote.report)
+            refuse_a_standby(config, remote.report)
         odd = copies.make_ready(remote.cfg, head=remote.head, size=remote.size)
         before = copies.log_end(remote.cfg)
         left = max(1.0, timeout - (time.monotonic() - began))
@@ -129,7 +129,8 @@ def _copy(config: Config, copies: Copies, cfg: NagiosCfg, *, timeout: float) -> 
     return rsync.run(argv, timeout=timeout)
 
 
-def _refuse_a_standby(config: Config, report: HostReport) -> None:
+def refuse_a_standby(config: Config, report: HostReport) -> None:
+    """Only a master has what is worth copying."""
     host = config.peer.name
     if report.role is not None and report.role.role is not Role.MASTER:
         raise Refused(f"it is {report.role.role} itself (term {report.role.term}): nothing is copied from it", host=host)
@@ -138,7 +139,8 @@ def _refuse_a_standby(config: Config, report: HostReport) -> None:
         raise Refused("it checks and notifies nothing: nothing is copied from it", host=host)
 
 
-def _look(config: Config, *, timeout: float) -> Remote:
+def look_there(config: Config, *, timeout: float) -> Remote:
+    """One ssh round trip. Raises Failed (ssh), CouldNotLook."""
     host = config.peer
     script = probe_script(str(host.nagios_cfg), str(config.paths.state)) + _SCRIPT
     output = ssh.run_remote(config, host, script, timeout=timeout)

@@ -18,14 +18,7 @@ def become_nagios(config: Config) -> None:
     """Make this process the Nagios user's: groups, ids, HOME, umask 0027, a directory it may be in.
 
     Root switches for good; the Nagios user stays; anybody else gets a UsageError. Call it before any state is touched."""
-    name = config.nagios.user
-    try:
-        account = pwd.getpwnam(name)
-    except KeyError:
-        raise ConfigError(
-            f"configuration file {config.path}: [nagios] user: no user is called {name!r} on this host",
-            hint="the user that Nagios runs as (nagios_user in nagios.cfg)",
-        ) from None
+    account, name = account_of(config), config.nagios.user
     if os.geteuid() == 0 and account.pw_uid != 0:
         _drop_to(account)
     elif os.geteuid() != account.pw_uid:
@@ -37,6 +30,18 @@ def become_nagios(config: Config) -> None:
     os.environ["HOME"] = account.pw_dir
     if not _usable_directory():
         os.chdir("/")
+
+
+def account_of(config: Config) -> pwd.struct_passwd:
+    """The Nagios user. Raises ConfigError where there is none."""
+    name = config.nagios.user
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        raise ConfigError(
+            f"configuration file {config.path}: [nagios] user: no user is called {name!r} on this host",
+            hint="the user that Nagios runs as (nagios_user in nagios.cfg)",
+        ) from None
 
 
 def _drop_to(account: pwd.struct_passwd) -> None:

@@ -50,7 +50,9 @@ def test_anything_but_one_verb_is_wrong_usage(arguments: tuple[str, ...]) -> Non
     code, output, error = door(*arguments)
     assert (code, output) == (2, "")
     assert error.startswith("error: not a verb of nagios-failover-root: ")
-    assert error.endswith("hint: exactly one of start-nagios, start-perfdata, stop-perfdata, version\n")
+    assert error.endswith(
+        "hint: exactly one of start-nagios, start-perfdata, stop-perfdata, install-config, restore-config, version\n"
+    )
 
 
 def test_the_version_needs_no_rights_and_no_configuration() -> None:

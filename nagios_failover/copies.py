@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nagios_failover.errors import CouldNotLook, Failed, StateUnreadable
+from nagios_failover.event_log import DIGITS
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_program_status
 from nagios_failover.role import parse_pairs
@@ -176,7 +177,7 @@ class Copies:
         """The lines of the copied event log from `since` (epoch seconds there) on, through its archives, the oldest first."""
         for path in self._logs(since, record):
             try:
-                with path.open("rb") as file:
+                with path.open("rb", buffering=CHUNK) as file:
                     file.seek(offset_of(path, since))
                     yield from whole_lines(file)
             except OSError:
@@ -234,9 +235,9 @@ def _stamp(file: BinaryIO) -> int | None:
     for _ in range(100):
         line = file.readline(CHUNK)
         stamp = line[1 : line.find(b"]")] if line.startswith(b"[") else b""
-        if stamp.isdigit():
+        if stamp.isdigit() and len(stamp) <= DIGITS:
             return int(stamp)
-        if not line:
+        if not line.endswith(b"\n"):
             break
     return None
 

@@ -136,13 +136,19 @@ HOST_STATES = {"UP": 0, "DOWN": 1, "UNREACHABLE": 2}
 _FORM = re.compile(
     r"(?:(CURRENT|INITIAL) )?(HOST|SERVICE) (ALERT|STATE|NOTIFICATION|DOWNTIME ALERT|FLAPPING ALERT): (.*)", re.DOTALL
 )
+DIGITS = 12
 _NOTIFIED = re.compile(r"(?:([A-Z]+) \()?([A-Z]+)\)?")
+
+
+def is_number(text: str) -> bool:
+    """A whole number that a file of Nagios's may hold: digits, and not so many that they are none of its."""
+    return len(text) <= DIGITS and text.isascii() and text.isdigit()
 
 
 def parse_line(line: str) -> LogLine | None:
     """What a line of nagios.log says; None for one that has no time (it is torn, or no line of Nagios's)."""
     stamp, bracket, text = line.rstrip("\r\n").partition("] ")
-    if not bracket or not stamp.startswith("[") or not stamp[1:].isascii() or not stamp[1:].isdigit():
+    if not bracket or not stamp.startswith("[") or not is_number(stamp[1:]):
         return None
     time = int(stamp[1:])
     if text.startswith("EXTERNAL COMMAND: "):
@@ -196,7 +202,7 @@ class Switch:
 def parse_external_command(line: str) -> ExternalCommand | None:
     """The command in a line of nagios.log, or None where the line is another one."""
     stamp, bracket, rest = line.partition("] EXTERNAL COMMAND: ")
-    if not bracket or not stamp.startswith("[") or not stamp[1:].isascii() or not stamp[1:].isdigit():
+    if not bracket or not stamp.startswith("[") or not is_number(stamp[1:]):
         return None
     name, _, arguments = rest.rstrip("\r\n").partition(";")
     return ExternalCommand(int(stamp[1:]), name, arguments)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from nagios_failover.event_log import Period
+from nagios_failover.event_log import Period, is_number
 from nagios_failover.flap_history import state_history
 from nagios_failover.gap import Fields, Gap, Incident, Key
 from nagios_failover.snapshot import COMMENTS_AND_DOWNTIMES, END, Own, blocks, deletes_of, fields_of, key_of, not_whole, words_of
@@ -35,6 +35,7 @@ _NUMBERS = (
     *("current_state", "last_hard_state", "state_type", "current_attempt", "max_attempts", "current_notification_number"),
     *("last_notification", "acknowledgement_type", "problem_has_been_acknowledged", "last_state_change", "is_flapping"),
 )
+_TIMES = ("start_time", "end_time", "duration", "flex_downtime_start")
 _STATE = re.compile(rb"\n\tcurrent_state=([0-3])\n")
 _NUMBER = re.compile(rb"\n\tcurrent_notification_number=(\d{1,9})\n")
 _NOTIFIED = re.compile(rb"\n\tlast_notification=(\d{1,12})\n")
@@ -140,7 +141,7 @@ class Conversion:
         """Nothing but where Nagios goes on counting."""
         self.inherited.program = fields_of(body)
         ids = {name: self.inherited.program.get(name, "") for name in _IDS}
-        ids = {name: value for name, value in ids.items() if value.isascii() and value.isdigit()}
+        ids = {name: value for name, value in ids.items() if is_number(value)}
         self._next_comment = int(ids.get("next_comment_id", "1"))
         ids["next_comment_id"] = str(self._next_comment + self._gap.acknowledgements)
         return _text(b"program", ids)
@@ -189,7 +190,8 @@ class Conversion:
         begin = body.find(b"\n\tnext_check=")
         middle = body.find(b"\n", begin + 1)
         end = body.find(b"\n", middle + 1)
-        if begin < 0 or end < 0 or not body.startswith(b"\n\tcheck_options=", middle):
+        once = body.rfind(b"\n\tnext_check=") == begin
+        if begin < 0 or end < 0 or not once or not body.startswith(b"\n\tcheck_options=", middle):
             return b""
         if b"\n\tcurrent_state=0\n" in body:
             return _RETAINED[kind] + b" {\n" + body[:begin] + body[end:] + END
@@ -206,9 +208,8 @@ class Conversion:
 
     def _changed(self, kind: bytes, body: bytes, key: bytes) -> bytes:
         fields, words, is_host = fields_of(body), words_of(key), kind == b"hoststatus"
-        if not all(fields.get(name, "").isascii() and fields.get(name, "").isdigit() for name in _NUMBERS) or (
-            int(fields["current_state"]) > (2 if is_host else 3)
-        ):
+        whole = len(fields) == body.count(b"\n") and all(is_number(fields.get(name, "")) for name in _NUMBERS)
+        if not whole or int(fields["current_state"]) > (2 if is_host else 3):
             self.inherited.garbled += 1
             self.inherited.name(key, "garbled")
             return b""
@@ -268,7 +269,7 @@ class Conversion:
             return b""
         fields = fields_of(body)
         deletes = deletes_of(kind, fields)
-        if not deletes:
+        if not deletes or not all(is_number(fields.get(name) or "0") for name in _TIMES):
             self.inherited.garbled += 1
             self.inherited.name(key, "garbled")
             return b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import os
 from pathlib import Path
@@ -16,6 +17,9 @@ from nagios_failover.status_data import (
     parse_retained_flags,
 )
 from nagios_failover.words import Flag
+
+HEAD_SIZE = 65536
+"""Characters in which the first two blocks stand; a line that goes on for ever is not read to its end."""
 
 
 def read_nagios_cfg(path: Path) -> NagiosCfg:
@@ -34,7 +38,7 @@ def read_program_status(status_file: Path) -> ProgramStatus:
     """The head of status.dat, without reading the rest. Raises CouldNotLook."""
     try:
         with status_file.open(encoding="utf-8", errors="surrogateescape") as file:
-            return parse_program_status(file, str(status_file))
+            return parse_program_status(io.StringIO(file.read(HEAD_SIZE)), str(status_file))
     except OSError as error:
         raise _cannot_read(status_file, error) from error
 
@@ -56,7 +60,7 @@ def read_retained_flags(retention_file: Path) -> dict[Flag, bool] | None:
     """The flags with which Nagios would start again; None when the file does not say. Raises CouldNotLook."""
     try:
         with retention_file.open(encoding="utf-8", errors="surrogateescape") as file:
-            return parse_retained_flags(file)
+            return parse_retained_flags(io.StringIO(file.read(HEAD_SIZE)))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from nagios_failover.errors import CouldNotLook
+from nagios_failover.event_log import is_number
 from nagios_failover.gap import Fields, Key
 
 BLOCK_LIMIT = 16 << 20
@@ -93,7 +94,7 @@ COMMENTS_AND_DOWNTIMES = {
 def deletes_of(kind: bytes, fields: Fields) -> list[str]:
     command, name = COMMENTS_AND_DOWNTIMES[kind]
     number = fields.get(name, "")
-    return [f"{command};{number}"] if number.isascii() and number.isdigit() else []
+    return [f"{command};{number}"] if is_number(number) else []
 
 
 def key_of(kind: bytes, body: bytes) -> bytes | None:

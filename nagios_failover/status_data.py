@@ -16,6 +16,9 @@ from nagios_failover.words import STATUS_KEY, Flag
 Block = tuple[str, dict[str, str]]
 """A block's kind (`programstatus`, `hoststatus`, ...) and its fields."""
 
+END_OF_TIME = 1 << 37
+"""Epoch seconds; what lies beyond is no time of Nagios's, and no clock shows it."""
+
 
 @dataclass(frozen=True)
 class ProgramStatus:
@@ -73,8 +76,11 @@ def parse_retained_flags(lines: Iterable[str]) -> dict[Flag, bool] | None:
 
 def _program_status(info: Mapping[str, str], program: Mapping[str, str], what: str) -> ProgramStatus:
     try:
+        created = int(info["created"])
+        if not 0 <= created < END_OF_TIME:
+            raise ValueError(f"created={created}")
         return ProgramStatus(
-            created=int(info["created"]),
+            created=created,
             pid=int(program["nagios_pid"]),
             program_start=int(program["program_start"]),
             flags={flag: {"1": True, "0": False}[program[key]] for flag, key in STATUS_KEY.items()},

@@ -16,7 +16,18 @@ from dataclasses import dataclass, field
 from nagios_failover.event_log import Period, is_number
 from nagios_failover.flap_history import state_history
 from nagios_failover.gap import Fields, Gap, Incident, Key
-from nagios_failover.snapshot import COMMENTS_AND_DOWNTIMES, END, Own, blocks, deletes_of, fields_of, key_of, not_whole, words_of
+from nagios_failover.snapshot import (
+    COMMENTS_AND_DOWNTIMES,
+    END,
+    Own,
+    batches,
+    deletes_of,
+    fields_of,
+    first_line,
+    key_of,
+    not_whole,
+    words_of,
+)
 
 NAMED = 20
 """So many of what could not be inherited are named; the rest is counted."""
@@ -30,6 +41,7 @@ _RETAINED = {
     b"hostdowntime": b"hostdowntime",
     b"servicedowntime": b"servicedowntime",
 }
+_OPENED = {kind: word + b" {\n" for kind, word in _RETAINED.items()}
 _IDS = ("next_comment_id", "next_downtime_id", "next_event_id", "next_problem_id", "next_notification_id")
 _NUMBERS = (
     *("current_state", "last_hard_state", "state_type", "current_attempt", "max_attempts", "current_notification_number"),
@@ -39,8 +51,9 @@ _TIMES = ("start_time", "end_time", "duration", "flex_downtime_start")
 _STATE = re.compile(rb"\n\tcurrent_state=([0-3])\n")
 _NUMBER = re.compile(rb"\n\tcurrent_notification_number=(\d{1,9})\n")
 _NOTIFIED = re.compile(rb"\n\tlast_notification=(\d{1,12})\n")
-_NEVER_FLAPPED = b"\n\tis_flapping=0\n"
-_NEVER_CHANGED = b"\n\tpercent_state_change=0.00\n"
+_NEXT_CHECK = b"\n\tnext_check="
+_CHECK_OPTIONS = b"\n\tcheck_options="
+_NEVER_CHANGED = b"\n\tis_flapping=0\n\tpercent_state_change=0.00\n"
 
 
 @dataclass
@@ -97,14 +110,15 @@ class Conversion:
         self._own = own.objects if own else None
         self._gap, self._flapping = gap, flapping
         self._touched = {_key_bytes(key) for key in gap.events}
-        self._watch = watch_host.encode("utf-8", "surrogateescape")
+        self._watch = first_line(watch_host)
         self._missing = set(self._own or ())
+        self._counts = dict.fromkeys(_RETAINED, 0)
         self._added: list[bytes] = []
         self._next_comment = 0
         self._replay = list(gap.replay)
 
     def lines(self, chunks: Iterable[bytes], what: str = "status.dat") -> Iterator[bytes]:
-        """The retention file, a block at a time. Raises CouldNotLook when the snapshot is not whole: then nothing of what came
+        """The retention file, some blocks at a time. Raises CouldNotLook when the snapshot is not whole: then nothing of what came
         before counts."""
         made: dict[bytes, Callable[[bytes, bytes], bytes]] = {
             b"info": self._info,
@@ -113,14 +127,13 @@ class Conversion:
             b"servicestatus": self._object,
             b"contactstatus": self._passed_on,
         }
-        for kind, body in blocks(chunks, what):
-            text = made.get(kind, self._comment_or_downtime)(kind, body)
-            if text:
-                yield text
+        for batch in batches(chunks, what):
+            yield b"".join([made.get(kind, self._comment_or_downtime)(kind, body) for kind, body in batch])
         yield from self._added
         self._conclude(what)
 
     def _conclude(self, what: str) -> None:
+        self.inherited.counts = {_RETAINED[kind].decode(): count for kind, count in self._counts.items() if count}
         own_contacts = any(key.startswith(b"\0") for key in self._own or ())
         if own_contacts and not self.inherited.counts.get("contact"):
             raise not_whole(what, "it ends before its contacts")
@@ -150,51 +163,42 @@ class Conversion:
         key = key_of(kind, body)
         if key is None:
             self.inherited.garbled += 1
-            return None
-        if key.split(b"\0")[0] == self._watch:
-            return None
-        if self._own is not None and key not in self._own:
+        elif not body.startswith(self._watch):
+            if self._own is None or key in self._own:
+                return key
             self.inherited.unknown += 1
             self.inherited.name(key, "unknown here")
-            return None
-        return key
-
-    def _count(self, kind: bytes) -> None:
-        name = _RETAINED[kind].decode()
-        self.inherited.counts[name] = self.inherited.counts.get(name, 0) + 1
+        return None
 
     def _passed_on(self, kind: bytes, body: bytes) -> bytes:
         key = self._known(kind, body)
         if key is None:
             return b""
         self._missing.discard(key)
-        self._count(kind)
-        return _RETAINED[kind] + b" {\n" + body + END
+        self._counts[kind] += 1
+        return b"".join((_OPENED[kind], body, END))
 
     def _object(self, kind: bytes, body: bytes) -> bytes:
         key = self._known(kind, body)
         if key is None:
             return b""
-        text = b""
-        if _NEVER_FLAPPED in body and _NEVER_CHANGED in body and key not in self._touched:
-            text = self._plain(kind, body)
+        text = b"" if key in self._touched else self._plain(kind, body)
         text = text or self._changed(kind, body, key)
         if text:
             self._missing.discard(key)
-            self._count(kind)
+            self._counts[kind] += 1
         return text
 
     def _plain(self, kind: bytes, body: bytes) -> bytes:
-        """An object that nothing happened to since the snapshot: two lines are cut out, one may be put in. b"" where it takes
-        more than that."""
-        begin = body.find(b"\n\tnext_check=")
-        middle = body.find(b"\n", begin + 1)
+        """An object that nothing happened to since the snapshot, and that never flapped: two lines are cut out, one may be put in.
+        b"" where it takes more than that."""
+        begin = body.find(_NEXT_CHECK)
+        middle = body.find(_CHECK_OPTIONS, begin)
         end = body.find(b"\n", middle + 1)
-        once = body.rfind(b"\n\tnext_check=") == begin
-        if begin < 0 or end < 0 or not once or not body.startswith(b"\n\tcheck_options=", middle):
+        if begin < 0 or middle != body.find(b"\n", begin + 1) or body.find(_NEXT_CHECK, end) > 0 or _NEVER_CHANGED not in body:
             return b""
         if b"\n\tcurrent_state=0\n" in body:
-            return _RETAINED[kind] + b" {\n" + body[:begin] + body[end:] + END
+            return b"".join((_OPENED[kind], body[:begin], body[end:], END))
         state, number, notified = _STATE.search(body), _NUMBER.search(body), _NOTIFIED.search(body)
         if not (state and number and notified) or (int(number[1]) and self._gap.in_doubt(int(notified[1]))):
             return b""
@@ -204,7 +208,7 @@ class Conversion:
             self.inherited.notified += 1
             made_up = f"\t{_notified_on(int(state[1]), is_host=kind == b'hoststatus')}=1\n".encode()
         self.inherited.acknowledged += b"\n\tproblem_has_been_acknowledged=1\n" in body
-        return _RETAINED[kind] + b" {\n" + body[:begin] + body[end:] + made_up + END
+        return b"".join((_OPENED[kind], body[:begin], body[end:], made_up, END))
 
     def _changed(self, kind: bytes, body: bytes, key: bytes) -> bytes:
         fields, words, is_host = fields_of(body), words_of(key), kind == b"hoststatus"
@@ -280,7 +284,7 @@ class Conversion:
         if kind.endswith(b"downtime") and not self._still_due(words_of(key), fields):
             return b""
         self.inherited.deletes.extend(deletes)
-        self._count(kind)
+        self._counts[kind] += 1
         return _text(kind, fields)
 
     def _still_due(self, words: Key, fields: Fields) -> bool:

@@ -15,40 +15,67 @@ from nagios_failover.gap import Fields, Key
 BLOCK_LIMIT = 16 << 20
 """Bytes. No block of Nagios's comes near."""
 END = b"\t}\n\n"
-_HEAD = re.compile(rb"(?:#[^\n]*\n|\n)*([a-z]+) \{\n")
-_KINDS = {
-    *(b"info", b"programstatus", b"hoststatus", b"servicestatus", b"contactstatus"),
+_COMMENTS = re.compile(rb"(?:#[^\n]*\n|\n)*")
+_NO_TAB = re.compile(rb"\n[^\t\n]")
+_OPENS = b" {\n"
+_FIRST = (b"info", b"programstatus")
+_LATER = {
+    *(b"hoststatus", b"servicestatus", b"contactstatus"),
     *(b"hostcomment", b"servicecomment", b"hostdowntime", b"servicedowntime"),
 }
+_KINDS = {*_FIRST, *_LATER}
+Block = tuple[bytes, bytes]
 
 
-def blocks(chunks: Iterable[bytes], what: str = "status.dat") -> Iterator[tuple[bytes, bytes]]:
+def blocks(chunks: Iterable[bytes], what: str = "status.dat") -> Iterator[Block]:
     """Kind and lines of each block, in the file's order. Raises CouldNotLook, at the first place that is not as Nagios writes it:
     a file that is cut off, has a block without an end, or holds anything else, is not loaded in part."""
+    return (block for batch in batches(chunks, what) for block in batch)
+
+
+def batches(chunks: Iterable[bytes], what: str = "status.dat") -> Iterator[list[Block]]:
+    """The same, as many blocks at a time as come in a chunk."""
     rest = b""
     count = 0
     for chunk in chunks:
-        parts = (rest + chunk).split(END)
-        rest = parts.pop()
-        for part in parts:
-            yield _block(part, count, what)
-            count += 1
+        text, end, rest = (rest + chunk).rpartition(END)
+        if end:
+            batch = _batch(text, count, what)
+            count += len(batch)
+            yield batch
         if len(rest) > BLOCK_LIMIT:
             raise not_whole(what, f"block {count + 1} has no end within {BLOCK_LIMIT >> 20} MiB")
     if rest.strip(b"\n") or count < 2:
         raise not_whole(what, "it is cut off" if rest or not count else "it holds no program block")
 
 
-def _block(part: bytes, index: int, what: str) -> tuple[bytes, bytes]:
-    head = _HEAD.match(part)
-    body = part[head.end() :] if head else b""
-    kind = head[1] if head else b""
-    lines_begin_with_tab = body.startswith(b"\t") and body.endswith(b"\n") and body.count(b"\n") == body.count(b"\n\t") + 1
-    if kind not in _KINDS or not lines_begin_with_tab or b"\0" in body:
-        raise not_whole(what, f"block {index + 1} is not as Nagios writes it")
-    if (index == 0) is not (kind == b"info") or (index == 1) is not (kind == b"programstatus"):
+def _batch(text: bytes, count: int, what: str) -> list[Block]:
+    """The blocks of `text`, which has lost its last END; `count` came before it."""
+    if not count:
+        text = _COMMENTS.sub(b"", text, count=1)
+    found: list[Block] = []
+    for part in text.split(END):
+        kind, _, body = part.partition(_OPENS)
+        if kind not in _KINDS or not body.endswith(b"\n"):
+            raise _odd(what, count + len(found))
+        found.append((kind, body))
+    # Every line begins with a tab, but for one head and one empty line between two blocks: counted for all of them at once, which
+    # takes a third of the time.
+    between = len(found) - 1
+    if not len(_NO_TAB.findall(text)) == between == text.count(b"\n\n") or b"\0" in text:
+        raise _odd(what, count + next((index for index, (_, body) in enumerate(found) if not _is_whole(body)), between))
+    first, kinds = _FIRST[count:], [kind for kind, _ in found]
+    if tuple(kinds[: len(first)]) != first[: len(kinds)] or not _LATER.issuperset(kinds[len(first) :]):
         raise not_whole(what, "it does not begin with an info and a programstatus block")
-    return kind, body
+    return found
+
+
+def _odd(what: str, index: int) -> CouldNotLook:
+    return not_whole(what, f"block {index + 1} is not as Nagios writes it")
+
+
+def _is_whole(body: bytes) -> bool:
+    return body.startswith(b"\t") and not _NO_TAB.search(body) and b"\n\n" not in body and b"\0" not in body
 
 
 def not_whole(what: str, why: str) -> CouldNotLook:
@@ -72,10 +99,10 @@ class Own:
 
 def read_own(chunks: Iterable[bytes], *, watch_host: str, what: str = "status.dat") -> Own:
     """What this host's own status.dat says, the watch host left out. Raises CouldNotLook."""
-    own = Own()
+    own, watch = Own(), first_line(watch_host)
     for kind, body in blocks(chunks, what):
         key = key_of(kind, body)
-        if key is not None and key.split(b"\0")[0] != watch_host.encode():
+        if key is not None and not body.startswith(watch):
             if kind in COMMENTS_AND_DOWNTIMES:
                 own.deletes.extend(deletes_of(kind, fields_of(body)))
             else:
@@ -97,19 +124,21 @@ def deletes_of(kind: bytes, fields: Fields) -> list[str]:
     return [f"{command};{number}"] if is_number(number) else []
 
 
+def first_line(host: str) -> bytes:
+    """The first line of each block that is about this host."""
+    return b"\thost_name=" + host.encode("utf-8", "surrogateescape") + b"\n"
+
+
 def key_of(kind: bytes, body: bytes) -> bytes | None:
     """Which object a block is about; None for info, programstatus, and where the block does not say."""
-    if kind in (b"info", b"programstatus"):
+    end = body.find(b"\n")
+    if body.startswith(b"\thost_name="):
+        if not kind.startswith(b"service"):
+            return body[11:end]
+        if body.startswith(b"\tservice_description=", end + 1):
+            return body[11:end] + b"\0" + body[end + 22 : body.find(b"\n", end + 22)]
         return None
-    first, _, rest = body.partition(b"\n")
-    if kind == b"contactstatus":
-        return b"\0" + first[14:] if first.startswith(b"\tcontact_name=") else None
-    if not first.startswith(b"\thost_name="):
-        return None
-    if not kind.startswith(b"service"):
-        return first[11:]
-    second = rest.partition(b"\n")[0]
-    return first[11:] + b"\0" + second[21:] if second.startswith(b"\tservice_description=") else None
+    return b"\0" + body[14:end] if kind == b"contactstatus" and body.startswith(b"\tcontact_name=") else None
 
 
 def words_of(key: bytes) -> Key:

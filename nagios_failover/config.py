@@ -181,6 +181,7 @@ class SyncSection:
     notification_doubt: Seconds = Seconds(2)  # what was logged so long before the master's death is sent again
     config_dirs: tuple[Path, ...] = ()  # of object configuration: what sync-config copies, and nothing else
     config_own: tuple[str, ...] = ("nagios-failover.cfg",)  # names of files there that are each host's own
+    merge_timeout: Seconds = Seconds(120)  # of merging the event logs, after a failover
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ HEAD_BYTES = 512
 @dataclass(frozen=True)
 class CopyRecord:
     """`pulled` is epoch seconds here; `created` is info.created there, and `offset` that host's clock minus this one's.
-    `log` and `archives` are names in incoming/."""
+    `log` and `archives` are names in incoming/. `merged` is what that host said of the last time it merged its logs anew."""
 
     pulled: float
     created: int
@@ -44,6 +44,7 @@ class CopyRecord:
     log_size: int
     log: str
     archives: str
+    merged: str = ""
 
     def age(self, now: float) -> float:
         """Seconds since the copied status.dat was written."""
@@ -65,6 +66,7 @@ def parse_record(text: str) -> CopyRecord:
             log_size=int(pairs["log_size"]),
             log=pairs["log"],
             archives=pairs["archives"],
+            merged=pairs.get("merged", ""),
         )
     except (KeyError, ValueError) as error:
         raise StateUnreadable(f"the record of the copy is garbled: {error}", hint="the next pull writes it anew") from error
@@ -114,6 +116,14 @@ class Copies:
         except OSError as error:
             raise cannot_write(log, error) from error
         return ""
+
+    def forget_logs(self, record: CopyRecord) -> None:
+        """Before rsync appends to them: the logs there have been merged with others since, and begin as before all the same."""
+        try:
+            for path in (self.log_before, self.incoming / record.log, *self._archives(record.archives)):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(self.incoming, error) from error
 
     def log_end(self, cfg: NagiosCfg) -> int:
         """The size of the copied log; 0 while there is none."""

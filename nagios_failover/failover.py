@@ -19,11 +19,14 @@ from nagios_failover.inherit import fetch, inherit, inherited, would_fetch, woul
 from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.looks import Look
+from nagios_failover.merge_logs import STEP as MERGE_LOGS
+from nagios_failover.merge_logs import merge_logs, tell_if_not_merged, would_merge_logs
 from nagios_failover.role import RoleRecord, describe_flags
-from nagios_failover.run_record import Outcome, RunRecord
+from nagios_failover.run_record import Outcome, RunRecord, StepOutcome
 from nagios_failover.shared_steps import mail_step, role_is_ours
 from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
+from nagios_failover.verify import verify_incidents, would_verify_incidents
 from nagios_failover.words import Mode, Role, State
 from nagios_failover.workflow import (
     Flow,
@@ -109,6 +112,13 @@ def _unless(option: Callable[[Config], object], text: str) -> Callable[[Flow], s
     return lambda flow: "" if option(flow.config) else text
 
 
+def _nothing_to_verify(flow: Flow) -> str:
+    if not flow.config.sync.watch:
+        return "not configured"
+    failed = flow.run.record().step("inherit")
+    return "nothing was inherited" if failed is not None and failed.outcome == StepOutcome.FAILED else ""
+
+
 STEPS: tuple[Step[Flow], ...] = (
     Step("confirm", would_confirm, confirm, Weight.FATAL),
     Step("register", _would_register, _register, Weight.FATAL, holds=_registered),
@@ -160,8 +170,21 @@ STEPS: tuple[Step[Flow], ...] = (
         Weight.NEEDED,
         idle=_unless(lambda config: config.run.post_hook, "not configured"),
     ),
+    Step(
+        "verify incidents",
+        would_verify_incidents,
+        verify_incidents,
+        Weight.LESSER,
+        idle=_nothing_to_verify,
+    ),
     mail_step(lambda flow: result(flow)),
-    _placeholder("merge logs", "the old master's event log is not merged"),
+    Step(
+        MERGE_LOGS,
+        would_merge_logs,
+        merge_logs,
+        Weight.LESSER,
+        idle=_unless(lambda config: config.sync.watch, "not configured"),
+    ),
 )
 
 
@@ -205,7 +228,11 @@ def run_failover(
         if left:
             raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
         flow = start(config, state, kind, trigger=trigger, term=_expected_term(state), hands=hands, say=say)
-        return carry_out(flow, STEPS, result=result)
+        return _to_the_end(flow)
+
+
+def _to_the_end(flow: Flow, earlier: RunRecord | None = None) -> RunRecord:
+    return tell_if_not_merged(flow, carry_out(flow, STEPS, result=result, earlier=earlier))
 
 
 def _expected_term(state: StateFiles) -> int:
@@ -230,12 +257,12 @@ def finish(
         flow.notes.clear()  # killed before the role was written
     if not flow.notes.get("role_before"):
         # Nothing has changed, and what was confirmed then need not be so now: from the start.
-        return carry_out(flow, STEPS, result=result, earlier=replace(record, steps=()))
+        return _to_the_end(flow, replace(record, steps=()))
     if role.role is Role.TAKING_OVER and (not record.begun("activate") or _long_ago(flow, record)):
         seen = flow.hands.look(by=flow.run.id, record=True)
         if seen.verdict.state is not State.CRITICAL and not enough_alone(flow, seen.look.code):
             return give_up(flow, Refused(f"not confirmed any more: {seen.verdict.sentence}"))
-    return carry_out(flow, STEPS, result=result, earlier=record)
+    return _to_the_end(flow, record)
 
 
 def _long_ago(flow: Flow, record: RunRecord) -> bool:

@@ -72,13 +72,15 @@ def inherit(flow: Flow) -> str:
         said.append(f"an operator had switched {describe_flags(override.flags)} on {flow.peer}: kept as his override")
     flow.note("check_now", found.check_now)
     flow.note("in_doubt", found.in_doubt)
+    sent = int(flow.hands.now())
     if own is not None:
         flow.note("inherit_sent", True)
         deletes = [*own.deletes, *(found.deletes if resumed else [])]
         said.extend(_send(flow, [*deletes, tagged("READ_STATE_INFORMATION"), *found.replay]))
     if found.in_doubt:
         said.append(f"in doubt, and sent again: {_some(found.in_doubt)}")
-    flow.note("inherited", {"snapshot": found.created, "counts": found.counts, "problems": found.problems, "left_out": found.named})
+    counts = {"snapshot": found.created, "counts": found.counts, "problems": found.problems, "left_out": found.named}
+    flow.note("inherited", {**counts, "sent": sent})
     return "; ".join(said)
 
 

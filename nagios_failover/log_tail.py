@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from nagios_failover.copies import offset_of
 from nagios_failover.errors import CouldNotLook
-from nagios_failover.event_log import MARK, Position, Switch, switches
+from nagios_failover.event_log import MARK, ExternalCommand, Position, Switch, parse_external_command, switches
 from nagios_failover.nagios_cfg import NagiosCfg
 
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
@@ -49,6 +50,20 @@ def read_new_switches(cfg: NagiosCfg, position: Position | None) -> tuple[list[S
             f"{error.filename or cfg.log_file} cannot be read: {error.strerror}",
             hint="log_file in nagios.cfg names it; run as the Nagios user, or as root",
         ) from error
+
+
+def commands_since(cfg: NagiosCfg, since: int) -> Iterator[ExternalCommand]:
+    """The external commands that Nagios has carried out since a moment (epoch seconds), the oldest first. What cannot be read
+    holds none."""
+    for path in [*(path for path in _archives(cfg) if path.stat().st_mtime >= since), cfg.log_file]:
+        try:
+            with path.open("rb") as file:
+                file.seek(offset_of(path, since))
+                lines = [line.decode("utf-8", "replace") for line in file if MARK in line]
+        except OSError:
+            continue
+        commands = (parse_external_command(line) for line in lines)
+        yield from (command for command in commands if command is not None and command.time >= since)
 
 
 def _pieces(cfg: NagiosCfg, position: Position | None) -> list[_Piece]:

@@ -41,6 +41,18 @@ def run_mail(config: Config, record: RunRecord, result: str, troubles: Sequence[
     return subject, "\n\n".join(parts) + "\n"
 
 
+def late_mail(config: Config, record: RunRecord, trouble: str, *, now: float) -> tuple[str, str]:
+    """What went wrong after the run's mail had been written."""
+    this = config.this.name
+    subject = f"{SUBJECT} {this}: {trouble.partition(':')[0]} failed"
+    parts = [
+        f"{this} is the master all the same; what went wrong after the mail of run {record.id}: {trouble}.",
+        _facts([("run", record.id), ("this host", f"{this}, {config.this.address}"), ("time", moment(now))]),
+        f"See the whole run on {this}: nagios-failover history {record.id}",
+    ]
+    return subject, "\n\n".join(parts) + "\n"
+
+
 def next_steps(config: Config, record: RunRecord) -> list[str]:
     """What a person should do after a run of this kind."""
     this, peer = config.this.name, config.peer.name

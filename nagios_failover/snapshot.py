@@ -110,6 +110,29 @@ def read_own(chunks: Iterable[bytes], *, watch_host: str, what: str = "status.da
     return own
 
 
+@dataclass
+class Problems:
+    """How many hosts and services are not UP or OK, and how many have changed their state since a moment."""
+
+    not_ok: int = 0
+    changed: int = 0
+
+
+def count_problems(chunks: Iterable[bytes], *, since: int, watch_host: str, what: str = "status.dat") -> Problems:
+    """The watch host left out. Raises CouldNotLook."""
+    found = Problems()
+    for kind, body in blocks(chunks, what):
+        key = key_of(kind, body) if kind in (b"hoststatus", b"servicestatus") else None
+        if key is not None and key.split(b"\0")[0] != watch_host.encode():
+            state, changed = _CURRENT.search(body), _CHANGED.search(body)
+            found.not_ok += state is not None and state[1] != b"0"
+            found.changed += changed is not None and int(changed[1]) >= since
+    return found
+
+
+_CURRENT = re.compile(rb"^\tcurrent_state=(\d+)$", re.MULTILINE)
+_CHANGED = re.compile(rb"^\tlast_state_change=(\d+)$", re.MULTILINE)
+
 COMMENTS_AND_DOWNTIMES = {
     b"hostcomment": ("DEL_HOST_COMMENT", "comment_id"),
     b"servicecomment": ("DEL_SVC_COMMENT", "comment_id"),

@@ -96,6 +96,7 @@ class StateFiles:
         self.paused_path = directory / "paused"
         self.looks_path = directory / "looks"
         self.position_path = directory / "log.position"
+        self.merged_path = directory / "merged"
         self.runs = directory / "runs"
 
     def role(self) -> RoleRecord:

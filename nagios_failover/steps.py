@@ -17,8 +17,8 @@ from nagios_failover.journal import Run
 from nagios_failover.run_record import RunRecord, StepOutcome, StepRecord
 
 CRASH_AFTER = "NAGIOS_FAILOVER_CRASH_AFTER"
-"""Environment variable for tests: the run kills itself (SIGKILL) after the act of this step, before that is journaled; once per
-run, so that the next call can be seen to finish it."""
+"""Environment variable for tests: the run kills itself (SIGKILL) after the act of this step, before that is journaled, or after
+a part of it (`merge logs: copying`); once per run, so that the next call can be seen to finish it."""
 
 Flow = TypeVar("Flow")
 
@@ -83,7 +83,7 @@ def walk(
             run.step_started(step.name)
         began = time.monotonic()
         outcome, detail = (StepOutcome.SKIPPED, idle) if idle else _do(step, flow)
-        _crash_if_asked(step.name, resumed=earlier is not None)
+        crash_if_asked(step.name, resumed=earlier is not None)
         _journal(run, StepRecord(step.name, outcome, detail, time.monotonic() - began), walked)
         say(f"{step.name}: {outcome}: {detail}")
         if outcome is StepOutcome.FAILED:
@@ -124,7 +124,7 @@ def _journal(run: Run, record: StepRecord, walked: Walk) -> None:
         walked.notes.append(str(error))
 
 
-def _crash_if_asked(name: str, *, resumed: bool) -> None:
+def crash_if_asked(name: str, *, resumed: bool) -> None:
     if not resumed and os.environ.get(CRASH_AFTER) == name:
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -40,13 +40,15 @@ objects=$(path_of object_cache_file)
 echo "size $(wc -c <"$log")"
 echo "head $(head -c 512 "$log" | sed -n 1p)"
 echo "objects $(stat -c '%s %y' "$objects" 2>/dev/null || stat -f '%z %Fm' "$objects" 2>/dev/null)"
+echo "merged $(sed -n 1p "$state/merged" 2>/dev/null)"
 echo end
 """
 
 
 @dataclass(frozen=True)
 class Remote:
-    """What there is to copy. `head` and `size` are of its nagios.log; `objects` changes whenever its objects.cache does."""
+    """What there is to copy. `head` and `size` are of its nagios.log; `objects` changes whenever its objects.cache does; `merged`
+    names the run that has merged its logs anew, "" for none."""
 
     report: HostReport
     now: int
@@ -54,6 +56,7 @@ class Remote:
     head: str
     size: int
     objects: str
+    merged: str
 
 
 def why_not(config: Config, state: StateFiles) -> str:
@@ -77,6 +80,9 @@ def pull(config: Config, state: StateFiles, *, timeout: float, for_failover: boo
         remote = look_there(config, timeout=min(timeout, config.ssh.timeout))
         if not for_failover:
             refuse_a_standby(config, remote.report)
+        known = copies.record()
+        if known is not None and known.merged != remote.merged and not for_failover:
+            copies.forget_logs(known)
         odd = copies.make_ready(remote.cfg, head=remote.head, size=remote.size)
         before = copies.log_end(remote.cfg)
         left = max(1.0, timeout - (time.monotonic() - began))
@@ -111,6 +117,7 @@ def _settle(copies: Copies, remote: Remote, *, seconds: float, last: bool) -> Co
         log_size=copies.log_end(remote.cfg),
         log=remote.cfg.log_file.name,
         archives=remote.cfg.log_archive_path.name,
+        merged=remote.merged,
     )
     copies.write_record(record)
     return record
@@ -165,6 +172,7 @@ def look_there(config: Config, *, timeout: float) -> Remote:
             head=values["head"],
             size=int(values["size"]),
             objects=values.get("objects", ""),
+            merged=values.get("merged", ""),
         )
     except (KeyError, ValueError) as error:
         hint = "on Debian the maintenance account reads it as a member of the group adm"

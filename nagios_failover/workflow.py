@@ -160,7 +160,8 @@ def longest_run(config: Config) -> float:
     """Seconds that a run takes at most: the sum of its named waits, and a little."""
     look = config.look
     looks = (2 * look.confirmations + 3) * (look.confirm_interval + look.timeout)
-    return looks + 4 * config.run.hook_timeout + 3 * config.nagios.verify_timeout + config.mail.timeout + 30
+    sync = config.sync.fetch_timeout + config.sync.merge_timeout if config.sync.watch else 0
+    return looks + 4 * config.run.hook_timeout + 4 * config.nagios.verify_timeout + config.mail.timeout + sync + 30
 
 
 def silent(_: str) -> None:

@@ -90,6 +90,7 @@ def test_the_list_can_be_read_aloud(config: Config, world: World) -> None:
         "promote",
         "perfdata services",
         "post hook",
+        "verify incidents",
         "mail",
         "merge logs",
     ]

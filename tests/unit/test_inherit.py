@@ -29,7 +29,11 @@ class Site:
         cfg = self.nagios / "nagios.cfg"
         cfg.write_text(
             f"status_file={self.nagios}/status.dat\nstate_retention_file={self.nagios}/retention.dat\nstatus_update_interval=1\n"
+            f"log_file={self.nagios}/nagios.log\nlog_archive_path={self.nagios}/archives\n"
         )
+        (self.nagios / "archives").mkdir()
+        self.log = self.nagios / "nagios.log"
+        self.log.write_text(f"[{CREATED - 3600}] LOG VERSION: 2.0\n")
         (self.nagios / "status.dat").write_text(OURS)
         (self.nagios / "retention.dat").write_text("our own\n")
         self.state = StateFiles(directory / "state")
@@ -49,6 +53,19 @@ class Site:
 
     def run(self) -> RunRecord:
         return run_failover(self.config, self.state, trigger="command", hands=self.world.hands())
+
+    def nagios_obeys(self, *, problems: int = 1, changed: int = 0) -> None:
+        """What Nagios would have written: the command in its log, and the incidents in its status.dat."""
+        now = CREATED + 100
+        self.world.now = float(now)
+        self.log.write_text(self.log.read_text() + f"[{now + 5}] EXTERNAL COMMAND: READ_STATE_INFORMATION;nagios-failover\n")
+        many = [service("web1", f"S{number}" if number else "HTTP", 2) for number in range(problems)]
+        new = [
+            service("web1", f"N{number}", 0).replace("\tlast_state_change=", "\tlast_state_change=9") for number in range(changed)
+        ]
+        well = [] if problems else [service("web1", "HTTP")]
+        text = "".join([info(), program(), host("web1"), *many, *well, *new, contact()])
+        (self.nagios / "status.dat").write_text(text.replace(f"created={CREATED}", f"created={now + 1000}"))
 
     def retention(self) -> str:
         return (self.nagios / "retention.dat").read_text()
@@ -184,6 +201,32 @@ def test_a_run_cut_short_after_the_loading_deletes_what_it_may_have_loaded(site:
     record = _open(site)
     assert finish(site.config, site.state, record, hands=world.hands()).outcome == Outcome.DONE
     assert world.commands[:3] == ["DEL_SVC_DOWNTIME;4", "DEL_SVC_COMMENT;7", "READ_STATE_INFORMATION;nagios-failover"]
+
+
+def test_that_nagios_carried_it_out_is_seen_in_its_log_and_its_problems_are_counted(site: Site) -> None:
+    site.copy()
+    site.nagios_obeys()
+    run = site.run()
+    said = detail(run, "verify incidents")
+    assert run.outcome == Outcome.DONE and said.startswith("Nagios carried out READ_STATE_INFORMATION at ")
+    assert said.endswith("; 1 objects are not OK (1 were inherited, 0 have changed since)")
+
+
+def test_a_command_that_is_not_in_the_log_is_told_and_no_more(site: Site) -> None:
+    site.copy()
+    run = site.run()
+    said = f"{site.log} does not show READ_STATE_INFORMATION after 30 s"
+    assert run.outcome == Outcome.DONE and site.world.flags[Flag.NOTIFICATIONS]
+    assert said in detail(run, "verify incidents") and said in run.sentence and said in site.world.mails[0][1]
+
+
+@pytest.mark.parametrize(("problems", "changed", "told"), [(3, 1, True), (3, 2, False), (0, 0, True), (0, 1, False)])
+def test_a_difference_that_no_change_explains_is_told(site: Site, problems: int, changed: int, told: bool) -> None:
+    site.copy()
+    site.nagios_obeys(problems=problems, changed=changed)
+    run = site.run()
+    said = f"1 problems were inherited, but Nagios has {problems}, and only {changed} objects have changed since"
+    assert run.outcome == Outcome.DONE and (said in site.world.mails[0][1]) is told
 
 
 def _open(site: Site) -> RunRecord:

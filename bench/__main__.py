@@ -13,6 +13,7 @@ from bench.common import RESULTS, TOP, commit, rows, table, write
 #: module -> what it measures; each has a `main()`
 PARTS: Final = {
     "check_cost": "CPU of check_master_nagios beside check_by_ssh and check_mysql_query doing the same look",
+    "merge_logs": "merging 200 MB of event logs beside sort -m, and how long Nagios is held still",
     "process_perfdata": "how long Nagios's main thread waits for process_perfdata, beside a bare mv",
     "failover_time": "seconds from each fault to checks running and notifications on",
 }

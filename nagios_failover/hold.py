@@ -2,7 +2,8 @@
 
 Three processes: this one waits; its child, the guard, waits for the holder and ends it when it takes too long; the holder, the
 guard's child, stops Nagios, works, and lets it go on. Each of them lets Nagios go on when it ends, and one that is killed is
-seen by the one above it. The holder and the guard have a session of their own, so whoever kills the run does not kill them.
+seen by the one above it. The holder and the guard have a session of their own, so whoever kills the run does not kill them; and
+since they have the run's lock with it (a flock goes on to children), the next call waits until they have ended.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
+import io
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from nagios_failover.copies import CHUNK, Copies, CopyRecord
 from nagios_failover.errors import CouldNotLook, Failed
-from nagios_failover.log_merge import FUTURE_SECONDS, TimedLine, archive_end, stamp_of, timed
+from nagios_failover.log_merge import FUTURE_SECONDS, HEAD, TimedLine, archive_end, stamp_of, timed
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.state_files import cannot_write, sync_directory
 
@@ -46,27 +47,31 @@ class LogFile:
         return timed(self._whole(), newest=_newest())
 
     def _whole(self) -> Iterator[bytes]:
-        begins, odd = True, 0
+        begins, odd, head = True, 0, b""
         for piece in self._pieces(end_all=False):
-            if begins and piece.endswith(b"\n") and stamp_of(piece) and b"\0" not in piece:
+            ends = piece.endswith(b"\n")
+            if begins and ends and (piece[:HEAD] == head or stamp_of(piece)) and b"\0" not in piece:
+                head = piece[:HEAD]
                 yield piece
             elif begins:
                 odd += 1
                 self.odd = max(self.odd, odd)  # the file is read several times
-            begins = piece.endswith(b"\n")
+            begins = ends
 
     def _pieces(self, *, end_all: bool = True) -> Iterator[bytes]:
         """Lines, or parts of them where one is longer than a megabyte; `end_all` ends the last one where a power cut did not."""
-        left = self.size
+        left, rest = self.size, b""
         try:
             with self.path.open("rb") as file:
-                while left > 0 and (piece := file.readline(min(CHUNK, left))):
-                    left -= len(piece)
-                    if end_all and left <= 0 and not piece.endswith(b"\n"):
-                        piece += b"\n"
-                    yield piece
+                while left > 0 and (chunk := file.read(min(CHUNK, left))):
+                    left -= len(chunk)
+                    lines = io.BytesIO(rest + chunk).readlines()
+                    rest = lines.pop() if len(lines[-1]) < CHUNK and not lines[-1].endswith(b"\n") else b""
+                    yield from lines
         except OSError as error:
             raise CouldNotLook(f"{self.path} cannot be read: {error.strerror}", hint="run as the Nagios user") from error
+        if rest:
+            yield rest + b"\n" if end_all else rest
 
 
 def own_archives(cfg: NagiosCfg) -> dict[str, LogFile]:

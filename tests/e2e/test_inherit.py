@@ -30,6 +30,8 @@ class Site:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.began = time.time()
+        self.logged: Counter[str] = Counter()
+        """Every line about a monitored object that either host has logged by itself, as often as it did."""
 
     def mails(self, host: str) -> Counter[str]:
         """The mails about a monitored host's HTTP (or the host itself) since the beginning: `PROBLEM by yasu` -> how many."""
@@ -140,6 +142,7 @@ def test_every_mail_is_sent_once_over_each_failover(site: Site, fault: Callable[
         new.run("NAGIOS_FAILOVER_CRASH_AFTER=inherit /usr/sbin/nagios4 -d /etc/nagios4/nagios.cfg")
         site.lab.wait(lambda: time.time() - pulled(new, old) < 4, 40, "the standby copies again")
     fail_over(site, old, new, fault)
+    assert_the_log_has_all(site, old, new)
     join_again(site, old, new)
 
 
@@ -209,6 +212,24 @@ def join_again(site: Site, old: Host, new: Host) -> None:
     moment = time.time()
     lab.wait(lambda: pulled(old, new) > moment, 40, f"{old.name} copies {new.name}'s state")
     site.began = time.time()
+
+
+def assert_the_log_has_all(site: Site, old: Host, new: Host) -> None:
+    """Of all role changes so far: no line missing, none doubled."""
+    run = f"{STATE}/runs/$(ls {STATE}/runs | tail -1)"
+    site.lab.wait(lambda: new.run(f'grep -c \'"event": "closed"\' {run}', check=False).stdout.strip() == "1", 60, "the run ends")
+    here = Counter(alerts(new))
+    site.logged |= here
+    if old.is_on():
+        assert Counter(alerts(old)) - here == Counter(), "lines of the old master are missing"
+    assert site.logged - here == Counter(), "lines of an earlier master are missing"
+    notifications = [line for line in here.elements() if "NOTIFICATION: " in line]
+    assert [line for line, count in Counter(notifications).items() if count > 1] == [], "doubled"
+
+
+def alerts(host: Host) -> list[str]:
+    found = [line for line in host.read(LOG).splitlines() if " ALERT: web" in line or " NOTIFICATION: oncall;web" in line]
+    return [line for line in found if line.startswith("[")]
 
 
 def monitored(host: Host) -> list[dict[str, str]]:

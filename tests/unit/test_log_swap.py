@@ -18,6 +18,7 @@ import pytest
 
 from nagios_failover.errors import Failed, Incomplete
 from nagios_failover.hold import Process, _look, hold_still
+from nagios_failover.lock import run_lock
 from nagios_failover.log_swap import LogSwap
 
 WRITER = """
@@ -126,24 +127,27 @@ def test_killed_after_each_part_it_is_whole_after_the_next_call(site: Site, last
 
 
 def test_killed_at_any_moment_it_is_whole_after_the_next_call(site: Site) -> None:
+    """The next call waits for the lock, which the holder of a killed run still has."""
     chance = random.Random(3)
     for _ in range(25):
         child = os.fork()
         if child == 0:
             try:
-                site.put(site.swap())
+                with run_lock(site.directory, wait=5):
+                    site.put(site.swap())
             finally:
                 os._exit(0)
         time.sleep(chance.uniform(0, 0.03))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        time.sleep(0.01)
-        assert site.process.state() not in ("T", "t")
-        site.swap().finish()
+        with run_lock(site.directory, wait=5):
+            assert site.process.state() not in ("T", "t")
+            site.swap().finish()
         if b"their" in site.log.read_bytes():
             break
     else:
         site.put(site.swap())
+    (site.directory / "run.lock").unlink()
     site.assert_whole()
 
 

@@ -1,5 +1,5 @@
-"""`--json`: what status and history show, with stable keys. Times are epoch seconds, ages and durations seconds; null: not seen or
-none."""
+"""`--json`: what status, history and incidents show, with stable keys. Times are epoch seconds, ages and durations seconds; null:
+not seen or none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from nagios_failover.look_back import LookedBack, Open
 from nagios_failover.overview import HostView, Overview, disagreements, summary
 from nagios_failover.role import Flags
 from nagios_failover.run_record import RunRecord
@@ -75,3 +76,55 @@ def run_json(run: RunRecord) -> dict[str, Any]:
         "problem": run.problem,
         "steps": [asdict(step) for step in run.steps],
     }
+
+
+def incidents_json(seen: Open) -> dict[str, Any]:
+    return {
+        "master": seen.master,
+        "created": seen.created,
+        "copied": seen.copied,
+        "incidents": [
+            {
+                **_key_json(one.key),
+                "state": one.state,
+                "type": "HARD" if one.hard else "SOFT",
+                "since": one.since,
+                "notifications": one.number,
+                "last_notification": one.last_notification or None,
+                "notified": [asdict(told) for told in one.told],
+                "acknowledged": one.acknowledged or None,
+                "in_downtime": one.downtime,
+                "flapping": one.flapping,
+                "notifications_enabled": one.notifies,
+                "output": one.output,
+            }
+            for one in seen.incidents
+        ],
+    }
+
+
+def audit_json(seen: LookedBack) -> dict[str, Any]:
+    result = seen.result
+    return {
+        "since": seen.since,
+        "logs_known_until": {host: seen.history.until.get(host) for host in seen.history.hosts},
+        "failovers": [{"run": one.run, "to": one.host, "active_at": one.active_at} for one in seen.takeovers],
+        "sent": [{"notification": what, "by": host, "count": count} for (what, host), count in sorted(result.sent.items())],
+        "notes": result.notes,
+        "findings": [
+            {
+                "what": str(one.kind),
+                "notification": one.notification,
+                **_key_json(one.key),
+                "contact": one.contact or None,
+                "time": one.time,
+                "why": one.why,
+                "sent": [asdict(sent) for sent in one.sent],
+            }
+            for one in result.findings
+        ],
+    }
+
+
+def _key_json(key: tuple[str, str]) -> dict[str, str | None]:
+    return {"host": key[0], "service": key[1] or None}

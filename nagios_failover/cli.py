@@ -1,8 +1,8 @@
 """The command `nagios-failover`: its arguments, its exit codes, and how it says that something went wrong.
 
-Exit codes: 0 done, 1 failed and nothing changed (test, check-config: something is not OK), 2 wrong usage or configuration,
+Exit codes: 0 done, 1 failed and nothing changed (test, check-config, audit: something is not OK), 2 wrong usage or configuration,
 3 refused before acting, 4 incomplete: something changed and a person is needed, 130 interrupted.
-What each command does is in commands.py and show.py.
+What each command does is in commands.py, show.py and show_incidents.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nagios_failover import __version__, commands, show
+from nagios_failover import __version__, commands, show, show_incidents
 from nagios_failover.config import Config, duration, load
 from nagios_failover.errors import DONE, FAILED, FailoverError, UsageError
 from nagios_failover.user import become_nagios
@@ -27,7 +27,7 @@ INTERRUPTED = 130
 ERRORS_LOG_LIMIT = 200_000
 
 EXIT_CODES = """exit codes:
-  0 done    1 failed, nothing changed (test, check-config: something is not OK)    2 wrong usage or configuration
+  0 done    1 failed, nothing changed (test, check-config, audit: something is not OK)    2 wrong usage or configuration
   3 refused before acting    4 incomplete: something changed and a person is needed    130 interrupted"""
 
 
@@ -107,6 +107,29 @@ def build_parser() -> Parser:
     )
     copied.add_argument("--dry-run", action="store_true", help="fetch, compare, let Nagios verify it, and change nothing")
     copied.add_argument("--yes", action="store_true", help="do not ask where a command changes")
+    incidents = command(
+        "incidents",
+        show_incidents.incidents,
+        "list the open incidents, who was notified, when and by which host",
+        "With --audit: every PROBLEM and RECOVERY that went out more than once, not at all, or is in doubt; exit code 1 for any.",
+    )
+    incidents.add_argument("--audit", action="store_true", help="compare both hosts' event logs over the failovers")
+    incidents.add_argument(
+        "--since",
+        type=show_incidents.since,
+        metavar="TIME",
+        help="from when: 2h, 2026-11-25 (default: a day before the last failover)",
+    )
+    incidents.add_argument(
+        "--mail-log",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="compare with what left: msmtp, postfix, JSON lines",
+    )
+    incidents.add_argument("--json", action="store_true", help="everything, with stable keys")
+    incidents.set_defaults(finishes_runs=False)
     watch = command("watch", commands.watch, "look at the master, confirm, and fail over: for cron, on a cold standby")
     watch.add_argument("--once", action="store_true", required=True, help="one look (cron calls it again)")
     watch.add_argument(

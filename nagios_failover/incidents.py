@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from nagios_failover.errors import Refused
 from nagios_failover.event_log import Period, is_number
 from nagios_failover.flap_history import state_history
 from nagios_failover.gap import Fields, Gap, Incident, Key
@@ -313,6 +314,24 @@ class Conversion:
             if command.time <= self._gap.since and mine and command.arguments.endswith(f";{fields.get('author', '')};{text}"):
                 self._replay.remove(command)
                 return
+
+
+def loadable(pieces: Iterable[bytes], *, watch_host: str) -> Iterator[bytes]:
+    """The blocks of a retention file, as they are. Raises Refused at the first that Nagios must not load while it runs: with the
+    watch host's own state the next check finds it failed once more, and its handler takes over again and again; with the program's
+    flags the standby is switched on by the file."""
+    watch = watch_host.encode("utf-8", "surrogateescape")
+    for piece in pieces:
+        kind, _, body = piece.removesuffix(END).partition(b" {\n")
+        key = key_of(kind, body) if kind not in (b"info", b"program") else None
+        if key is not None and key.split(b"\0")[0] == watch:
+            raise Refused(f"a state of the watch host {watch_host} is not loaded", hint="the file is not filtered")
+        if kind.endswith(b"status") or (kind == b"program" and fields_of(body).keys() - set(_IDS)):
+            raise Refused(
+                f"a {kind.decode('ascii', 'replace')} block with flags of a running Nagios is not loaded",
+                hint="the file is not filtered",
+            )
+        yield piece
 
 
 def _key_bytes(key: Key) -> bytes:

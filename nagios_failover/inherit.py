@@ -16,10 +16,10 @@ from nagios_failover.command_file import tagged
 from nagios_failover.config import Start
 from nagios_failover.confirm import ring_of
 from nagios_failover.copies import Copies, CopyRecord, chunks, write_stream
-from nagios_failover.errors import CouldNotLook, Failed, FailoverError, NoReader, UsageError
+from nagios_failover.errors import CouldNotLook, Failed, FailoverError, NoReader, Refused, UsageError
 from nagios_failover.event_log import MARK, switches
 from nagios_failover.gap import Gap, read_gap
-from nagios_failover.incidents import Conversion, Flapping, Inherited
+from nagios_failover.incidents import Conversion, Flapping, Inherited, loadable
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
 from nagios_failover.role import Override, Owner, describe_flags, role_flags
@@ -43,9 +43,12 @@ def fetch(flow: Flow) -> str:
     copies = Copies(flow.state.directory, flow.peer)
     try:
         record = pull(flow.config, flow.state, timeout=flow.config.sync.fetch_timeout, for_failover=True)
+        flow.note("fetched", True)
         return f"status.dat of {_clock(record.created)} and {record.log_size} bytes of log are here ({record.seconds:.1f} s)"
     except FailoverError as error:
         last = copies.record()
+        flow.note("fetched", False)
+        flow.note("known_until", int(last.pulled + last.offset) if last else 0)
         there = f"the last copy is of {_clock(last.pulled)}" if last else "and there is no earlier copy"
         return f"nothing was fetched: {error}; {there}"
 
@@ -131,9 +134,10 @@ def _install(flow: Flow, cfg: NagiosCfg, copies: Copies, own: Own | None) -> tup
             since = read_program_status(snapshot).created
             lines = list(copies.log_lines(int(since - doubt - 1), record))
             conversion = _conversion(flow, cfg, own, _gap(flow, lines, since))
-            write_stream(cfg.state_retention_file, conversion.lines(chunks(snapshot), f"{flow.peer}'s {snapshot.name}"))
+            lines_of_it = conversion.lines(chunks(snapshot), f"{flow.peer}'s {snapshot.name}")
+            write_stream(cfg.state_retention_file, loadable(lines_of_it, watch_host=flow.config.nagios.watch_host))
             return conversion.inherited, lines, record
-        except CouldNotLook as error:
+        except (CouldNotLook, Refused) as error:
             refused.append(str(error))
     why = "; ".join(refused) or f"there is no copy of {flow.peer}'s status.dat"
     raise Failed(f"no incident was inherited: {why}", hint="open incidents are notified once more; compare both hosts' pages")

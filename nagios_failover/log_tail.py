@@ -71,7 +71,7 @@ def _pieces(cfg: NagiosCfg, position: Position | None) -> list[_Piece]:
         return [_Piece(cfg.log_file)]
     if _is(cfg.log_file, position):
         return [_Piece(cfg.log_file, position.offset)]
-    archives = _archives(cfg)
+    archives = archives_of(cfg)
     for index, archive in enumerate(archives):
         if _is(archive, position):
             return [_Piece(archive, position.offset), *(_Piece(path) for path in archives[index + 1 :]), _Piece(cfg.log_file)]
@@ -89,7 +89,7 @@ def _is(path: Path, position: Position) -> bool:
         return False
 
 
-def _archives(cfg: NagiosCfg) -> list[Path]:
+def archives_of(cfg: NagiosCfg) -> list[Path]:
     """The rotated logs that can be read, oldest first: Nagios's own in its archive directory, logrotate's beside the log."""
     found = [*_files_in(cfg.log_archive_path, ""), *_files_in(cfg.log_file.parent, cfg.log_file.name + ".")]
     readable = [path for path in found if path.suffix not in _COMPRESSED and os.access(path, os.R_OK)]

@@ -116,6 +116,7 @@ class Incident:
         self.fields = fields
         self.words = HOST_WORDS if is_host else SERVICE_WORDS
         self.problem = 0
+        self.notified_before = 1
         self.outcome = Outcome()
 
     def number(self, name: str) -> int:
@@ -203,7 +204,7 @@ class Incident:
         self.put(last_check=time, has_been_checked=1, **{f"last_time_{self.words[state]}": time})
 
     def _recover(self, time: int) -> None:
-        self.problem = self.state
+        self.problem, self.notified_before = self.state, max(self.number("current_notification_number"), 1)
         self._forget_acknowledgement()
         self._enter(0, time, attempt=1, hard=True)
         self.put(current_notification_number=0)
@@ -232,10 +233,12 @@ class Incident:
             self.outcome.check_now = True
 
     def _unrecover(self) -> None:
-        """Back into the problem, as notified: the next check finds it well and sends the RECOVERY."""
+        """Back into the problem, as notified: the next check finds it well and sends the RECOVERY, to those whom an escalation made
+        the last ones to be told."""
         state = self.problem or self._last_problem()
         attempt = max(self.number("max_attempts"), 1)
-        self.put(current_state=state, last_hard_state=state, state_type=1, current_attempt=attempt, current_notification_number=1)
+        self.put(current_state=state, last_hard_state=state, state_type=1, current_attempt=attempt)
+        self.put(current_notification_number=self.notified_before)
         self.fields["last_notification"] = NOTIFIED_LONG_AGO
 
     def _last_problem(self) -> int:

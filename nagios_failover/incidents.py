@@ -13,10 +13,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from nagios_failover.errors import Refused
 from nagios_failover.event_log import Period, is_number
 from nagios_failover.flap_history import state_history
 from nagios_failover.gap import Fields, Gap, Incident, Key
+from nagios_failover.loadable import COUNTERS
 from nagios_failover.snapshot import (
     COMMENTS_AND_DOWNTIMES,
     END,
@@ -43,7 +43,6 @@ _RETAINED = {
     b"servicedowntime": b"servicedowntime",
 }
 _OPENED = {kind: word + b" {\n" for kind, word in _RETAINED.items()}
-_IDS = ("next_comment_id", "next_downtime_id", "next_event_id", "next_problem_id", "next_notification_id")
 _NUMBERS = (
     *("current_state", "last_hard_state", "state_type", "current_attempt", "max_attempts", "current_notification_number"),
     *("last_notification", "acknowledgement_type", "problem_has_been_acknowledged", "last_state_change", "is_flapping"),
@@ -154,7 +153,7 @@ class Conversion:
     def _program(self, kind: bytes, body: bytes) -> bytes:
         """Nothing but where Nagios goes on counting."""
         self.inherited.program = fields_of(body)
-        ids = {name: self.inherited.program.get(name, "") for name in _IDS}
+        ids = {name: self.inherited.program.get(name, "") for name in COUNTERS}
         ids = {name: value for name, value in ids.items() if is_number(value)}
         self._next_comment = int(ids.get("next_comment_id", "1"))
         ids["next_comment_id"] = str(self._next_comment + self._gap.acknowledgements)
@@ -314,24 +313,6 @@ class Conversion:
             if command.time <= self._gap.since and mine and command.arguments.endswith(f";{fields.get('author', '')};{text}"):
                 self._replay.remove(command)
                 return
-
-
-def loadable(pieces: Iterable[bytes], *, watch_host: str) -> Iterator[bytes]:
-    """The blocks of a retention file, as they are. Raises Refused at the first that Nagios must not load while it runs: with the
-    watch host's own state the next check finds it failed once more, and its handler takes over again and again; with the program's
-    flags the standby is switched on by the file."""
-    watch = watch_host.encode("utf-8", "surrogateescape")
-    for piece in pieces:
-        kind, _, body = piece.removesuffix(END).partition(b" {\n")
-        key = key_of(kind, body) if kind not in (b"info", b"program") else None
-        if key is not None and key.split(b"\0")[0] == watch:
-            raise Refused(f"a state of the watch host {watch_host} is not loaded", hint="the file is not filtered")
-        if kind.endswith(b"status") or (kind == b"program" and fields_of(body).keys() - set(_IDS)):
-            raise Refused(
-                f"a {kind.decode('ascii', 'replace')} block with flags of a running Nagios is not loaded",
-                hint="the file is not filtered",
-            )
-        yield piece
 
 
 def _key_bytes(key: Key) -> bytes:

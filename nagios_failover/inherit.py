@@ -19,7 +19,8 @@ from nagios_failover.copies import Copies, CopyRecord, chunks, write_stream
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError, NoReader, Refused, UsageError
 from nagios_failover.event_log import MARK, switches
 from nagios_failover.gap import Gap, read_gap
-from nagios_failover.incidents import Conversion, Flapping, Inherited, loadable
+from nagios_failover.incidents import Conversion, Flapping, Inherited
+from nagios_failover.loadable import loadable
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
 from nagios_failover.role import Override, Owner, describe_flags, role_flags

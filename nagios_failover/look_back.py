@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nagios_failover import audit, mail_log
+from nagios_failover import mail_log
+from nagios_failover.audit import audit
 from nagios_failover.config import Config
 from nagios_failover.copies import Copies, chunks
 from nagios_failover.errors import CouldNotLook, StateUnreadable, UsageError
 from nagios_failover.event_log import ExternalCommand
 from nagios_failover.event_logs import copied_lines, own_lines, rules_of
+from nagios_failover.findings import Audit, Takeover
 from nagios_failover.gap import Key
 from nagios_failover.journal import Journal
 from nagios_failover.nagios_cfg import NagiosCfg
@@ -59,8 +61,8 @@ class LookedBack:
 
     since: int
     history: History
-    result: audit.Audit
-    takeovers: Sequence[audit.Takeover]
+    result: Audit
+    takeovers: Sequence[Takeover]
 
 
 def look_back(config: Config, state: StateFiles, *, since: float | None, mail_logs: Sequence[Path]) -> LookedBack:
@@ -73,7 +75,7 @@ def look_back(config: Config, state: StateFiles, *, since: float | None, mail_lo
     rules = rules_of(cfg, _keys(history))
     takeovers = [_takeover(run) for run in runs if float(run.notes.get("active_at", 0)) >= begin]
     shown = _shown(config, state, cfg)
-    result = audit.audit(history, rules, takeovers=takeovers, status=shown.objects, watch_host=host, now=now)
+    result = audit(history, rules, takeovers=takeovers, status=shown.objects, watch_host=host, now=now)
     if not rules.known:
         result.notes.append(f"{cfg.object_cache_file} cannot be read: when a notification may come again is not known")
     if config.peer.name not in history.until:
@@ -96,9 +98,9 @@ def _keys(history: History) -> set[Key]:
     return {(line.host, line.service) for line in lines if not isinstance(line, ExternalCommand)}
 
 
-def _takeover(run: RunRecord) -> audit.Takeover:
+def _takeover(run: RunRecord) -> Takeover:
     notes = run.notes
-    return audit.Takeover(
+    return Takeover(
         run.id,
         run.host,
         float(notes["active_at"]),

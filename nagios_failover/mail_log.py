@@ -16,18 +16,22 @@ from __future__ import annotations
 import json
 import re
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from nagios_failover.audit import Audit, Finding, Kind, clock
 from nagios_failover.event_log import Notification
+from nagios_failover.findings import Audit, Finding, Kind, clock
 from nagios_failover.gap import Key
 from nagios_failover.notification_rules import AllRules
 from nagios_failover.one_history import History
 
 LATE_SECONDS = 300
 """A mail that leaves later than this after its NOTIFICATION line is not taken for it."""
+EARLY_SECONDS = 10
+"""A mail so soon after the begin of what is looked at may belong to what was before."""
+_OTHER_TYPES = ("ACKNOWLEDGEMENT", "CUSTOM", "FLAPPING", "DOWNTIME")
 _STAMP = r"(?P<stamp>\w{3} +\d+ \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?) "
 _MSMTP = re.compile(_STAMP + r"(?=.*\bexitcode=EX_OK).*\brecipients=(?P<to>\S+)")
 _POSTFIX = re.compile(_STAMP + r".*\bto=<(?P<to>[^>]+)>.*\bstatus=sent\b")
@@ -95,9 +99,11 @@ def compare(result: Audit, history: History, rules: AllRules, mails: Sequence[Ma
             continue
         word, key = "PROBLEM" if line.state else "RECOVERY", (line.host, line.service)
         judged.add((word, key, line.contact, line.time))
-        mail = next((mail for mail in left if _is_of(mail, line, contact.email)), None)
-        if mail:
-            left.remove(mail)
+        first = bisect_left(left, line.time - 1.0, key=lambda mail: mail.time)
+        last = bisect_left(left, float(line.time + LATE_SECONDS), key=lambda mail: mail.time)
+        found = next((place for place in range(first, last) if _is_of(left[place], line, contact.email)), None)
+        if found is not None:
+            del left[found]
             continue
         why = f"logged by {logged.host} at {clock(line.time)}, and the mail log has no mail to {contact.email}"
         unsent[word, key, line.contact, line.time] = Finding(Kind.MISSING, word, key, line.contact, line.time, why)
@@ -121,10 +127,11 @@ def _settle(
 
 
 def _is_of(mail: Mail, line: Notification, email: str) -> bool:
-    if mail.to != email or not -1 <= mail.time - line.time <= LATE_SECONDS:
-        return False
-    word = "PROBLEM" if line.state else "RECOVERY"
-    return not mail.subject or (word in mail.subject and _names(mail.subject, line.host, line.service))
+    """A subject may leave out the notification's type; that of another type is another mail."""
+    if mail.to != email or not mail.subject:
+        return mail.to == email
+    others = (*_OTHER_TYPES, "RECOVERY" if line.state else "PROBLEM")
+    return not any(word in mail.subject for word in others) and _names(mail.subject, line.host, line.service)
 
 
 def _names(subject: str, host: str, service: str) -> bool:
@@ -133,16 +140,20 @@ def _names(subject: str, host: str, service: str) -> bool:
 
 
 def _extra(history: History, rules: AllRules, left: Iterable[Mail], watch_host: str) -> Iterable[Finding]:
-    """Mails that no line tells of. Without a subject it may be any mail."""
-    told = {
-        (contact.email, line.contact, (line.host, line.service))
-        for line in (logged.line for logged in history.lines)
-        if isinstance(line, Notification) and line.host != watch_host and (contact := rules.contacts.get(line.contact))
-    }
+    """Mails that no line tells of: sent twice where a line near by tells of the like, else nobody knows why. Without a subject it
+    may be any mail."""
+    told: dict[tuple[str, str, Key], list[tuple[str, int]]] = {}
+    for line in (logged.line for logged in history.lines):
+        if isinstance(line, Notification) and line.host != watch_host and (contact := rules.contacts.get(line.contact)):
+            word = "PROBLEM" if line.state else "RECOVERY"
+            told.setdefault((contact.email, line.contact, (line.host, line.service)), []).append((word, line.time))
     for mail in left:
         word = next((word for word in ("PROBLEM", "RECOVERY") if word in mail.subject), "")
         about = sorted((key, name) for email, name, key in told if email == mail.to and _names(mail.subject, *key))
-        if word and about:
-            key, name = about[-1]  # the longest: a service's rather than its host's
-            why = f"a mail to {mail.to} left at {clock(mail.time)} that no NOTIFICATION line tells of"
-            yield Finding(Kind.DOUBLED, word, key, name, int(mail.time), why)
+        if not word or not about or mail.time < history.since + EARLY_SECONDS:
+            continue
+        key, name = about[-1]  # the longest: a service's rather than its host's
+        near = any(word == one and abs(mail.time - time) <= LATE_SECONDS for one, time in told[mail.to, name, key])
+        kind = Kind.DOUBLED if near else Kind.DOUBT
+        why = f"a mail to {mail.to} left at {clock(mail.time)} that no NOTIFICATION line tells of"
+        yield Finding(kind, word, key, name, int(mail.time), why)

@@ -47,10 +47,12 @@ class Reigns:
 
 @dataclass
 class History:
-    """`lines` in order of time. `until` is the last line's time in each host's log; missing: that log says nothing."""
+    """`lines` in order of time, from `since` on. `until` is the last line's time in each host's log; missing: that log says
+    nothing."""
 
     this: str
     peer: str
+    since: int = 0
     lines: list[Logged] = field(default_factory=list)
     reigns: Reigns = field(default_factory=lambda: Reigns(""))
     until: dict[str, int] = field(default_factory=dict)
@@ -73,7 +75,7 @@ def one_history(
     """`own` are this host's log lines, `copied` those of the other's log as far as they were copied, each in the log's order;
     what is older than `since` is left out. `own_runs` are begin and end of this host's runs; `master` is who is the master now."""
     mine, theirs = _Side(own, since), _Side(copied, since)
-    history = History(this, peer, until={host: side.until for host, side in ((this, mine), (peer, theirs)) if side.until})
+    history = History(this, peer, since, until={host: side.until for host, side in ((this, mine), (peer, theirs)) if side.until})
     both = Counter(mine.texts) & Counter(theirs.texts)
     found: list[tuple[int, str, LogLine]] = []  # time, host ("" while it may be either's), line
     left = Counter(both)
@@ -96,19 +98,29 @@ def one_history(
 
 
 class _Side:
-    """One log: its lines of interest, and the last time that any line has."""
+    """One log: its lines of interest, and the last time that any line has. Where time steps back, another file begins that may
+    hold again what an earlier one had (a log that was rotated a moment ago, the left-over of a merge): that counts once."""
 
     def __init__(self, raw: Iterable[str], since: int) -> None:
         self.texts: list[str] = []
         self.lines: list[LogLine] = []
         self.until = 0
-        for text in raw:
-            line = parse_line(text)
-            if line is not None and line.time >= since:
-                self.until = max(self.until, line.time)
-                if not isinstance(line, OtherLine):
-                    self.texts.append(text.rstrip("\r\n"))
-                    self.lines.append(line)
+        earlier, here, last = Counter[str](), Counter[str](), 0
+        for raw_text in raw:
+            line = parse_line(raw_text)
+            if line is None or line.time < since:
+                continue
+            self.until = max(self.until, line.time)
+            if line.time < last:
+                earlier, here = earlier | here, Counter()
+            last = line.time
+            if isinstance(line, OtherLine):
+                continue
+            text = raw_text.rstrip("\r\n")
+            here[text] += 1
+            if here[text] > earlier[text]:
+                self.texts.append(text)
+                self.lines.append(line)
 
 
 def _reigns(

@@ -17,6 +17,7 @@ def on_terminal() -> bool:
 
 def table(columns: Row, rows: Sequence[Row]) -> None:
     """Print a table. The last column takes the room that is left, and is never cut."""
+    rows = [[_printable(cell) for cell in row] for row in rows]
     if on_terminal():
         _rich_table(columns, rows)
     else:
@@ -29,6 +30,11 @@ def plain_table(columns: Row, rows: Sequence[Row]) -> list[str]:
     everything = [columns, *rows]
     widths = [max(len(row[index]) for row in everything) for index in range(len(columns))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in everything]
+
+
+def _printable(text: str) -> str:
+    """Without the bytes that are no text: a plugin may say anything."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _rich_table(columns: Row, rows: Sequence[Row]) -> None:

@@ -83,7 +83,7 @@ def _told(one: OpenIncident) -> str:
 
 def _audit(config: Config, args: argparse.Namespace) -> int:
     from nagios_failover.as_json import audit_json
-    from nagios_failover.audit import Kind
+    from nagios_failover.findings import Kind
     from nagios_failover.look_back import look_back
 
     seen = look_back(config, StateFiles(config.paths.state), since=args.since, mail_logs=args.mail_log)

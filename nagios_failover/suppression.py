@@ -72,7 +72,7 @@ class Suppression:
         self.history = history
         self.spans: dict[tuple[Why, Key], _Spans] = {}
         self.many: list[tuple[int, str]] = []
-        self._depth: dict[Key, int] = {}
+        self._depth: dict[tuple[str, Key], int] = {}  # for each host: what it inherits it logs as STARTED once more
         self._sticky: dict[Key, bool] = {}
         self._state: dict[Key, int] = {}
         self._before(history.lines, status)
@@ -131,7 +131,7 @@ class Suppression:
                 key = (line.host, line.service)
                 if (line.kind, key) not in told and line.what != "STARTED":
                     self._of(Why.DOWNTIME if line.kind == "DOWNTIME" else Why.FLAPPING, key).begin(0)
-                    self._depth[key] = 1
+                    self._depth[logged.host, key] = 1
                 told.add((line.kind, key))
             elif isinstance(line, ExternalCommand) and line.name.startswith("ACKNOWLEDGE_"):
                 told.add(("ACKNOWLEDGED", _named(line, 2 if "_SVC_" in line.name else 1)))
@@ -154,19 +154,19 @@ class Suppression:
         if isinstance(line, ExternalCommand):
             self._command(line, logged.host)
         elif isinstance(line, Period):
-            self._period(line, (line.host, line.service))
+            self._period(line, (line.host, line.service), logged.host)
         elif isinstance(line, (Alert, StateLine, Notification)) and logged.host == self.history.reigns.at(line.time):
             self._state_of(line, (line.host, line.service))
 
-    def _period(self, line: Period, key: Key) -> None:
+    def _period(self, line: Period, key: Key, by: str) -> None:
         spans = self._of(Why.DOWNTIME if line.kind == "DOWNTIME" else Why.FLAPPING, key)
         if line.kind == "FLAPPING":
             spans.begin(line.time) if line.what == "STARTED" else spans.end(line.time)
             return
-        self._depth[key] = max(self._depth.get(key, 0) + (1 if line.what == "STARTED" else -1), 0)
+        self._depth[by, key] = max(self._depth.get((by, key), 0) + (1 if line.what == "STARTED" else -1), 0)
         if line.what == "STARTED":
             spans.begin(line.time)
-        elif not self._depth[key]:
+        elif not self._depth[by, key]:
             spans.end(line.time)
 
     def _command(self, line: ExternalCommand, host: str) -> None:

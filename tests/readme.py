@@ -2,7 +2,8 @@
 
 A block's info string says how: `sh` blocks are scripts, `console` blocks are commands behind `# ` with what they print. Then
 come words: where (`yasu`, `nabira`, `both`, `outside`), `packages` (names of Debian packages, which are not installed anew), and
-what is waited for before (`taken-over`, `stood-down`, `well`: the other host is seen well).
+what is waited for before (`taken-over`, `stood-down`, `well`: the other host is seen well; `incident`: with [sync] watch, one
+incident is open, mailed, and known to the standby).
 """
 
 from __future__ import annotations

@@ -91,6 +91,13 @@ def test_the_open_incidents_and_who_was_told(site: Site) -> None:
     ]
 
 
+def test_bytes_that_are_no_text_do_no_harm(site: Site) -> None:
+    latin = STATUS.replace("it says; a lot", "caf\udce9").encode("utf-8", "surrogateescape")
+    (site.directory / "status.dat").write_bytes(latin)
+    assert site.run("incidents").stdout.count("caf\ufffd\n") == 2
+    assert json.loads(site.run("incidents", "--json").stdout)["incidents"][0]["output"] == "caf\udce9"
+
+
 def test_a_standby_shows_its_copy(site: Site) -> None:
     site.role(Role.STANDBY)
     code, output, _ = said(site.run("incidents"))

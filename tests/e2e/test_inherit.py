@@ -1,157 +1,303 @@
 """Open incidents follow a failover: each mail is counted at the mail sink, whoever sent it. Real hosts, real faults.
 
-Each failover carries all the cases, each case on a host of its own; the repaired master takes over again at the next.
+Each failover carries all the cases, each case on an object of its own; the repaired master takes over again at the next. The
+audit counts with: it finds nothing but what is in doubt.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.incident_site import (
+    ARCHIVES,
+    FAULTS,
+    LOG,
+    Site,
+    all_of,
+    blocks,
+    change_objects,
+    clean_stop,
+    flags,
+    follow_incidents,
+    freeze,
+    join_again,
+    kill,
+    of,
+    passive,
+    power_off,
+    pulled,
+)
 from tests.lab import Host, Lab, why_not
-from tests.lab.suite import CONFIG, STATE
+from tests.lab.suite import STATE
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
-BIN = "/opt/nagios-failover/bin"
-OBJECTS = "/etc/nagios4/conf.d"
-COMMAND_FILE = "/var/lib/nagios4/rw/nagios.cmd"
-LOG = "/var/log/nagios4/nagios.log"
 OUTPUT = "no answer; tried: 3; last: 'refused'; see http://wiki/HTTP?a=1;b=2"
-
-
-class Site:
-    """The pair, its mails and what its Nagios says of an object."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-        self.began = time.time()
-        self.logged: Counter[str] = Counter()
-        """Every line about a monitored object that either host has logged by itself, as often as it did."""
-
-    def mails(self, host: str) -> Counter[str]:
-        """The mails about a monitored host's HTTP (or the host itself) since the beginning: `PROBLEM by yasu` -> how many."""
-        found: Counter[str] = Counter()
-        for mail in self.lab.mails(f" {host}/"):
-            if mail.arrived >= self.began and "oncall@witness" in mail.to:
-                found[f"{mail.subject.split()[0]} by {mail.subject.split()[-1]}"] += 1
-        return found
-
-    def wait_mail(self, host: str, what: str, seconds: float = 30) -> None:
-        self.lab.wait(lambda: self.mails(host)[what], seconds, f"{what} about {host}; so far {self.mails(host)}")
-
-    def command(self, on: Host, text: str) -> None:
-        on.run(f'echo "[$(date +%s)] {text}" > {COMMAND_FILE}')
-
-    def check_now(self, on: Host, host: str, service: str = "HTTP") -> None:
-        self.command(on, f"SCHEDULE_FORCED_SVC_CHECK;{host};{service};{int(time.time())}")
-
-    def role(self, host: Host) -> str:
-        return dict(line.split("=", 1) for line in host.read(f"{STATE}/role").splitlines())["role"]
-
-
-def blocks(host: Host, kind: str) -> list[dict[str, str]]:
-    """The blocks of this kind in the host's status.dat."""
-    found = []
-    for block in host.read("/var/lib/nagios4/status.dat").split("\t}\n\n"):
-        lines = block.strip("\n").split("\n")
-        if f"{kind} {{" in lines:
-            found.append(dict(line[1:].split("=", 1) for line in lines[lines.index(f"{kind} {{") + 1 :]))
-    return found
-
-
-def http(host: Host, name: str) -> dict[str, str]:
-    rows = blocks(host, "servicestatus")
-    return next(row for row in rows if (row["host_name"], row["service_description"]) == (name, "HTTP"))
-
-
-def of(host: Host, kind: str, name: str) -> list[dict[str, str]]:
-    return [row for row in blocks(host, kind) if row["host_name"] == name]
+CHANGES = {
+    "monitored-service": {"flap_detection_enabled": "0"},
+    "monitored-host": {"flap_detection_enabled": "0"},
+    "contact": {"service_notification_options": "w,u,c,r,f"},
+    "web8/HTTP": {"notification_interval": "20"},
+    "web1/LOAD": {"notification_interval": "6"},
+    "web1/DISK": {"_PLACE": "rack 7"},
+    "web10/LOAD": {"flap_detection_enabled": "1", "max_check_attempts": "1"},
+}
+SECOND = """
+define contact {
+    contact_name                     second
+    email                            second@witness
+    service_notification_period      24x7
+    host_notification_period         24x7
+    service_notification_options     w,u,c,r
+    host_notification_options        d,u,r
+    service_notification_commands    mail-service
+    host_notification_commands       mail-host
+}
+define serviceescalation {
+    host_name                        web1
+    service_description              LOAD
+    first_notification               2
+    last_notification                0
+    notification_interval            3600
+    contacts                         second
+}
+"""
+FIXED_SECONDS = 45
+"""A downtime that ends after the failover."""
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     with Lab.up(name=f"inherit-{os.getpid()}") as lab:
-        configure(lab)
-        for host in (lab.yasu, lab.nabira):
-            host.run(
-                f"sed -i '/host_name  *web8$/{{n;s/service_description  *HTTP$/&\\n    notification_interval 20/}}' {OBJECTS}/*.cfg"
-                " && kill -HUP $(sed -n 's/^.nagios_pid=//p' /var/lib/nagios4/status.dat)"
-            )
-        time.sleep(3)
-        yield Site(lab)
-
-
-def configure(lab: Lab) -> None:
-    for host in (lab.yasu, lab.nabira):
-        text = host.read(CONFIG).replace("#watch = no\n# Of one pull", "watch = yes\n# Of one pull")
-        host.write(CONFIG, text, owner="root", group="nagios", mode=0o640)
+        follow_incidents(lab)
+        change_objects(lab, CHANGES, SECOND, {"enable_flap_detection": "1"})
+        site = Site(lab)
+        site.wait_copy(*reversed(site.roles()))
+        yield site
 
 
 def open_incidents(site: Site, master: Host) -> None:
     """Everything that may be open when a master dies."""
-    lab = site.lab
-    for name in ("web1", "web2", "web3", "web5", "web8", "web9"):
-        lab.set_state(name, "HTTP", "CRITICAL")
-    lab.set_state("web10", "HTTP", "CRITICAL", OUTPUT)
-    now = int(time.time())
-    site.command(master, f"SCHEDULE_SVC_DOWNTIME;web4;HTTP;{now - 5};{now + 3000};1;0;3005;me;planned; really")
-    site.command(master, "ADD_SVC_COMMENT;web9;HTTP;1;me;this one stays; it does")
-    site.command(master, "ADD_SVC_COMMENT;web9;HTTP;1;me;this one goes")
-    lab.set_state("web11", "HOST", "DOWN")
+    lab, old, now = site.lab, master.name, int(time.time())
+    mailed = [f"web{number}/HTTP" for number in (1, 2, 3, 5, 8, 9)]
+    site.set("CRITICAL", *mailed, "web1/LOAD")
+    site.set("WARNING", "web3/LOAD", "web3/DISK")
+    site.set("CRITICAL", "web10/HTTP", output=OUTPUT)
+    site.set("DOWN", "web11/HOST", "web12/HOST")
+    site.command(
+        master,
+        f"SCHEDULE_SVC_DOWNTIME;web4;HTTP;{now - 5};{now + 3000};1;0;3005;me;planned; really",
+        f"SCHEDULE_SVC_DOWNTIME;web4;DISK;{now - 5};{now + 3000};0;0;600;me;when it begins",
+        "ADD_SVC_COMMENT;web9;HTTP;1;me;this one stays; it does",
+        "ADD_SVC_COMMENT;web9;HTTP;1;me;this one goes",
+        "CHANGE_CUSTOM_SVC_VAR;web1;DISK;PLACE;rack 9",
+    )
     for _ in range(4):  # its own first check may be minutes away after a reload
-        site.command(master, f"SCHEDULE_FORCED_HOST_CHECK;web11;{int(time.time())}")
+        site.check_now(master, "web11/HOST", "web12/HOST")
         time.sleep(1)
-    for name in ("web1", "web2", "web3", "web5", "web8", "web9", "web10", "web11"):
-        site.wait_mail(name, f"PROBLEM by {master.name}", 40)
-    lab.set_state("web4", "HTTP", "CRITICAL")
-    lab.wait(lambda: http(master, "web4")["state_type"] == "1" and http(master, "web4")["current_state"] == "2", 30, "web4 is HARD")
-    site.command(master, "ACKNOWLEDGE_SVC_PROBLEM;web3;HTTP;2;0;1;me;known; being mended")
-    goes = next(row for row in of(master, "servicecomment", "web9") if row["comment_data"] == "this one goes")
-    site.command(master, f"DEL_SVC_COMMENT;{goes['comment_id']}")
-    site.command(master, "DISABLE_NOTIFICATIONS")
-    site.command(master, "ENABLE_NOTIFICATIONS")
+    site.set("CRITICAL", "web4/HTTP", "web12/LOAD")
+    for name in (*mailed, "web10/HTTP", "web11/HOST", "web12/HOST", "web1/LOAD", "web3/LOAD", "web3/DISK"):
+        site.wait_mail(name, f"PROBLEM by {old}", 40)
+    lab.wait(lambda: site.is_hard(master, "web4/HTTP", 2) and site.is_hard(master, "web12/LOAD", 2), 30, "web4, web12 are HARD")
+    goes = next(row for row in all_of(master, "servicecomment", "web9/HTTP") if row["comment_data"] == "this one goes")
+    site.command(
+        master,
+        "ACKNOWLEDGE_SVC_PROBLEM;web3;HTTP;2;0;1;me;known; being mended",
+        "ACKNOWLEDGE_SVC_PROBLEM;web3;LOAD;1;0;1;me;normal",
+        "ACKNOWLEDGE_SVC_PROBLEM;web3;DISK;2;0;1;me;sticky",
+        f"DEL_SVC_COMMENT;{goes['comment_id']}",
+        "DISABLE_NOTIFICATIONS",
+        "ENABLE_NOTIFICATIONS",
+    )
+    flap(site, master)
+    site.wait_mail("web1/LOAD", f"PROBLEM to second by {old}")
+    now = int(time.time())
+    site.command(master, f"SCHEDULE_SVC_DOWNTIME;web4;LOAD;{now - 5};{now + FIXED_SECONDS};1;0;60;me;ends soon")
+    site.set("CRITICAL", "web4/LOAD")
+    site.check_now(master, "web4/LOAD")
+    lab.wait(lambda: site.is_hard(master, "web4/LOAD", 2), 20, "web4/LOAD is HARD in its downtime")
 
 
-def kill(host: Host) -> None:
-    host.service("nagios").kill9()
+def flap(site: Site, master: Host) -> None:
+    for turn in range(10):
+        site.command(master, f"PROCESS_SERVICE_CHECK_RESULT;web10;LOAD;{2 * (turn % 2)};it flaps")
+        time.sleep(0.4)
+    site.wait_mail("web10/LOAD", f"FLAPPINGSTART by {master.name}")
 
 
-def freeze(host: Host) -> None:
-    host.service("nagios").freeze()
+def rotate(master: Host) -> None:
+    """As Nagios does at midnight."""
+    name = time.strftime("nagios-%m-%d-%Y-%H.log")
+    now = int(time.time())
+    master.run(f"cp -p {LOG} {ARCHIVES}/{name}; printf '[{now}] LOG ROTATION: DAILY\\n[{now}] LOG VERSION: 2.0\\n' > {LOG}")
 
 
-def clean_stop(host: Host) -> None:
-    host.service("nagios").stop()
-
-
-def power_off(host: Host) -> None:
-    host.off()
-
-
-@pytest.mark.parametrize("fault", [kill, freeze, clean_stop, power_off])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_every_mail_is_sent_once_over_each_failover(site: Site, fault: Callable[[Host], None]) -> None:
     """One after the other, to and fro: yasu, nabira, yasu, nabira."""
-    old, new = roles(site)
+    old, new = site.roles()
+    site.began = time.time()
     if fault is freeze:  # and this run is killed when it has loaded the incidents, and finished by the next call
         new.service("nagios").stop()
         new.run("NAGIOS_FAILOVER_CRASH_AFTER=inherit /usr/sbin/nagios4 -d /etc/nagios4/nagios.cfg")
         site.lab.wait(lambda: time.time() - pulled(new, old) < 4, 40, "the standby copies again")
-    fail_over(site, old, new, fault)
-    assert_the_log_has_all(site, old, new)
-    join_again(site, old, new)
+    try:
+        fail_over(site, old, new, fault)
+    finally:
+        mended = join_again(site, old, new)  # for the next fault
+    if fault is power_off:
+        assert site.found(old, until=mended) == [], "the repaired host's own log tells what nobody could copy"
+
+
+def fail_over(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -> None:
+    lab = site.lab
+    open_incidents(site, old)
+    site.wait_copy(new, old)
+    assert of(old, "web1/DISK")["_PLACE"] == "1;rack 9"
+    assert set(site.incidents(new)) == set(site.incidents(old)), "the standby shows its copy"
+    last_moment(site, old, fault)
+    kept = {kind: all_of(old, kind, name) for kind, name in (("servicecomment", "web9/HTTP"), ("servicedowntime", "web4/HTTP"))}
+    flapped = site.mails("web10/LOAD")
+    assert passive(new), "a flag that was toggled on the master switches no standby on"
+    runs = failovers(new)
+    fault(old)
+    site.set("OK", "web5/HTTP")
+    lab.wait(lambda: site.role(new) == "master", 45, f"{new.name} takes over")
+    go_on(site, old, new)
+    assert flags(new)["enable_notifications"] == "1"
+    assert {name: dict(site.mails(name)) for name in expected(old.name, new.name)} == expected(old.name, new.name)
+    assert site.mails("web8/HTTP")[f"PROBLEM by {old.name}"] >= 1
+    assert site.mails("web10/LOAD") - flapped == {f"FLAPPINGSTOP by {new.name}": 1}
+    what_came_along(new, kept)
+    assert lab.mails(f"{new.name} is the master now")
+    assert failovers(new) == runs + 1, "one fault, one failover"
+    judge(site, old, new, fault)
+
+
+def last_moment(site: Site, old: Host, fault: Callable[[Host], None]) -> None:
+    """What is under way when the master dies: web6 is SOFT; where it is killed, web7 was mailed in that very moment."""
+    if fault is kill:
+        site.set("CRITICAL", "web7/HTTP")
+        site.check_now(old, "web7/HTTP")
+        wait_line(site, old, "SERVICE ALERT: web7;HTTP;CRITICAL;SOFT;2")
+    site.set("CRITICAL", "web6/HTTP")
+    site.check_now(old, "web6/HTTP")
+    wait_line(site, old, "SERVICE ALERT: web6;HTTP;CRITICAL;SOFT")
+    if fault is kill:
+        wait_line(site, old, "SERVICE NOTIFICATION: oncall;web7;HTTP;CRITICAL")
+    if fault is clean_stop:
+        rotate(old)
+
+
+def wait_line(site: Site, host: Host, words: str) -> None:
+    """That the host's Nagios logs these since the beginning."""
+
+    def is_there() -> bool:
+        lines = host.read(LOG)[-30000:].splitlines()
+        return any(words in line and int(line[1:11]) >= site.began for line in lines if line.startswith("["))
+
+    site.lab.wait(is_there, 15, f"{host.name} logs {words}", poll=0.02)
+
+
+def go_on(site: Site, old: Host, new: Host) -> None:
+    """The new master's day."""
+    by_new = f"by {new.name}"
+    site.wait_mail("web5/HTTP", f"RECOVERY {by_new}")
+    site.wait_mail("web6/HTTP", f"PROBLEM {by_new}")
+    for _ in range(15):
+        site.command(new, "PROCESS_SERVICE_CHECK_RESULT;web10;LOAD;0;it is quiet")
+    site.set("OK", "web2/HTTP", "web3/HTTP", "web4/HTTP", "web1/LOAD", "web12/HOST")
+    site.set("CRITICAL", "web3/LOAD", "web3/DISK", "web4/DISK")
+    site.check_now(new, "web12/HOST")
+    for name, what in (
+        ("web2/HTTP", "RECOVERY"),
+        ("web3/HTTP", "RECOVERY"),
+        ("web1/LOAD", "RECOVERY to second"),
+        ("web12/HOST", "RECOVERY"),
+        ("web12/LOAD", "PROBLEM"),
+        ("web3/LOAD", "PROBLEM"),
+        ("web10/LOAD", "FLAPPINGSTOP"),
+    ):
+        site.wait_mail(name, f"{what} {by_new}")
+    for name, state in (("web4/HTTP", 0), ("web3/DISK", 2), ("web4/DISK", 2)):
+        site.lab.wait(lambda name=name, state=state: site.is_hard(new, name, state), 20, f"{name} is HARD")  # type: ignore[misc]
+    assert of(new, "web4/DISK")["scheduled_downtime_depth"] == "1", "the flexible downtime has begun"
+    site.set("OK", "web3/DISK", "web4/DISK")
+    site.wait_mail("web3/DISK", f"RECOVERY {by_new}")
+    site.wait_mail("web4/LOAD", f"PROBLEM {by_new}", FIXED_SECONDS + 15)
+    site.wait_mail("web8/HTTP", f"PROBLEM {by_new}", 40)
+    site.lab.wait(lambda: of(new, "web4/DISK")["current_state"] == "0", 20, "web4/DISK is well")
+
+
+def expected(old: str, new: str) -> dict[str, dict[str, int]]:
+    once = {f"PROBLEM by {old}": 1}
+    recovered = {**once, f"RECOVERY by {new}": 1}
+    return {
+        "web1/HTTP": once,  # open, already notified
+        "web2/HTTP": recovered,  # recovers after the takeover
+        "web3/HTTP": recovered,  # acknowledged, then recovers
+        "web4/HTTP": {},  # in downtime, then recovers
+        "web5/HTTP": recovered,  # recovered in the gap
+        "web6/HTTP": {f"PROBLEM by {new}": 1},  # SOFT at death
+        "web9/HTTP": once,
+        "web10/HTTP": once,  # long output with semicolons
+        "web11/HOST": once,  # a host that is DOWN
+        "web12/HOST": recovered,
+        "web12/LOAD": {f"PROBLEM by {new}": 1},  # a service of a host that is DOWN
+        "web1/LOAD": {**once, f"PROBLEM to second by {old}": 1, f"RECOVERY to second by {new}": 1},  # escalated
+        "web3/LOAD": {**once, f"PROBLEM by {new}": 1},  # a normal acknowledgement ends with the state
+        "web3/DISK": recovered,  # a sticky one ends with the recovery
+        "web4/LOAD": {f"PROBLEM by {new}": 1},  # its fixed downtime has ended
+        "web4/DISK": {},  # its flexible one has begun
+    }
+
+
+def what_came_along(new: Host, kept: dict[str, list[dict[str, str]]]) -> None:
+    assert of(new, "web10/HTTP")["plugin_output"].endswith(OUTPUT.replace(";", ":")), "Nagios itself makes colons of semicolons"
+    assert int(of(new, "web8/HTTP")["current_notification_number"]) >= 2
+    assert of(new, "web1/DISK")["_PLACE"] == "1;rack 9"
+    stay = [row["comment_data"] for row in kept["servicecomment"] if row["comment_data"] != "this one goes"]
+    assert [row["comment_data"] for row in all_of(new, "servicecomment", "web9/HTTP")] == stay
+    assert "this one goes" not in str(all_of(new, "servicecomment", "web9/HTTP"))
+    downtimes = all_of(new, "servicedowntime", "web4/HTTP")
+    assert len(downtimes) == len(kept["servicedowntime"]) == int(of(new, "web4/HTTP")["scheduled_downtime_depth"])
+    assert "nagios-failover" not in {row["host_name"] for row in blocks(new, "hostdowntime")}
+
+
+def judge(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -> None:
+    """`incidents` tells who was notified by whom; the audit finds what is in doubt, and nothing else."""
+    open_now = site.incidents(new)
+    told = [(told["contact"], told["host"]) for told in open_now["web1/HTTP"]["notified"]]
+    assert told == [("oncall", old.name)]
+    assert [told["host"] for told in open_now["web12/LOAD"]["notified"]] == [new.name]
+    assert "web2/HTTP" not in open_now
+    found = site.found(new)
+    if fault is power_off:
+        assert {("in doubt", "RECOVERY", "web5/HTTP"), ("in doubt", "PROBLEM", "web6/HTTP")} <= set(found)
+        assert {what for what, _, _ in found} == {"in doubt"}
+    elif fault is kill:
+        assert site.mails("web7/HTTP")[f"PROBLEM by {new.name}"] == 1, "doubled beats lost"
+        assert [name for _, _, name in found] in ([], ["web7/HTTP"]), found
+        assert bool(found) is (site.mails("web7/HTTP")[f"PROBLEM by {old.name}"] == 1), "the mail log tells whether both left"
+    else:
+        assert found == []
+
+
+def failovers(host: Host) -> int:
+    return int(host.run(f'cat {STATE}/runs/* | grep -c \'"kind": "failover"\' || true').stdout)
 
 
 def test_what_an_operator_switched_off_stays_off_and_is_said(site: Site) -> None:
-    old, new = roles(site)
+    old, new = site.roles()
+    site.began = time.time()
     site.command(old, "DISABLE_NOTIFICATIONS")
     moment = time.time()
     site.lab.wait(lambda: flags(old)["enable_notifications"] == "0", 20, "the master is mute")
-    site.lab.wait(lambda: pulled(new, old) > moment + 2, 30, "the copy knows it")
+    site.wait_copy(new, old)
     kill(old)
     site.lab.wait(lambda: site.role(new) == "master", 45, f"{new.name} takes over")
     told = lambda: [m for m in site.lab.mails(f"{new.name} is the master now") if m.arrived > moment]  # noqa: E731
@@ -164,147 +310,39 @@ def test_what_an_operator_switched_off_stays_off_and_is_said(site: Site) -> None
     site.lab.wait(lambda: flags(new)["enable_notifications"] == "1", 10, "the operator gives it back")
     time.sleep(6)
     assert flags(new)["enable_notifications"] == "1"
+    assert site.found(new) == []
+
+
+def test_an_unfiltered_file_is_refused(site: Site) -> None:
+    """Loaded, it would set the watch's own state anew, and take over again and again."""
+    new = site.roles()[0]
+    guard = (
+        "import sys; from pathlib import Path; from nagios_failover.loadable import loadable\n"
+        "pieces = [piece + b'\\t}\\n\\n' for piece in Path(sys.argv[1]).read_bytes().split(b'\\t}\\n\\n')[:-1]]\n"
+        "print(len(list(loadable(pieces, watch_host='nagios-failover'))))"
+    )
+    for path in ("/var/lib/nagios4/status.dat", "/var/lib/nagios4/retention.dat"):
+        done = new.run(["/opt/nagios-failover/bin/python", "-c", guard, path], check=False)
+        assert done.returncode == 1 and "nagios_failover.errors.Refused: a " in done.stderr, done.stdout + done.stderr
 
 
 def test_in_redundancy_mode_the_masters_history_wins() -> None:
     """Both check, so the standby knows of every incident, but not what was mailed."""
     with Lab.up(name=f"inherit-both-{os.getpid()}", mode="redundancy") as lab:
-        configure(lab)
+        follow_incidents(lab)
         site = Site(lab)
-        old, new = roles(site)
-        lab.set_state("web1", "HTTP", "CRITICAL")
-        lab.set_state("web2", "HTTP", "CRITICAL")
-        for name in ("web1", "web2"):
+        old, new = site.roles()
+        names = ("web1/HTTP", "web2/HTTP")
+        site.set("CRITICAL", *names)
+        for name in names:
             site.wait_mail(name, f"PROBLEM by {old.name}")
-        lab.wait(lambda: http(new, "web1")["state_type"] == "1" and http(new, "web1")["current_state"] == "2", 20, "both see it")
+        lab.wait(lambda: site.is_hard(new, "web1/HTTP", 2), 20, "both see it")
         time.sleep(3)
         kill(old)
         lab.wait(lambda: site.role(new) == "master", 45, f"{new.name} takes over")
-        lab.set_state("web2", "HTTP", "OK")
-        site.wait_mail("web2", f"RECOVERY by {new.name}")
+        site.set("OK", "web2/HTTP")
+        site.wait_mail("web2/HTTP", f"RECOVERY by {new.name}")
         time.sleep(8)
-        assert dict(site.mails("web1")) == {f"PROBLEM by {old.name}": 1}
-        assert dict(site.mails("web2")) == {f"PROBLEM by {old.name}": 1, f"RECOVERY by {new.name}": 1}
-
-
-def roles(site: Site) -> tuple[Host, Host]:
-    """The master, the standby."""
-    lab = site.lab
-    return (lab.yasu, lab.nabira) if site.role(lab.yasu) == "master" else (lab.nabira, lab.yasu)
-
-
-def join_again(site: Site, old: Host, new: Host) -> None:
-    """Everything is well, the old master is repaired and copies the new one's state; what was mailed until then is forgotten."""
-    lab = site.lab
-    for number in range(1, 13):
-        lab.set_state(f"web{number}", "HTTP", "OK")
-    lab.set_state("web11", "HOST", "UP")
-    site.command(new, f"SCHEDULE_FORCED_HOST_CHECK;web11;{int(time.time())}")
-    lab.wait(lambda: not any(row["current_state"] != "0" for row in monitored(new)), 60, "everything is well again")
-    if not old.is_on():
-        old.on()
-    if old.nagios_pid():
-        old.service("nagios").kill9()
-    old.service("nagios").start()
-    lab.wait(
-        lambda: site.role(old) == "standby" and flags(old)["enable_notifications"] == "0", 40, f"{old.name} joins as the standby"
-    )
-    moment = time.time()
-    lab.wait(lambda: pulled(old, new) > moment, 40, f"{old.name} copies {new.name}'s state")
-    site.began = time.time()
-
-
-def assert_the_log_has_all(site: Site, old: Host, new: Host) -> None:
-    """Of all role changes so far: no line missing, none doubled."""
-    run = f"{STATE}/runs/$(ls {STATE}/runs | tail -1)"
-    site.lab.wait(lambda: new.run(f'grep -c \'"event": "closed"\' {run}', check=False).stdout.strip() == "1", 60, "the run ends")
-    here = Counter(alerts(new))
-    site.logged |= here
-    if old.is_on():
-        assert Counter(alerts(old)) - here == Counter(), "lines of the old master are missing"
-    assert site.logged - here == Counter(), "lines of an earlier master are missing"
-    notifications = [line for line in here.elements() if "NOTIFICATION: " in line]
-    assert [line for line, count in Counter(notifications).items() if count > 1] == [], "doubled"
-
-
-def alerts(host: Host) -> list[str]:
-    found = [line for line in host.read(LOG).splitlines() if " ALERT: web" in line or " NOTIFICATION: oncall;web" in line]
-    return [line for line in found if line.startswith("[")]
-
-
-def monitored(host: Host) -> list[dict[str, str]]:
-    rows = [*blocks(host, "servicestatus"), *blocks(host, "hoststatus")]
-    return [row for row in rows if row["host_name"].startswith("web")]
-
-
-def fail_over(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -> None:
-    lab = site.lab
-    open_incidents(site, old)
-    moment = time.time()
-    lab.wait(lambda: pulled(new, old) > moment + 2, 30, "a copy that has it all")
-    lab.set_state("web6", "HTTP", "CRITICAL")
-    site.check_now(old, "web6")
-    lab.wait(lambda: "SERVICE ALERT: web6;HTTP;CRITICAL;SOFT" in since_the_start(old.read(LOG)), 10, "web6 is SOFT", poll=0.02)
-    kept = {kind: of(old, kind, name) for kind, name in (("servicecomment", "web9"), ("servicedowntime", "web4"))}
-    assert passive(new), "a flag that was toggled on the master switches no standby on"
-    fault(old)
-    lab.set_state("web5", "HTTP", "OK")
-    lab.wait(lambda: site.role(new) == "master", 45, f"{new.name} takes over")
-    site.wait_mail("web5", f"RECOVERY by {new.name}")
-    site.wait_mail("web6", f"PROBLEM by {new.name}")
-    site.wait_mail("web8", f"PROBLEM by {new.name}", 40)
-    lab.set_state("web2", "HTTP", "OK")
-    lab.set_state("web3", "HTTP", "OK")
-    lab.set_state("web4", "HTTP", "OK")
-    site.wait_mail("web2", f"RECOVERY by {new.name}")
-    site.wait_mail("web3", f"RECOVERY by {new.name}")
-    lab.wait(lambda: http(new, "web4")["current_state"] == "0", 20, "web4 is well")
-    assert flags(new)["enable_notifications"] == "1"
-    run = new.run(f"cat {STATE}/runs/$(ls {STATE}/runs | tail -1)").stdout
-    once = {f"PROBLEM by {old.name}": 1}
-    recovered = {**once, f"RECOVERY by {new.name}": 1}
-    expected: dict[str, dict[str, int]] = {
-        "web1": once,  # open, already notified
-        "web2": recovered,  # recovers after the takeover
-        "web3": recovered,  # acknowledged, then recovers
-        "web4": {},  # in downtime, then recovers
-        "web5": recovered,  # recovered in the gap
-        "web6": {f"PROBLEM by {new.name}": 1},  # SOFT at death
-        "web9": once,
-        "web10": once,  # long output with semicolons
-        "web11": once,  # a host that is DOWN
-    }
-    assert {name: dict(site.mails(name)) for name in expected} == expected, run
-    assert site.mails("web8")[f"PROBLEM by {old.name}"] >= 1
-    assert http(new, "web10")["plugin_output"].endswith(OUTPUT.replace(";", ":")), "Nagios itself makes colons of semicolons"
-    assert http(new, "web8")["current_notification_number"] >= "2"
-    stay = [row["comment_data"] for row in kept["servicecomment"] if row["comment_data"] != "this one goes"]
-    assert [row["comment_data"] for row in of(new, "servicecomment", "web9")] == stay
-    assert "this one goes" not in str(of(new, "servicecomment", "web9"))
-    assert (
-        len(of(new, "servicedowntime", "web4"))
-        == len(kept["servicedowntime"])
-        == int(http(new, "web4")["scheduled_downtime_depth"])
-    )
-    assert lab.mails(f"{new.name} is the master now")
-
-
-def since_the_start(log: str) -> str:
-    return log[-20000:]
-
-
-def pulled(new: Host, old: Host) -> float:
-    """When the standby last pulled; 0 for never."""
-    try:
-        record = dict(line.split("=", 1) for line in new.read(f"{STATE}/sync/{old.name}/record").splitlines())
-    except FileNotFoundError:
-        return 0.0
-    return float(record["pulled"])
-
-
-def passive(host: Host) -> bool:
-    return flags(host)["enable_notifications"] == "0" and flags(host)["active_service_checks_enabled"] == "0"
-
-
-def flags(host: Host) -> dict[str, str]:
-    return host.nagios_flags()
+        assert dict(site.mails("web1/HTTP")) == {f"PROBLEM by {old.name}": 1}
+        assert dict(site.mails("web2/HTTP")) == {f"PROBLEM by {old.name}": 1, f"RECOVERY by {new.name}": 1}
+        assert site.found(new) == []

@@ -14,6 +14,7 @@ import pytest
 
 from nagios_failover.cli import build_parser
 from nagios_failover.words import Role
+from tests.incident_site import Site, follow_incidents
 from tests.lab import Host, Lab, why_not
 from tests.lab.state import ADDRESSES
 from tests.lab.suite import CONFIG, MAILBOX, PASSWORD, config_text, is_active
@@ -119,12 +120,23 @@ def run_block(lab: Lab, host: Host, block: Block) -> list[tuple[str, str]]:
         lab.wait(lambda: role_of(lab.yasu) is Role.STANDBY and last_look(lab.nabira) == "OK", 60, "yasu has stood down")
     if "well" in block.words:  # a new master's first heartbeat is a moment behind it
         lab.wait(lambda: sees_it_well(host), 60, f"{host.name} sees the other host well")
+    if "incident" in block.words:
+        open_an_incident(lab)
     found = []
     for command in block.commands:
         text = command.text.replace(" RUN", f" {newest_run(host)}") if command.text.endswith(" RUN") else command.text
         done = host.run(text, check=False, timeout=90)
         found.append((command.text, as_readme(done.stdout + done.stderr)))
     return found
+
+
+def open_an_incident(lab: Lab) -> None:
+    site = Site(lab)
+    if not lab.mails("PROBLEM web1/HTTP"):
+        follow_incidents(lab)
+        site.set("CRITICAL", "web1/HTTP")
+        lab.wait(lambda: lab.mails("PROBLEM web1/HTTP"), 60, "web1/HTTP is mailed")
+    site.wait_copy(*reversed(site.roles()))
 
 
 def sees_it_well(host: Host) -> bool:

@@ -1,13 +1,10 @@
-"""What is repeated: each trial is drawn from the seed and its number alone, so that a resumed run does the same ones."""
+"""What is repeated."""
 
 from __future__ import annotations
 
 import json
-import os
-import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -15,26 +12,14 @@ from nagios_failover.config import parse
 from nagios_failover.steps import CRASH_AFTER
 from tests.lab import Host, Lab
 from tests.lab.suite import COMMAND, CONFIG, is_active, with_options
+from tests.long.incidents import incidents
 from tests.long.result import Result
+from tests.long.trial import LAB, Part, chance, say
 from tests.takeover import FAULTS, bound, fail_over, join_again
 
-LAB: Final = f"long-{os.getpid()}"
 HANDLER_SECONDS: Final = 60.0
 #: the steps that act in a lab whose hooks are configured
 ACTING: Final = ("confirm", "register", "pre hook", "activate", "check at once", "post hook", "mail")
-
-
-@dataclass(frozen=True)
-class Part:
-    """`count` trials by default; `run` does those that `result` does not have yet."""
-
-    what: str
-    count: int
-    run: Callable[[Result, int], None]
-
-
-def chance(seed: int, part: str, number: int) -> random.Random:
-    return random.Random(f"{seed}/{part}/{number}")
 
 
 def failovers(result: Result, count: int) -> None:
@@ -113,12 +98,9 @@ def kills(result: Result, count: int) -> None:
 PARTS: Final = {
     "failovers": Part("randomised faults, roles circulating", 20, failovers),
     "restarts": Part("restarts and reloads of a 5,000-service master at default settings", 20, restarts),
+    "incidents": Part("incidents opening and closing all the time, 20 times for each of four faults", 80, incidents),
     "kills": Part("kill -9 of the run after each step that acts", 2 * len(ACTING), kills),
 }
-
-
-def say(part: str, number: int, count: int, what: str, held: bool, seconds: float) -> None:
-    print(f"{part} {number}/{count}: {what}: {'held' if held else 'DID NOT HOLD'} ({seconds:.1f} s)", flush=True)
 
 
 def our_mails(lab: Lab) -> list[str]:

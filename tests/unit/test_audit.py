@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from nagios_failover.audit import Audit, Finding, Kind, Takeover, audit, clock
+from nagios_failover.audit import audit
+from nagios_failover.findings import Audit, Finding, Kind, Takeover, clock
 from nagios_failover.gap import Fields, Key
 from nagios_failover.notification_rules import AllRules, Contact, Rules
 from nagios_failover.one_history import one_history
@@ -197,6 +198,13 @@ def test_a_problem_that_outlives_its_downtime_is_missing() -> None:
     assert (one.kind, one.time) == (Kind.MISSING, T + 110)
     began_earlier = found(alert(10, "CRITICAL"), ended)
     assert [(late.kind, late.time) for late in began_earlier] == [(Kind.MISSING, T + 110)]
+
+
+def test_a_downtime_that_was_inherited_is_one_though_both_log_its_start() -> None:
+    started = f"[{T + 5}] SERVICE DOWNTIME ALERT: web1;HTTP;STARTED; it is in\n"
+    own = started.replace(f"{T + 5}", f"{T + 99}") + f"[{T + 110}] SERVICE DOWNTIME ALERT: web1;HTTP;STOPPED; it left\n"
+    assert [one.time for one in found(started + alert(10, "CRITICAL"), own)] == [T + 110]
+    assert found(started + alert(10, "CRITICAL"), own + mail(115, "CRITICAL")) == []
 
 
 def test_a_normal_acknowledgement_ends_with_the_state_and_a_sticky_one_does_not() -> None:

@@ -89,6 +89,14 @@ def test_a_recovery_mailed_in_the_last_seconds_is_sent_again() -> None:
     assert fields["in_doubt"] == "RECOVERY of web1/HTTP (logged 1 s before the last sign of life)"
 
 
+def test_a_recovery_in_doubt_goes_to_those_whom_the_escalation_told() -> None:
+    escalated = TEXT.replace(
+        service("web1", "HTTP"),
+        service("web1", "HTTP", 2, current_notification_number=3, last_notification=CREATED - 500),
+    )
+    assert http(*RECOVERY, text=escalated, until=CREATED + 9)["current_notification_number"] == "3"
+
+
 def test_a_recovery_in_doubt_that_the_snapshot_has_already_is_sent_again() -> None:
     lines = ("-1 SERVICE NOTIFICATION: oncall;web1;HTTP;OK;mail-service;fine", "-1 SERVICE ALERT: web1;HTTP;OK;HARD;3;fine")
     fields = http(*lines, until=CREATED)

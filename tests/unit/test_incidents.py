@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from nagios_failover.errors import CouldNotLook, Refused
+from nagios_failover.errors import CouldNotLook
 from nagios_failover.flap_history import state_history
 from nagios_failover.gap import Gap
-from nagios_failover.incidents import Conversion, Flapping, Inherited, loadable
+from nagios_failover.incidents import Conversion, Flapping, Inherited
 from nagios_failover.snapshot import Own, blocks, read_own
 from tests.unit.snapshots import CREATED, comment, contact, downtime, host, info, program, service
 
@@ -221,29 +221,3 @@ def test_a_conversion_is_cheap_for_what_is_well() -> None:
     made, _ = convert()
     well = service("web1", "LOAD").replace("servicestatus", "service")
     assert re.sub(r"\t(next_check|check_options)=\d+\n", "", well) in made
-
-
-def pieces_of(text: str) -> list[bytes]:
-    return [part.encode() + b"\t}\n\n" for part in text.split("\t}\n\n")[:-1]]
-
-
-def test_what_is_made_is_loadable() -> None:
-    conversion = Conversion(own_of(), no_gap(), watch_host=WATCH, flapping=Flapping())
-    made = list(conversion.lines(in_pieces(SNAPSHOT)))
-    assert list(loadable(made, watch_host=WATCH)) == made
-
-
-@pytest.mark.parametrize(
-    ("unfiltered", "why"),
-    [
-        (service(WATCH, "Master Nagios", 2).replace("servicestatus", "service"), "a state of the watch host"),
-        (comment(WATCH, "Master Nagios", 10), "a state of the watch host"),
-        (host(WATCH).replace("hoststatus", "host"), "a state of the watch host"),
-        (program().replace("programstatus", "program"), "a program block with flags"),
-        (SNAPSHOT, "a programstatus block"),
-    ],
-)
-def test_an_unfiltered_file_is_refused(unfiltered: str, why: str) -> None:
-    """With these loaded, one host took over twelve times in 36 seconds."""
-    with pytest.raises(Refused, match=why):
-        list(loadable(pieces_of(unfiltered), watch_host=WATCH))

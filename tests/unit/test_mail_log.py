@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from nagios_failover.audit import Audit, Finding, Kind, Sent
+from nagios_failover.findings import Audit, Finding, Kind, Sent
 from nagios_failover.mail_log import Mail, compare, parse_mails
 from nagios_failover.notification_rules import AllRules, Contact
 from nagios_failover.one_history import History, Logged, one_history
@@ -83,6 +83,12 @@ def test_a_line_with_its_mail_is_well() -> None:
     assert compared(history(LINE), Mail(T + 12, "oncall@example.com")) == [], "a log without subjects"
 
 
+def test_a_subject_need_not_name_the_type_but_another_one_is_another_mail() -> None:
+    assert compared(history(LINE), Mail(T + 12, "oncall@example.com", "web1: HTTP is CRITICAL")) == []
+    [one] = compared(history(LINE), problem(12, word="ACKNOWLEDGEMENT"))
+    assert one.kind is Kind.MISSING
+
+
 def test_a_line_without_a_mail_is_missing() -> None:
     [one] = compared(history(LINE), problem(12, "web10/HTTP"))
     assert (one.kind, one.notification, one.key, one.contact) == (Kind.MISSING, "PROBLEM", WEB, "oncall")
@@ -93,6 +99,13 @@ def test_a_mail_without_a_line_left_once_too_often() -> None:
     [one] = compared(history(LINE), problem(12), problem(14))
     assert (one.kind, one.notification, one.key) == (Kind.DOUBLED, "PROBLEM", WEB)
     assert one.why.endswith("that no NOTIFICATION line tells of")
+
+
+def test_a_mail_that_no_line_of_the_known_logs_tells_of_is_in_doubt() -> None:
+    well = LINE.replace("CRITICAL", "OK")
+    [one] = compared(history(well), problem(12, word="RECOVERY"), problem(400))
+    assert (one.kind, one.notification) == (Kind.DOUBT, "PROBLEM")
+    assert compared(history(well), problem(12, word="RECOVERY"), problem(5)) == [], "it may belong to what was before"
 
 
 def test_what_lies_outside_of_the_mail_log_is_not_judged() -> None:

@@ -50,6 +50,11 @@ def test_a_line_that_one_log_has_twice_counts_twice() -> None:
     assert senders(history([*twice, on(100)], twice)) == [("web1", "yasu")] * 2
 
 
+def test_a_file_that_holds_again_what_an_earlier_one_had_counts_once() -> None:
+    rotated = [mailed(10, "web1"), mailed(20, "web1"), on(100)]
+    assert senders(history([*rotated, *rotated, mailed(120, "web1")], [])) == [("web1", "nabira")] * 3
+
+
 def test_the_reigns_follow_our_own_switches() -> None:
     seen = history([on(100), line(150, "EXTERNAL COMMAND: ENABLE_NOTIFICATIONS;"), off(200)], [on(200)])
     assert [seen.reigns.at(T + moment) for moment in (50, 100, 199, 201)] == ["yasu", "nabira", "nabira", "yasu"]

@@ -1,0 +1,130 @@
+"""Incidents that open and close all the time, before, during and after a fault: no mail twice, none missing, but what the audit
+calls in doubt. Counted at the sink and by the audit, independently of each other."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tests.incident_site import FAULTS, Site, follow_incidents, join_again, monitored, power_off
+from tests.lab import Host, Lab
+from tests.lab.nagios_site import services_of
+from tests.lab.state import Settings
+from tests.long.result import Result
+from tests.long.trial import LAB, chance, say
+
+OBJECTS: Final = tuple(f"{host}/{service}" for host, service in services_of(Settings("").services))
+WORDS: Final = ("OK", "OK", "WARNING", "CRITICAL")
+SETTLED_SECONDS: Final = 6.0
+"""A state that did not change for so long has been mailed: a check, and what it takes to send a mail."""
+
+
+class Churn:
+    """Flips the states of services at random, until it is stopped."""
+
+    def __init__(self, site: Site, draw: random.Random) -> None:
+        self._site, self._draw = site, draw
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._flip)
+        self.flips = 0
+
+    def __enter__(self) -> Churn:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _flip(self) -> None:
+        while not self._end.wait(self._draw.uniform(0.05, 0.7)):
+            self._site.set(self._draw.choice(WORDS), self._draw.choice(OBJECTS))
+            self.flips += 1
+
+
+def incidents(result: Result, count: int) -> None:
+    """The faults take turns; the old master joins as the standby, and is the next to take over."""
+    if result.done("incidents") >= count:
+        return
+    with Lab.up(name=LAB) as lab:
+        follow_incidents(lab)
+        site = Site(lab)
+        site.wait_copy(*reversed(site.roles()))
+        while (number := result.done("incidents") + 1) <= count:
+            fault = FAULTS[(number - 1) % len(FAULTS)]
+            began, wrong = time.monotonic(), list[str]()
+            try:
+                flips, wrong = _trial(site, chance(result.seed, "incidents", number), fault)
+            except AssertionError as error:
+                flips, wrong = 0, [str(error)]
+            seconds = time.monotonic() - began
+            what = {"fault": fault.__name__, "flips": flips, **({"wrong": wrong} if wrong else {})}
+            result.add("incidents", what, held=not wrong, seconds=seconds)
+            said = "; ".join([f"{fault.__name__}, {flips} flips", *wrong])
+            say("incidents", number, count, said, not wrong, seconds)
+            if wrong:
+                lab.down()
+                incidents(result, count)  # a fresh pair: the next trial must not suffer from this one
+                return
+
+
+def _trial(site: Site, draw: random.Random, fault: Callable[[Host], None]) -> tuple[int, list[str]]:
+    """How many flips, and what was wrong. The audit is asked for what both logs alone can tell: no mail log."""
+    lab, (old, new) = site.lab, site.roles()
+    site.began = time.time()
+    with Churn(site, draw) as churn:
+        time.sleep(draw.uniform(15, 30))
+        fault(old)
+        lab.wait(lambda: site.role(new) == "master", 60, f"{new.name} takes over")
+        time.sleep(draw.uniform(5, 15))
+    settle(site, new)
+    audits = [site.found(new, mail_log=False)]
+    sequences = {name: mailed(site, name) for name in OBJECTS}
+    finals = {f"{row['host_name']}/{row['service_description']}": int(row["current_state"]) for row in services(new)}
+    mended = join_again(site, old, new)
+    if fault is power_off:
+        audits.append(site.found(old, until=mended, mail_log=False))
+    named = {name for found in audits for what, _, name in found}
+    wrong = [f"the audit: {' '.join(one)}" for one in audits[0] if one[0] != "in doubt"]
+    for name in OBJECTS:
+        why = judge(sequences[name], finals[name])
+        if why and name not in named:
+            wrong.append(f"{name} {why}: {', '.join(' '.join(one) for one in sequences[name])}")
+    return churn.flips, wrong
+
+
+def settle(site: Site, master: Host) -> None:
+    """The churn is over: until everything is HARD, and has been so for a while."""
+    since = time.monotonic()
+
+    def is_settled() -> bool:
+        nonlocal since
+        if any(row["state_type"] != "1" for row in services(master)):
+            since = time.monotonic()
+        return time.monotonic() - since > SETTLED_SECONDS
+
+    site.lab.wait(is_settled, 60, "everything is HARD", poll=0.5)
+
+
+def services(master: Host) -> list[dict[str, str]]:
+    return [row for row in monitored(master) if "service_description" in row]
+
+
+def mailed(site: Site, name: str) -> list[tuple[str, str, str]]:
+    """The mails about a service in their order: what, its state, by whom."""
+    mails = [mail for mail in site.lab.mails(f" {name} is ") if mail.arrived >= site.began and mail.to == ("oncall@witness",)]
+    return [(words[0], words[3].rstrip(","), words[-1]) for words in (mail.subject.split() for mail in mails)]
+
+
+def judge(mails: Sequence[tuple[str, str, str]], final: int) -> str:
+    """What is wrong with these mails, "" for nothing: each tells something new, and the last one how it is."""
+    state = "OK"
+    for what, now, _ in mails:
+        if now == state:
+            return f"{what} ({now}) twice, or what was between them is missing"
+        state = now
+    is_now = ("OK", "WARNING", "CRITICAL", "UNKNOWN")[final]
+    return "" if is_now == state else f"is {is_now}, and the last mail said {state}"

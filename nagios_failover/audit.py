@@ -51,6 +51,7 @@ def audit(
     for takeover in takeovers:
         if not judge.knows_all_of(takeover):
             other = judge.other(takeover.host)
+            result.blind.append((takeover.known_until, takeover.active_at))
             result.notes.append(
                 f"nothing could be fetched from {other} at the failover of {clock(takeover.active_at)}: what it sent after "
                 f"{clock(takeover.known_until)} is in its own log only; audit there when it is back"

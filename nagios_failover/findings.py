@@ -63,11 +63,13 @@ class Takeover:
 
 @dataclass
 class Audit:
-    """`sent` counts the NOTIFICATION lines: (PROBLEM or RECOVERY, host) -> how many. `notes` say what could not be judged."""
+    """`sent` counts the NOTIFICATION lines: (PROBLEM or RECOVERY, host) -> how many. `notes` say what could not be judged, `blind`
+    are the spans of time in which a host's log is not known."""
 
     findings: list[Finding] = field(default_factory=list)
     sent: dict[tuple[str, str], int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    blind: list[tuple[float, float]] = field(default_factory=list)
 
     def sort(self) -> None:
         self.findings.sort(key=lambda one: (list(Kind).index(one.kind), one.time, one.key, one.contact))

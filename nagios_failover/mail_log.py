@@ -108,7 +108,7 @@ def compare(result: Audit, history: History, rules: AllRules, mails: Sequence[Ma
         why = f"logged by {logged.host} at {clock(line.time)}, and the mail log has no mail to {contact.email}"
         unsent[word, key, line.contact, line.time] = Finding(Kind.MISSING, word, key, line.contact, line.time, why)
     result.findings = [settled for finding in result.findings if (settled := _settle(finding, judged, unsent))]
-    result.findings += [*unsent.values(), *_extra(history, rules, left, watch_host)]
+    result.findings += [*unsent.values(), *_extra(result.blind, history, rules, left, watch_host)]
     result.sort()
 
 
@@ -139,9 +139,11 @@ def _names(subject: str, host: str, service: str) -> bool:
     return bool(re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", subject)) and service in subject
 
 
-def _extra(history: History, rules: AllRules, left: Iterable[Mail], watch_host: str) -> Iterable[Finding]:
-    """Mails that no line tells of: sent twice where a line near by tells of the like, else nobody knows why. Without a subject it
-    may be any mail."""
+def _extra(
+    blind: Sequence[tuple[float, float]], history: History, rules: AllRules, left: Iterable[Mail], watch_host: str
+) -> Iterable[Finding]:
+    """Mails that no line tells of: sent twice where a line near by tells of the like and all logs are known, else in doubt. Without
+    a subject it may be any mail."""
     told: dict[tuple[str, str, Key], list[tuple[str, int]]] = {}
     for line in (logged.line for logged in history.lines):
         if isinstance(line, Notification) and line.host != watch_host and (contact := rules.contacts.get(line.contact)):
@@ -153,7 +155,8 @@ def _extra(history: History, rules: AllRules, left: Iterable[Mail], watch_host: 
         if not word or not about or mail.time < history.since + EARLY_SECONDS:
             continue
         key, name = about[-1]  # the longest: a service's rather than its host's
-        near = any(word == one and abs(mail.time - time) <= LATE_SECONDS for one, time in told[mail.to, name, key])
+        seen = not any(begin <= mail.time <= end for begin, end in blind)
+        near = seen and any(word == one and abs(mail.time - time) <= LATE_SECONDS for one, time in told[mail.to, name, key])
         kind = Kind.DOUBLED if near else Kind.DOUBT
         why = f"a mail to {mail.to} left at {clock(mail.time)} that no NOTIFICATION line tells of"
         yield Finding(kind, word, key, name, int(mail.time), why)

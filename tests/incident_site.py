@@ -207,7 +207,7 @@ def join_again(site: Site, old: Host, new: Host) -> float:
         old.service("nagios").kill9()
     old.service("nagios").start()
     is_passive = lambda: site.role(old) == "standby" and flags(old)["enable_notifications"] == "0"  # noqa: E731
-    lab.wait(is_passive, 40, f"{old.name} joins as the standby")
+    lab.wait(is_passive, 60, f"{old.name} joins as the standby")
     site.wait_copy(old, new)
     return mended
 

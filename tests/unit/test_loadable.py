@@ -30,6 +30,8 @@ def test_what_is_made_is_loadable() -> None:
         (host(WATCH).replace("hoststatus", "host"), "a state of the watch host"),
         (program().replace("programstatus", "program"), "a program block with the flags"),
         (SNAPSHOT, "a status file"),
+        ("program {\nenable_notifications=1\n}\nhost {\nhost_name=web1\n}\n\t}\n\n", "a program block"),  # as Nagios retains it
+        ("service {\nhost_name=nagios-failover\nservice_description=x\n}\n\t}\n\n", "a state of the watch host"),
     ],
 )
 def test_an_unfiltered_file_is_refused(unfiltered: str, why: str) -> None:

@@ -108,6 +108,12 @@ def test_a_mail_that_no_line_of_the_known_logs_tells_of_is_in_doubt() -> None:
     assert compared(history(well), problem(12, word="RECOVERY"), problem(5)) == [], "it may belong to what was before"
 
 
+def test_a_mail_of_a_time_that_no_log_tells_of_is_in_doubt() -> None:
+    result = Audit(blind=[(T + 20, T + 60)])
+    compare(result, history(LINE), RULES, [*MARKS[:1], problem(12), problem(30), *MARKS[1:]], watch_host="nagios-failover")
+    assert [one.kind for one in result.findings] == [Kind.DOUBT]
+
+
 def test_what_lies_outside_of_the_mail_log_is_not_judged() -> None:
     late = f"[{T + 1000}] SERVICE NOTIFICATION: oncall;web1;HTTP;CRITICAL;mail;x\n"
     assert compared(history(late)) == []

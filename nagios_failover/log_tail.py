@@ -55,7 +55,7 @@ def read_new_switches(cfg: NagiosCfg, position: Position | None) -> tuple[list[S
 def commands_since(cfg: NagiosCfg, since: int) -> Iterator[ExternalCommand]:
     """The external commands that Nagios has carried out since a moment (epoch seconds), the oldest first. What cannot be read
     holds none."""
-    for path in [*(path for path in _archives(cfg) if path.stat().st_mtime >= since), cfg.log_file]:
+    for path in [*(path for path in archives_of(cfg) if path.stat().st_mtime >= since), cfg.log_file]:
         try:
             with path.open("rb") as file:
                 file.seek(offset_of(path, since))

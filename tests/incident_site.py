@@ -28,6 +28,8 @@ class Site:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.began = time.time()
+        self.logged: Counter[str] = Counter()
+        """Every line about a monitored object that either host has logged by itself, as often as it did."""
 
     def mails(self, name: str) -> Counter[str]:
         """The mails about an object since the beginning: `PROBLEM by yasu`, `PROBLEM to second by yasu` -> how many."""

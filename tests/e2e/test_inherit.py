@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -147,6 +148,7 @@ def test_every_mail_is_sent_once_over_each_failover(site: Site, fault: Callable[
         site.lab.wait(lambda: time.time() - pulled(new, old) < 4, 60, "the standby copies again")
     try:
         fail_over(site, old, new, fault)
+        assert_the_log_has_all(site, old, new)
     finally:
         mended = join_again(site, old, new)  # for the next fault
     if fault is power_off:
@@ -176,6 +178,24 @@ def fail_over(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -
     assert lab.mails(f"{new.name} is the master now")
     assert failovers(new) == runs + 1, "one fault, one failover"
     judge(site, old, new, fault)
+
+
+def assert_the_log_has_all(site: Site, old: Host, new: Host) -> None:
+    """Of all role changes so far: no line missing, none doubled."""
+    run = f"{STATE}/runs/$(ls {STATE}/runs | tail -1)"
+    site.lab.wait(lambda: new.run(f'grep -c \'"event": "closed"\' {run}', check=False).stdout.strip() == "1", 60, "the run ends")
+    here = Counter(alerts(new))
+    site.logged |= here
+    if old.is_on():
+        assert Counter(alerts(old)) - here == Counter(), "lines of the old master are missing"
+    assert site.logged - here == Counter(), "lines of an earlier master are missing"
+    notifications = [line for line in here.elements() if "NOTIFICATION: " in line]
+    assert [line for line, count in Counter(notifications).items() if count > 1] == [], "doubled"
+
+
+def alerts(host: Host) -> list[str]:
+    found = [line for line in host.read(LOG).splitlines() if " ALERT: web" in line or " NOTIFICATION: oncall;web" in line]
+    return [line for line in found if line.startswith("[")]
 
 
 def last_moment(site: Site, old: Host, fault: Callable[[Host], None]) -> None:

@@ -17,7 +17,7 @@ tests/prepare.sh doors # without root it says what is missing; what can run, run
 problem="$(lab_problem)"
 if [ -z "$problem" ]; then
     # the hosts' Debian is made once, here, where its making can be read
-    .venv/bin/python -c 'from tests.lab.debian_root import ensure_root; ensure_root("bookworm", print)' || exit
+    .venv/bin/python -u -c 'from tests.lab.debian_root import ensure_root; ensure_root("bookworm", print)' || exit
 fi
 .venv/bin/python -m pytest tests/unit tests/doors
 code=$?

@@ -244,12 +244,13 @@ def test_rows_that_cannot_be_are_not_looked_at_and_never_stale(lab: Lab) -> None
             (f"DELETE FROM programstatus; SET sql_mode=''; {insert} (0)", "programstatus has no time: 0000-00-00 00:00:00"),
             (
                 "UPDATE programstatus SET last_update = UTC_TIMESTAMP() + INTERVAL 1 HOUR",
-                "programstatus was written 3600 s in the future",
+                r"programstatus was written 3(600|59\d) s in the future",
             ),
         ):
             sql(lab.yasu, statement)
             said = check(lab.nabira)
-            assert said.state == "WARNING" and f"but could not look at its heartbeat: {reason}" in said.sentence, said.output
+            assert said.state == "WARNING", said.output
+            assert re.search(f"but could not look at its heartbeat: {reason}", said.sentence), said.output
             assert "\nhint: " in said.output
 
 
@@ -350,7 +351,7 @@ def restart(host: Host, service: str) -> None:
     host.service(service).start()
 
 
-def test_a_replica_that_hears_nothing_more_does_not_speak_for_a_dead_host(lab: Lab) -> None:
+def test_a_replica_speaks_for_its_source_as_long_as_it_hears_something(lab: Lab) -> None:
     """Growth of what was received, not Slave_IO_Running, which says Yes for slave_net_timeout after a power cut."""
     lab.yasu.write("/etc/mysql/mariadb.conf.d/99-source.cnf", "[mariadbd]\nlog_bin=yasu\nserver_id=1\n")
     restart(lab.yasu, "mariadbd")
@@ -369,6 +370,16 @@ def test_a_replica_that_hears_nothing_more_does_not_speak_for_a_dead_host(lab: L
             lab.wait(
                 lambda: "replication: the local replica hears from it" in check(lab.nabira, "-v").output, 15, "the replica hears"
             )
+            only_old_connections = f"INPUT -s {lab.nabira.address} -p tcp --dport 3306 ! --syn -j ACCEPT"
+            lab.yasu.run(f"iptables -A {only_old_connections} && iptables -A INPUT -s {lab.nabira.address} -j DROP")
+            try:
+                drop_held_connection(lab)
+                said = until(lab, "WARNING", "the local replica still hears from it", 20)
+                assert re.match(r"yasu: .*ssh fails \(", said.sentence), said.output
+                assert "host: does not answer" in check(lab.nabira, "-v").output
+            finally:
+                lab.yasu.run("iptables -F INPUT")
+            lab.wait(lambda: check(lab.nabira).state == "OK", 15, "the host is back")
             lab.cut("yasu", "all")
             try:
                 until(lab, "CRITICAL", "yasu: the host is down: ssh fails (", 20)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.pair import BIN, Pair, active, kill, mend, outcome, passive, role_of, runs_of
-from tests.lab import Lab, why_not
+from tests.lab import Host, Lab, why_not
+from tests.lab.state import ADDRESSES
+from tests.lab.suite import CONFIG, MAILBOX, with_options
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -69,8 +73,38 @@ def test_a_returned_preferred_host_without_the_suite_is_active_by_its_own_flags_
         assert sentence == "nabira is the standby now (term 2): yasu monitors"
 
 
-def test_redundancy_mode_moves_notifications_only() -> None:
+OBJECTS = "/etc/nagios4/conf.d/monitored.cfg"
+RESTART = "/usr/local/lib/nagios/restart_httpd"
+
+
+def with_a_handler_of_the_sites_own(host: Host) -> None:
+    """web7/HTTP gets an event handler, by the line that commands.cfg.sample gives for redundancy mode."""
+    (line,) = re.findall(rf"^#   (command_line +.*{RESTART}.*)$", host.read("/etc/nagios4/conf.d/nagios-failover.cfg"), re.M)
+    host.run(f"mkdir -p {Path(RESTART).parent}")
+    host.write(RESTART, '#!/bin/sh\necho "$1" >> /tmp/restarted\n', mode=0o755)
+    host.write("/etc/nagios4/conf.d/own.cfg", f"define command {{\ncommand_name restart-httpd\n{line}\n}}\n")
+    objects, changed = re.subn(
+        r"(host_name +web7\n +service_description +HTTP\n)", r"\1event_handler restart-httpd\n", host.read(OBJECTS)
+    )
+    assert changed == 1
+    host.write(OBJECTS, objects)
+    host.service("nagios").restart()
+
+
+def hard_critical(host: Host, name: str) -> bool:
+    return f"SERVICE EVENT HANDLER: {name};HTTP;CRITICAL;HARD" in host.read("/var/log/nagios4/nagios.log")
+
+
+def restarted(host: Host) -> list[str]:
+    return host.run("cat /tmp/restarted 2>/dev/null || true").stdout.split()
+
+
+def test_redundancy_mode_moves_notifications_and_the_sites_own_handlers() -> None:
     with Lab.up(name=f"failback-{os.getpid()}", mode="redundancy") as lab:
+        lab.nabira.run([f"{BIN}/nagios-failover", "pause"])
+        for host in (lab.yasu, lab.nabira):
+            with_a_handler_of_the_sites_own(host)
+        lab.nabira.run([f"{BIN}/nagios-failover", "resume"])
 
         def flags(name: str) -> tuple[str, str]:
             found = lab.host(name).nagios_flags()
@@ -79,22 +113,31 @@ def test_redundancy_mode_moves_notifications_only() -> None:
         lab.wait(lambda: flags("yasu") == ("1", "1") and flags("nabira") == ("0", "1"), 30, "both check, one notifies")
         began = time.time()
         lab.wait(lambda: any(row[0] > began for row in lab.nabira.checked()), 20, "the standby checks too")
-        lab.set_state("web5", "HTTP", "CRITICAL")
-        lab.wait(lambda: lab.mails("web5"), 30, "the master notifies")
+        for name in ("web5", "web7"):
+            lab.set_state(name, "HTTP", "CRITICAL")
+        lab.wait(lambda: lab.mails("web5") and lab.mails("web7"), 30, "the master notifies")
+        lab.wait(lambda: hard_critical(lab.nabira, "web7"), 20, "the standby sees it, too")
         time.sleep(3)
         assert len(lab.mails("web5")) == 1, "and nobody else does"
+        assert (restarted(lab.yasu), restarted(lab.nabira)) == (["CRITICAL"] * 3, []), "SOFT 1, SOFT 2, HARD: at the master only"
         kill(lab, lab.yasu)
         lab.wait(lambda: flags("nabira") == ("1", "1"), 30, "nabira notifies")
         lab.wait(lambda: role_of(lab.nabira)["role"] == "master", 10, "nabira is the master")
-        sentence = runs_of(lab.nabira)[-1]
         lab.wait(lambda: outcome(runs_of(lab.nabira)[-1]) == "done", 10, "the run ends")
         sentence = runs_of(lab.nabira)[-1][-1]["sentence"]
         assert sentence.startswith("nabira is the master now (term 2): it notifies since "), sentence
+        lab.set_state("web7", "HTTP", "OK")
+        lab.wait(lambda: restarted(lab.nabira) == ["OK"], 20, "the new master runs the handler")
 
 
 def test_the_role_is_given_back_by_command_and_taken_by_command() -> None:
+    """Mailed by SMTP; there is no sendmail."""
     with Lab.up(name=f"failback-{os.getpid()}") as lab:
         pair = Pair(lab)
+        for host in (lab.yasu, lab.nabira):
+            options = {("mail", "method"): "smtp", ("mail", "smtp_host"): ADDRESSES["witness"]}
+            host.write(CONFIG, with_options(host.read(CONFIG), options), group="nagios", mode=0o640)
+            host.run(["mv", "/usr/sbin/sendmail", "/usr/sbin/sendmail.away"])
         pair.wait_healthy()
         cli = f"{BIN}/nagios-failover"
         no = lab.nabira.run([cli, "standdown"], check=False)
@@ -110,8 +153,11 @@ def test_the_role_is_given_back_by_command_and_taken_by_command() -> None:
         given = lab.yasu.run([cli, "standdown"], timeout=60)
         assert "yasu is the standby now (term 1): nobody monitors until you run on nabira: nagios-failover failover" in given.stdout
         assert passive(lab.yasu)
+        lab.wait(lambda: lab.mails("yasu is the standby now (term 1)"), 10, "the mail by SMTP")
         taken = lab.nabira.run([cli, "failover"], timeout=60)
         assert "nabira is the master now (term 2): it checks and notifies" in taken.stdout
+        (mail,) = lab.wait(lambda: lab.mails("nabira is the master now (term 2)"), 10, "the mail by SMTP")
+        assert mail.to == (MAILBOX,) and "mail: done: to failover@witness by smtp" in taken.stdout
         pair.wait_healthy()
         assert pair.master.name == "nabira"
         lab.yasu.service("nagios").stop()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
 from tests.e2e.pair import BIN, STATE, Pair, kill, looks_of, mend, outcome, passive, role_of, runs_of, with_hooks
-from tests.lab import why_not
+from tests.lab import Host, Lab, Service, why_not
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -16,6 +19,8 @@ def test_a_pre_hook_that_says_no_puts_everything_back(pair: Pair) -> None:
     old, new = pair.master, pair.standby
     before = {key: value for key, value in role_of(new).items() if key in ("role", "master")}
     with_hooks(new, pre="/bin/false", post="")
+    new.run(commands("START_EXECUTING_HOST_CHECKS"))
+    pair.lab.wait(lambda: operators_flag(new), 20, "the operator's flag is his")
     began = time.time()
     kill(pair.lab, old)
     try:
@@ -24,12 +29,19 @@ def test_a_pre_hook_that_says_no_puts_everything_back(pair: Pair) -> None:
         assert {key: value for key, value in role_of(new).items() if key in before} == before
         assert passive(new)
         time.sleep(8)
+        assert operators_flag(new), "nobody has turned it back"
         assert len(pair.mails_since(began, "Master Nagios is CRITICAL")) == 1, "an abort at each check is one mail"
         assert len(runs_of(new, since=began)) <= 2, "nor does it fill the history"
     finally:
         with_hooks(new, pre="", post="")
     pair.lab.wait(lambda: role_of(new)["role"] == "master", 40, "the next check tries again")
     mend(pair.lab, old)
+
+
+def operators_flag(host: Host) -> bool:
+    """Are host checks on, and known as an operator's wish?"""
+    said = host.run([f"{BIN}/check_failover_state"], user="nagios", check=False).stdout
+    return "an operator's command keeps host checks on" in said and host.nagios_flags()["active_host_checks_enabled"] == "1"
 
 
 def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there_is_room(pair: Pair) -> None:
@@ -50,29 +62,157 @@ def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there
     mend(pair.lab, old)
 
 
-@pytest.mark.parametrize("fault", ["database", "ssh and database", "frozen host", "own network"])
-def test_what_is_no_death_is_not_failed_over(pair: Pair, fault: str) -> None:
-    master, standby = pair.master, pair.standby
-    services = [master.service("mariadbd"), *([master.service("sshd")] if fault.startswith("ssh") else [])]
-    began = time.time()
+@contextmanager
+def stopped(*services: Service) -> Iterator[None]:
+    for service in services:
+        service.stop()
     try:
-        if fault == "frozen host":
-            master.freeze()
-        elif fault == "own network":
-            pair.lab.cut(standby)
-        else:
-            for service in services:
-                service.stop()
-        pair.lab.wait(lambda: looks_of(standby)[-1]["state"] in ("WARNING", "UNKNOWN"), 25, "the standby sees it")
-        time.sleep(12)
+        yield
+    finally:
+        for service in services:
+            service.start()
+
+
+@contextmanager
+def without_ssh_and_database(master: Host, standby: Host) -> Iterator[None]:
+    """A connection that is held outlives its sshd: the next look logs in afresh."""
+    with stopped(master.service("sshd"), master.service("mariadbd")):
+        standby.run(f"rm -f {STATE}/ssh/*")
+        yield
+
+
+@contextmanager
+def frozen(host: Host) -> Iterator[None]:
+    host.freeze()
+    try:
+        yield
+    finally:
+        host.thaw()
+
+
+@contextmanager
+def cut(lab: Lab, host: Host) -> Iterator[None]:
+    lab.cut(host)
+    try:
+        yield
+    finally:
+        lab.mend(host)
+
+
+@contextmanager
+def done_and_undone(host: Host, do: str, undo: str) -> Iterator[None]:
+    host.run(do)
+    try:
+        yield
+    finally:
+        host.run(undo)
+
+
+def commands(*names: str) -> str:
+    """A shell command that gives Nagios these external commands."""
+    lines = "".join(f"[1] {name}\\n" for name in names)
+    return f"printf '{lines}' > /var/lib/nagios4/rw/nagios.cmd"
+
+
+LOADER = "$(cat /var/lib/nagios-failover/perfdata/loader.pid)"
+SQL = "mariadb nagios -e"
+FAULTS: dict[str, tuple[str, Callable[[Lab, Host, Host], AbstractContextManager[None]]]] = {
+    "database": ("its database does not answer", lambda lab, master, standby: stopped(master.service("mariadbd"))),
+    "ssh and database": (
+        "the host answers, ssh and database do not",
+        lambda lab, master, standby: without_ssh_and_database(master, standby),
+    ),
+    "frozen host": ("the host answers, ssh and database do not", lambda lab, master, standby: frozen(master)),
+    "own network": ("this standby is cut off", lambda lab, master, standby: cut(lab, standby)),
+    "hidden processes": (
+        "other users' processes are hidden there",
+        lambda lab, master, standby: done_and_undone(
+            master, "mount -o remount,hidepid=2 /proc", "mount -o remount,hidepid=0 /proc"
+        ),
+    ),
+    "unwritten status.dat": (
+        "status.dat is not written (disk full?)",
+        lambda lab, master, standby: done_and_undone(master, "chmod 0550 /var/lib/nagios4", "chmod 0750 /var/lib/nagios4"),
+    ),
+    "stale heartbeat": (
+        "its database link is lost or slow, the heartbeat is",
+        lambda lab, master, standby: done_and_undone(
+            master,
+            f"kill -STOP {LOADER}; {SQL} 'UPDATE programstatus SET last_update = UTC_TIMESTAMP() - INTERVAL 10 MINUTE'",
+            f"kill -CONT {LOADER}",
+        ),
+    ),
+    "flags off": (
+        "it checks or notifies nothing",
+        lambda lab, master, standby: done_and_undone(
+            master,
+            commands("STOP_EXECUTING_SVC_CHECKS", "DISABLE_NOTIFICATIONS"),
+            commands("START_EXECUTING_SVC_CHECKS", "ENABLE_NOTIFICATIONS"),
+        ),
+    ),
+}
+
+
+def handler_calls(host: Host) -> int:
+    """How often Nagios has called it because the master's watch was HARD and not OK."""
+    wanted = re.compile("SERVICE EVENT HANDLER: nagios-failover;Master Nagios;(WARNING|CRITICAL|UNKNOWN);HARD")
+    return len(wanted.findall(host.read("/var/log/nagios4/nagios.log")))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_no_death_is_not_failed_over(pair: Pair, fault: str) -> None:
+    """Nagios calls the handler all the while. A full disk: test_a_full_disk_on_the_master."""
+    master, standby = pair.master, pair.standby
+    words, inflict = FAULTS[fault]
+    began = time.time()
+    with inflict(pair.lab, master, standby):
+        pair.lab.wait(lambda: words in looks_of(standby)[-1]["sentence"], 25, f"the standby says that {words}")
+        before = handler_calls(standby)
+        pair.lab.wait(lambda: handler_calls(standby) >= before + 3, 60, "Nagios calls the handler")
+        assert looks_of(standby)[-1]["state"] in ("WARNING", "UNKNOWN")
         assert role_of(standby)["role"] == "standby" and passive(standby)
         assert not [run for run in runs_of(standby, since=began) if outcome(run) != "refused"]
+
+
+def test_a_full_disk_on_the_master_is_not_failed_over(pair: Pair) -> None:
+    """Of status.dat, event log and our own state at once; Nagios goes on."""
+    master, standby = pair.master, pair.standby
+    began = time.time()
+    seen: set[str] = set()
+    try:
+        for _ in range(8):  # each new status.dat takes what the one before it gave back
+            master.fill()
+            time.sleep(2)
+            seen.add(looks_of(standby)[-1]["state"])
     finally:
-        master.thaw()
-        pair.lab.mend(standby)
-        for service in services:
-            if service.pid() is None:
-                service.start()
+        master.unfill()
+    assert "CRITICAL" not in seen and "WARNING" in seen, seen
+    assert role_of(standby)["role"] == "standby" and passive(standby)
+    assert not [run for run in runs_of(standby, since=began) if outcome(run) != "refused"]
+
+
+def test_of_two_standbys_none_fails_over_and_people_are_told(pair: Pair) -> None:
+    """An operator has given the role back, and nobody has taken it."""
+    old, new = pair.master, pair.standby
+    began = time.time()
+    old.run([f"{BIN}/nagios-failover", "standdown"], timeout=60)
+    try:
+        for other in (old, new):
+            words = f"{other.name}: alive, but it checks or notifies nothing ("
+            pair.lab.wait(
+                lambda words=words: [mail for mail in pair.lab.mails() if mail.arrived >= began and words in mail.body],  # type: ignore[misc]
+                60,
+                f"a mail says that {other.name} does not monitor",
+            )
+        time.sleep(20)
+        for host in (old, new):
+            assert role_of(host)["role"] == "standby" and passive(host), host.name
+            assert not [run for run in runs_of(host, since=began) if outcome(run) != "refused"]
+            assert looks_of(host)[-1]["sentence"].endswith("; its role is standby; nobody monitors"), looks_of(host)[-1]
+    finally:
+        new.run([f"{BIN}/nagios-failover", "failover"], timeout=60)
+    pair.wait_healthy()
+    assert pair.master.name == new.name
 
 
 def test_a_paused_pair_does_not_fail_over_until_it_is_resumed(pair: Pair) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -62,8 +64,9 @@ def renew(config: Config, copies: Copies, there: NagiosCfg, version_there: str, 
         if not version_there:
             hint = "Nagios writes it when it starts (object_cache_file); the maintenance account must be able to read it"
             raise CouldNotLook(f"{config.peer.name}'s {there.object_cache_file} is not there", hint=hint)
+        deadline = time.monotonic() + timeout
         _fetch(config, copies, there.object_cache_file, timeout=timeout)
-        drift = _compare(config, copies.objects, here, versions)
+        drift = _compare(config, copies.objects, here, versions, deadline=deadline)
     except FailoverError as error:
         drift = Drift(problem=str(error), hint=error.hint)
     write_atomically(copies.drift_path, json.dumps(asdict(drift), indent=1) + "\n", 0o600)
@@ -87,18 +90,24 @@ def _fetch(config: Config, copies: Copies, source: Path, *, timeout: float) -> N
         raise CouldNotLook(f"{config.peer.name}'s {source}: {rsync.explain(output)}", hint=hint)
 
 
-def _compare(config: Config, there: Path, here: Path, versions: tuple[str, str]) -> Drift:
+def _compare(config: Config, there: Path, here: Path, versions: tuple[str, str], *, deadline: float) -> Drift:
     names, watch = (config.peer.name, config.this.name), config.nagios.watch_host
-    what = (f"{names[0]}'s objects.cache", str(here))
-    found = object_drift.difference(
-        object_drift.read_objects(chunks(there), watch_host=watch, what=what[0]),
-        object_drift.read_objects(chunks(here), watch_host=watch, what=what[1]),
-    )
+    sides = ((there, f"{names[0]}'s objects.cache"), (here, str(here)))
+    objects = [object_drift.read_objects(_until(deadline, chunks(path)), watch_host=watch, what=what) for path, what in sides]
+    found = object_drift.difference(*objects)
     worth = object_drift.worth_naming(found)
     named = worth[: object_drift.NAMED]
-    sides = [
-        object_drift.attributes_of(chunks(path), set(named), watch_host=watch, what=words) if named else {}
-        for path, words in zip((there, here), what, strict=True)
+    attributes = [
+        object_drift.attributes_of(_until(deadline, chunks(path)), set(named), watch_host=watch, what=what) if named else {}
+        for path, what in sides
     ]
-    said = object_drift.sentences(found, named, sides[0], sides[1], names=names)
+    said = object_drift.sentences(found, named, attributes[0], attributes[1], names=names)
     return Drift(len(worth), tuple(said), versions=versions)
+
+
+def _until(deadline: float, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A comparison that takes longer than the pull may is given up: the copy is what counts."""
+    for piece in pieces:
+        if time.monotonic() > deadline:
+            raise CouldNotLook("there was no time left in [sync] timeout", hint="a longer one, or less load on this host")
+        yield piece

@@ -177,7 +177,7 @@ def _objects(chunks: Iterable[bytes], watch: bytes, what: str, watch_commands: s
             continue
         if kind.endswith(b"group"):
             body = _without(kind, body, watch)
-        body = _in_order(kind, body)
+        body = _in_order(kind, body) if b"," in body else body
         yield b"\0".join([kind, *values] if count else [kind, blake2b(body, digest_size=12).hexdigest().encode()]), body
 
 

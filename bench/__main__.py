@@ -15,6 +15,7 @@ PARTS: Final = {
     "check_cost": "CPU of check_master_nagios beside check_by_ssh and check_mysql_query doing the same look",
     "merge_logs": "merging 200 MB of event logs beside sort -m, and how long Nagios is held still",
     "process_perfdata": "how long Nagios's main thread waits for process_perfdata, beside a bare mv",
+    "inherit_scale": "50,000 services: a pull, the conversion beside a copy line by line, a failover beside Nagios's own stall",
     "failover_time": "seconds from each fault to checks running and notifications on",
 }
 

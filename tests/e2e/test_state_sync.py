@@ -146,3 +146,27 @@ def test_nothing_is_copied_from_a_standby(lab: Lab) -> None:
     lab.yasu.service("nagios").thaw()
     assert code == 1 and "not renewed: yasu: it is standby itself (term 1): nothing is copied from it" in output
     assert lab.nabira.read(f"{COPY}/record") == kept
+
+
+def test_a_failover_with_hostile_copies_ends_with_an_active_host(lab: Lab) -> None:
+    """Last, since it takes yasu's power: what was copied is cut off, random, linked and oddly named, and nothing new comes."""
+    nabira = lab.nabira
+    nabira.service("nagios").start()
+    lab.wait(lambda: nabira.nagios_flags().get("enable_notifications") == "0", 30, "nabira's Nagios runs")
+    lab.yasu.off()
+    moment = time.time()
+    nabira.run(
+        f"cd {COPY} && head -c 30050 status.dat > cut && cat cut > status.dat && head -c 50000 /dev/urandom > status.dat.1"
+        " && head -c 200000 /dev/urandom > incoming/nagios.log && ln -s /etc/passwd incoming/archives/nagios-link.log"
+        " && head -c 1000 /dev/urandom > \"$(printf 'incoming/archives/a\\nb')\"",
+        user="nagios",
+    )
+    before = nabira.read("/var/lib/nagios4/retention.dat")
+    lab.wait(lambda: "role=master" in nabira.read(f"{STATE}/role"), 60, "nabira takes over")
+    flags = nabira.nagios_flags()
+    assert flags["enable_notifications"] == flags["active_service_checks_enabled"] == "1"
+    mail = lab.wait(lambda: [m for m in lab.mails("nabira is the master now") if m.arrived > moment], 20, "the mail")[0]
+    assert "no incident was inherited: yasu's status.dat is not whole" in mail.body
+    assert "READ_STATE_INFORMATION" not in nabira.read(LOG)
+    assert "host_name=web1\n" in before
+    lab.wait(lambda: any(epoch > moment for epoch, _, _ in nabira.checked()), 30, "nabira checks")

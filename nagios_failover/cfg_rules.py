@@ -207,10 +207,10 @@ def check_nagios_cfg(host: str, place: str, cfg: NagiosCfg, wanted: Iterable[Rul
     return findings
 
 
-def check_replica_timeout(host: str, config: Config, slave_net_timeout: int) -> list[Finding]:
-    """With [replication] watch: a replica must notice a silent source before the failover does."""
-    if slave_net_timeout <= 4:
+def check_replica_timeout(host: str, server: str, variable: str, seconds: int) -> list[Finding]:
+    """With [replication] watch: a replica must notice a silent source before the failover does. `server` and `variable` are named
+    as the server itself does."""
+    if seconds <= 4:
         return []
-    found = f"slave_net_timeout = {slave_net_timeout}"
     why = "a replica must notice a silent source within seconds"
-    return [Finding(Kind.WRONG, host, "MariaDB", found, "slave_net_timeout = 4", why)]
+    return [Finding(Kind.WRONG, host, server, f"{variable} = {seconds}", f"{variable} = 4", why)]

@@ -162,10 +162,30 @@ class WitnessSection:
 
 @dataclass(frozen=True)
 class ReplicationSection:
-    """[replication]: does the local replica still hear from the master's server?"""
+    """[replication]: the databases of both hosts, source and replica. The local server is reached over [database] socket."""
 
     watch: bool = False
+    promote: bool = True  # a failover makes the replica the source
+    databases: tuple[str, ...] = ("nagios", "perfparse")  # what is replicated: the whole instance, which holds these alone
+    user: str = "nagios_failover_admin"  # watches and acts on both servers
+    password: str = ""
+    replication_user: str = "nagios_failover_replica"  # the account that replicas log in with
+    replication_password: str = ""
+    port: Port = Port(3306)
+    tls_ca: Path | None = None  # verified TLS with this CA, for replication and for our own connections; none: no TLS
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    drop_in: Path | None = None  # where the root helper writes what the role is at mysqld's next start
+    semi_sync: bool = False
+    timeout: Seconds = Seconds(3)  # of one connection, and of one statement
     heartbeat_period: Seconds = Seconds(2)
+    connect_retry: Seconds = Seconds(5)
+    lag_warning: Seconds = Seconds(30)
+    lag_critical: Seconds = Seconds(300)
+    silence_warning: Seconds = Seconds(15)  # nothing received: neither an event nor a heartbeat
+    silence_critical: Seconds = Seconds(60)
+    drain_timeout: Seconds = Seconds(30)  # the relay log is applied within this, or the database stays read-only
+    old_source_timeout: Seconds = Seconds(10)  # spent on a source that may still be read
 
 
 @dataclass(frozen=True)
@@ -256,6 +276,11 @@ class Config:
         return self.replication.watch or self.sync.watch
 
     @property
+    def has_password(self) -> bool:
+        replication = self.replication
+        return any((self.heartbeat.password, self.database.password, replication.password, replication.replication_password))
+
+    @property
     def preferred_host(self) -> str:
         """The host that gets the role back under `failback = automatic`."""
         return self.pair.preferred or self.hosts[0].name
@@ -296,7 +321,7 @@ def load(path: Path = Path(CONFIG_FILE), *, hostname: str | None = None) -> Conf
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration file {path} cannot be read: {error}") from error
     config = parse(text, path=path, hostname=hostname or socket.gethostname())
-    if mode & stat.S_IROTH and (config.heartbeat.password or config.database.password):
+    if mode & stat.S_IROTH and config.has_password:
         raise ConfigError(f"configuration file {path} holds a password and everybody can read it", hint=f"chmod 0640 {path}")
     return config
 
@@ -455,9 +480,11 @@ def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
         ("[look] status_warning", look.status_warning, look.status_critical),
         ("[heartbeat] warning", heartbeat.warning, heartbeat.critical),
         ("[sync] warning", config.sync.warning, config.sync.critical),
+        ("[replication] silence_warning", config.replication.silence_warning, config.replication.silence_critical),
     ):
         if low > high:
             mistakes.append(f"{title}: {low:g} s is above the critical age of {high:g} s")
+    mistakes.extend(_replication_contradictions(config))
     longest = max(config.ssh.timeout + look.reach_timeout, heartbeat.timeout)
     if look.timeout < longest:
         mistakes.append(
@@ -489,4 +516,27 @@ def _wrong_directories(sync: SyncSection) -> list[str]:
     mistakes.extend(
         f"[sync] config_own: {name!r} is a path; hint: the file's name alone" for name in sync.config_own if "/" in name
     )
+    return mistakes
+
+
+def _replication_contradictions(config: Config) -> list[str]:
+    replication, mistakes = config.replication, []
+    if replication.lag_warning > replication.lag_critical:
+        lags = f"{replication.lag_warning:g} s is above the critical lag of {replication.lag_critical:g} s"
+        mistakes.append(f"[replication] lag_warning: {lags}")
+    if bool(replication.tls_cert) != bool(replication.tls_key):
+        hint = "set tls_cert and tls_key, or neither"
+        mistakes.append(f"[replication] tls_cert: a certificate and its key belong together; hint: {hint}")
+    if replication.tls_cert and not replication.tls_ca:
+        mistakes.append("[replication] tls_cert: without tls_ca there is no TLS; hint: tls_ca, who signed both hosts' certificates")
+    odd = [name for name in replication.databases if not name.replace("_", "").replace("$", "").isalnum()]
+    mistakes.extend(f"[replication] databases: {name!r} is no plain name; hint: letters, digits and _" for name in odd)
+    if not replication.watch:
+        return mistakes
+    if config.database.socket is None:
+        mistakes.append("[replication] watch: needs [database] socket, this host's own server; hint: /run/mysqld/mysqld.sock")
+    if not replication.databases:
+        mistakes.append("[replication] databases: empty; hint: databases = nagios perfparse")
+    if replication.user == replication.replication_user:
+        mistakes.append("[replication] user: the same as replication_user; hint: two accounts, each with its own rights")
     return mistakes

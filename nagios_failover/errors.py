@@ -77,5 +77,14 @@ class CouldNotLook(FailoverError):
     """Something on our side or a right kept us from seeing; never counts as death."""
 
 
+class DatabaseFault(Failed):
+    """A server or the way to it. `answered`: it did, but it (or TLS, or our rights) keeps us out; `code` is its error number."""
+
+    def __init__(self, what: str, *, host: str = "", hint: str = "", code: int = 0, answered: bool = False) -> None:
+        super().__init__(what, host=host, hint=hint)
+        self.code = code
+        self.answered = answered
+
+
 class NoReader(FailoverError):
     """The command file is missing, not a FIFO, or nobody reads it."""

@@ -64,23 +64,17 @@ def _proc_net_tcp() -> str:
 
 
 def _examine_replica(config: Config) -> list[Finding]:
-    import pymysql
+    from nagios_failover.database_server import own_server
 
-    from nagios_failover.mysql import connection
-
-    database = config.database
-    if not config.replication.watch or database.socket is None:
+    if not config.replication.watch:
         return []
     try:
-        with (
-            connection(timeout=database.timeout, user=database.user, password=database.password, socket=database.socket) as opened,
-            opened.cursor() as cursor,
-        ):
-            cursor.execute("SELECT @@slave_net_timeout")
-            (value,) = cursor.fetchone()
-    except pymysql.MySQLError as error:
-        return [Finding(Kind.UNSEEN, config.this_name, "MariaDB", "", "", f"slave_net_timeout: {error}")]
-    return cfg_rules.check_replica_timeout(config.this_name, config, int(value))
+        with own_server(config) as server:
+            variable = server.dialect.replica_timeout
+            seconds = int(server.value(f"SELECT @@GLOBAL.{variable}"))
+            return cfg_rules.check_replica_timeout(config.this_name, server.dialect.name, variable, seconds)
+    except FailoverError as error:
+        return [Finding(Kind.UNSEEN, config.this_name, "database", "", "", error.what)]
 
 
 PEER_SCRIPT = """LC_ALL=C; export LC_ALL

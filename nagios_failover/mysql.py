@@ -24,14 +24,15 @@ _REFUSED_US = {
     1044: ("no right to the database", "GRANT SELECT on it to the watching user"),
     1049: ("no such database", "nagios-failover init-database on the master"),
     1142: ("no right to the table", "GRANT SELECT on it to the watching user"),
+    1227: ("a right is missing", "compare the user's GRANTs with the README's"),
     1146: ("no such table", "nagios-failover init-database on the master; compare [heartbeat] schema"),
-    1054: ("a column is missing", "compare [heartbeat] schema with the database"),
+    1054: ("a column is missing", "compare [{section}] schema with the database"),
     1130: ("this host is not allowed to connect", "GRANT to the watching user at this host's address"),
     1129: ("this host is blocked by the server", "mariadb-admin flush-hosts"),
     1203: ("too many connections of this user", "raise max_user_connections"),
     1226: ("a resource limit of this user is used up", "raise it"),
-    2026: ("TLS failed", "compare [heartbeat] tls_ca with the server's certificate"),
-    2061: ("the server wants TLS for this password", "set [heartbeat] tls_ca, or pip install cryptography"),
+    2026: ("TLS failed", "compare [{section}] tls_ca with the server's certificate"),
+    2061: ("the server wants TLS for this password", "set [{section}] tls_ca, or pip install cryptography"),
 }
 
 
@@ -79,13 +80,18 @@ def connection(
     port: int = 3306,
     socket: Path | None = None,
     tls_ca: Path | None = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
     time_zone: str = "+00:00",
     local_infile: bool = False,
+    autocommit: bool = False,
 ) -> Iterator[Connection[Any]]:
     """An open connection whose every wait is limited to `timeout` seconds. Raises pymysql.MySQLError."""
     tls: dict[str, Any] = {"ssl_disabled": True}
     if tls_ca:
         tls = {"ssl_ca": str(tls_ca), "ssl_verify_cert": True, "ssl_verify_identity": True}
+        if tls_cert and tls_key:
+            tls |= {"ssl_cert": str(tls_cert), "ssl_key": str(tls_key)}
     where: dict[str, Any] = {"unix_socket": str(socket)} if socket else {"host": host, "port": port}
     opened = _connect(
         user=user,
@@ -95,7 +101,7 @@ def connection(
         read_timeout=timeout,
         write_timeout=timeout,
         init_command=f"SET time_zone = '{_zone(time_zone)}'",
-        autocommit=False,
+        autocommit=autocommit,
         local_infile=local_infile,
         **where,
         **tls,
@@ -112,15 +118,16 @@ def _zone(name: str) -> str:
     return name
 
 
-def classify(error: BaseException) -> NoAnswer | Blocked:
-    """Did the server not answer, or did it (or TLS, or the rights) keep us from looking?"""
+def classify(error: BaseException, *, section: str = "heartbeat") -> NoAnswer | Blocked:
+    """Did the server not answer, or did it (or TLS, or the rights) keep us from looking? `section` is the configuration's that a
+    hint names."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[1] if len(error.args) > 1 else error)
     if isinstance(getattr(error, "original_exception", error), socket_module.gaierror):
         return Blocked(f"its name cannot be resolved ({text})", "write an IP address into [host] address")
     if code in _REFUSED_US or "certificate" in text.lower() or "SSL" in text:
         reason, hint = _REFUSED_US.get(code, _REFUSED_US[2026])
-        return Blocked(f"{reason} ({code}: {text})", hint)
+        return Blocked(f"{reason} ({code}: {text})", hint.format(section=section))
     if code in (2002, 2003, 2005, 2006, 2013, 0) or isinstance(error, OSError):
         return NoAnswer(f"{text} ({code})" if code else text)
     return Blocked(f"{text} ({code})", "see the server's error log")

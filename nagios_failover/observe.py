@@ -193,7 +193,7 @@ def probes_from(config: Config, *, at_master: bool = True) -> Probes:
         asked_alone,
         witnesses=tuple((address, _witness(address)) for address in config.witness.addresses if address != "none"),
         heartbeat=(lambda _: heartbeat.read(host.address, config.heartbeat)) if beats else None,
-        received=(lambda _: replication.received(config.database)) if config.replication.watch else None,
+        received=(lambda _: replication.received(config)) if config.replication.watch else None,
     )
 
 

@@ -1,67 +1,30 @@
-"""Does this host's own replica still hear from its source? Slave_IO_Running stays Yes for slave_net_timeout (60 s by default)
-after a power cut, so that only what was received counts: a counter that grows with every heartbeat and every event."""
+"""Does this host's own replica still hear from its source? That its I/O thread runs stays true for a minute after a power cut (by
+default), so that only what was received counts: a counter that grows with every heartbeat and every event."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-from nagios_failover import mysql
-from nagios_failover.config import DatabaseSection
+from nagios_failover.config import Config
+from nagios_failover.database_server import Server, own_server
+from nagios_failover.errors import DatabaseFault, FailoverError
 from nagios_failover.evidence import Blocked, NoAnswer
-
-if TYPE_CHECKING:
-    from pymysql.connections import Connection
-
-_UNKNOWN_STATEMENT = 1064
+from nagios_failover.replica_status import ReplicaStatus
 
 
-def received(database: DatabaseSection) -> int | NoAnswer | Blocked:
-    """The counter of the server at [database] socket. It grows while the source lives; by how much means nothing."""
+def received(config: Config) -> int | NoAnswer | Blocked:
+    """The counter of this host's server. It grows while the source lives; by how much means nothing."""
     try:
-        pymysql = mysql.load()
-    except ImportError as error:
-        return Blocked(f"PyMySQL is not installed here ({error})", "pip install PyMySQL in the suite's virtual environment")
-    try:
-        with (
-            mysql.connection(
-                socket=database.socket, user=database.user, password=database.password, timeout=database.timeout
-            ) as connection,
-            connection.cursor(pymysql.cursors.DictCursor) as cursor,
-        ):
-            status = _replica_status(connection, cursor)
+        with own_server(config) as server:
+            status = server.replica_status()
             if status is None:
                 return Blocked("this host's database is not a replica", "set up replication, or [replication] watch = no")
-            return position(status) + _heartbeats(cursor)
-    except (pymysql.MySQLError, OSError) as error:
-        return mysql.classify(error)
+            return counter(server, status)
+    except DatabaseFault as error:
+        return Blocked(error.what, error.hint) if error.answered else NoAnswer(error.what)
+    except FailoverError as error:
+        return Blocked(error.what, error.hint)
 
 
-def _replica_status(connection: Connection[Any], cursor: Any) -> Mapping[str, Any] | None:
-    try:
-        cursor.execute("SHOW REPLICA STATUS")
-    except mysql.load().MySQLError as error:
-        if error.args[:1] != (_UNKNOWN_STATEMENT,):
-            raise
-        cursor.execute("SHOW SLAVE STATUS")
-    row: Mapping[str, Any] | None = cursor.fetchone()
-    return row
-
-
-def position(status: Mapping[str, Any]) -> int:
-    """Pure: how far the replica has read, as one number that grows over the source's log files too. MariaDB and MySQL name the
-    columns differently."""
-    file = str(status.get("Master_Log_File", status.get("Source_Log_File", "")) or "")
-    offset = status.get("Read_Master_Log_Pos", status.get("Read_Source_Log_Pos", 0)) or 0
-    number = file.rpartition(".")[2]
-    return (int(number) if number.isdigit() else 0) * 2**40 + int(offset)
-
-
-def _heartbeats(cursor: Any) -> int:
-    """MariaDB: a status variable. MySQL 8 and later: a column of the performance schema."""
-    cursor.execute("SHOW GLOBAL STATUS LIKE 'Slave_received_heartbeats'")
-    row = cursor.fetchone()
-    if row is None:
-        cursor.execute("SELECT SUM(COUNT_RECEIVED_HEARTBEATS) AS Value FROM performance_schema.replication_connection_status")
-        row = cursor.fetchone()
-    return int(row["Value"] or 0)
+def counter(server: Server, status: ReplicaStatus) -> int:
+    """Events and heartbeats received so far, as one number."""
+    heartbeats = int(server.value(server.dialect.heartbeats) or 0) if status.heartbeats is None else status.heartbeats
+    return status.counter + heartbeats

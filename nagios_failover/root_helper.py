@@ -5,10 +5,12 @@
     stop-perfdata    stop them, in the reverse order
     install-config   put the files that sync-config fetched below                   [sync] config_dirs
     restore-config   put back what the last install-config replaced
+    database-source  write what mysqld is at its next start: the source ...         [replication] drop_in
+    database-replica ... or a replica; the running server is not touched
     version          say which version this is; changes nothing, so `nagios-failover test` uses it
 
-What is started, and where files go, is named in the configuration file, which must be root's alone to change, and so must the
-directories above it.
+What is started and written, and where files go, is named in the configuration file, which must be root's alone to change, and so
+must the directories above it.
 Exit codes as everywhere: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused.
 """
 
@@ -22,15 +24,18 @@ from pathlib import Path
 
 from nagios_failover import __version__
 from nagios_failover.config import Config, load
+from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import DONE, Failed, FailoverError, Incomplete, Refused, UsageError
 from nagios_failover.root_only import require_roots_own
 from nagios_failover.shell import run
+from nagios_failover.state_files import write_atomically
 from nagios_failover.words import CONFIG_FILE
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEMD = Path("/run/systemd/system")
 START_SECONDS = 60.0
-VERBS = ("start-nagios", "start-perfdata", "stop-perfdata", "install-config", "restore-config", "version")
+DROP_INS = {"database-source": Part.SOURCE, "database-replica": Part.REPLICA}
+VERBS = ("start-nagios", "start-perfdata", "stop-perfdata", "install-config", "restore-config", *DROP_INS, "version")
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:-]*")
 
 
@@ -65,7 +70,19 @@ def perform(arguments: Sequence[str], config_file: Path) -> list[str]:
         from nagios_failover import install_config
 
         return install_config.install(config) if verb == "install-config" else install_config.restore(config)
+    if verb in DROP_INS:
+        return [write_drop_in(config, DROP_INS[verb])]
     return _all(config.this.name, services(config, verb))
+
+
+def write_drop_in(config: Config, part: Part) -> str:
+    """One of two fixed texts, atomically. Raises UsageError where no file is configured, Failed with the disk's reason."""
+    path = config.replication.drop_in
+    if path is None:
+        raise UsageError("[replication] drop_in is not set", hint="drop_in = /etc/mysql/mariadb.conf.d/zz-nagios-failover.cnf")
+    require_roots_own(path if path.exists() else path.parent)
+    write_atomically(path, drop_in(part, semi_sync=config.replication.semi_sync), mode=0o644)
+    return f"{config.this.name}: {path} says {part}"
 
 
 def services(config: Config, verb: str) -> list[tuple[str, str]]:

@@ -51,7 +51,8 @@ def test_anything_but_one_verb_is_wrong_usage(arguments: tuple[str, ...]) -> Non
     assert (code, output) == (2, "")
     assert error.startswith("error: not a verb of nagios-failover-root: ")
     assert error.endswith(
-        "hint: exactly one of start-nagios, start-perfdata, stop-perfdata, install-config, restore-config, version\n"
+        "hint: exactly one of start-nagios, start-perfdata, stop-perfdata, install-config, restore-config, "
+        "database-source, database-replica, version\n"
     )
 
 
@@ -117,6 +118,40 @@ def test_a_service_that_is_not_there_is_a_failure_without_a_traceback(tmp_path: 
     assert error.startswith(f"error: {THIS}: ")
     assert "no-such-service-anywhere" in error
     assert "Traceback" not in error
+
+
+@ROOT_ONLY
+def test_the_database_s_role_is_one_of_two_fixed_files(tmp_path: Path) -> None:
+    path, drop_in = tmp_path / "nagios-failover.cfg", tmp_path / "zz-nagios-failover.cnf"
+    path.write_text(f"{TEXT}[replication]\ndrop_in = {drop_in}\n")
+    path.chmod(0o640)
+    for part, read_only in (("replica", "ON"), ("source", "OFF")):
+        assert with_config(path, f"database-{part}") == (0, f"{THIS}: {drop_in} says {part}\n", "")
+        assert f"\nread_only = {read_only}\n" in drop_in.read_text()
+        assert drop_in.stat().st_mode & 0o777 == 0o644, "mysqld reads it as its own user"
+
+
+@ROOT_ONLY
+def test_a_drop_in_is_not_written_where_others_can_write(tmp_path: Path) -> None:
+    path, directory = tmp_path / "nagios-failover.cfg", tmp_path / "d"
+    directory.mkdir()
+    directory.chmod(0o777)
+    path.write_text(f"{TEXT}[replication]\ndrop_in = {directory}/role.cnf\n")
+    path.chmod(0o640)
+    code, output, error = with_config(path, "database-source")
+    assert (code, output) == (3, "")
+    assert error.startswith(f"error: {directory} is not root's alone to change")
+    assert list(directory.iterdir()) == []
+
+
+@ROOT_ONLY
+def test_without_a_drop_in_the_verb_says_what_to_set(tmp_path: Path) -> None:
+    path = tmp_path / "nagios-failover.cfg"
+    path.write_text(TEXT)
+    path.chmod(0o640)
+    code, _, error = with_config(path, "database-replica")
+    assert code == 2
+    assert error.startswith("error: [replication] drop_in is not set\nhint: ")
 
 
 def test_the_verbs_are_the_services_of_the_configuration() -> None:

@@ -179,9 +179,9 @@ def test_a_master_without_the_suite_needs_only_what_is_seen_from_outside() -> No
 
 
 def test_a_replica_that_waits_a_minute_for_its_source_is_wrong() -> None:
-    (finding,) = cfg_rules.check_replica_timeout("yasu", config(), 60)
-    assert (finding.found, finding.wanted) == ("slave_net_timeout = 60", "slave_net_timeout = 4")
-    assert cfg_rules.check_replica_timeout("yasu", config(), 4) == []
+    (finding,) = cfg_rules.check_replica_timeout("yasu", "MySQL", "replica_net_timeout", 60)
+    assert (finding.found, finding.wanted) == ("replica_net_timeout = 60", "replica_net_timeout = 4")
+    assert cfg_rules.check_replica_timeout("yasu", "MySQL", "replica_net_timeout", 4) == []
 
 
 def test_status_dat_must_show_new_flags_within_the_time_given_for_that() -> None:

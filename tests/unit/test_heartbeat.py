@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nagios_failover import heartbeat, mysql, replication
+from nagios_failover import heartbeat, mysql
 from nagios_failover.config import HeartbeatSection, Port, Schema, Seconds
 from nagios_failover.evidence import Blocked, Heartbeat, NoAnswer
 
@@ -140,16 +140,3 @@ def test_pymysql_is_loaded_without_cryptography_and_fetches_it_when_a_password_n
         "assert importlib.reload(auth)._have_cryptography and mysql.load().connections._auth is auth\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ({"Master_Log_File": "b.000001", "Read_Master_Log_Pos": 900}, {"Master_Log_File": "b.000001", "Read_Master_Log_Pos": 901}),
-        ({"Master_Log_File": "b.000009", "Read_Master_Log_Pos": 900}, {"Master_Log_File": "b.000010", "Read_Master_Log_Pos": 4}),
-        ({"Source_Log_File": "b.000001", "Read_Source_Log_Pos": 4}, {"Source_Log_File": "b.000001", "Read_Source_Log_Pos": 5}),
-        ({"Master_Log_File": "", "Read_Master_Log_Pos": 4}, {"Master_Log_File": "b.000001", "Read_Master_Log_Pos": 4}),
-    ],
-)
-def test_what_the_replica_has_read_grows_over_the_source_s_log_files(before: dict[str, Any], after: dict[str, Any]) -> None:
-    assert replication.position(before) < replication.position(after)

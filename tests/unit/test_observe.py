@@ -205,7 +205,7 @@ def test_a_master_judges_its_peer_and_asks_it_for_no_heartbeat(state: StateFiles
     seen = look(config(), state, probes=Probes(at_once(REPORT), never))
     assert seen.verdict.code is Code.PEER_OUTRANKS
     assert state.looks() == []
-    full = config("[heartbeat]", "schema = nagios1", "[replication]", "watch = yes")
+    full = config("[heartbeat]", "schema = nagios1", "[database]", "socket = /run/x.sock", "[replication]", "watch = yes")
     standby, master = probes_from(full), probes_from(full, at_master=False)
     assert standby.heartbeat and standby.received and [address for address, _ in standby.witnesses] == ["10.0.0.1", "gw:80"]
     assert (master.heartbeat, master.received, master.witnesses) == (None, None, ())

@@ -1,0 +1,355 @@
+"""The two dialects of SQL that replication speaks, MariaDB's and MySQL's, behind one interface. Pure: statements go out as text.
+
+`dialect_of` chooses by what the server says of itself. MariaDB 10.5 and MySQL 8.4 and later are acted upon; MySQL 8.0 and 5.7
+are watched only; what is older is refused. The old spellings of both stand here, in replica_status.py, and nowhere else.
+
+What is acted with was tried on MariaDB 10.11 and MySQL 9.7; what MySQL 8.0 and 5.7 say is taken from the vendor's manual.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from nagios_failover.errors import Refused
+from nagios_failover.gtid import minus
+
+
+class Statement(NamedTuple):
+    """SQL, and the values for its %s (the driver quotes them)."""
+
+    sql: str
+    values: tuple[object, ...] = ()
+
+
+Ask = Callable[[Statement], str]
+"""Runs a statement that returns one value, on any server of the pair."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """How a replica reaches its source. Without `tls_ca` the link is plain."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    connect_retry: float = 5.0
+    heartbeat_period: float = 2.0
+
+
+@dataclass(frozen=True)
+class SemiSyncNames:
+    """Variables that switch semi-synchronous replication on, and status variables that tell whether it is. A server that lacks
+    them has not got the plugin."""
+
+    source_enabled: str
+    replica_enabled: str
+    source_timeout: str
+    source_status: str
+    source_clients: str
+    replica_status: str
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (
+            self.source_enabled,
+            self.replica_enabled,
+            self.source_timeout,
+            self.source_status,
+            self.source_clients,
+            self.replica_status,
+        )
+
+
+class Dialect(ABC):
+    """What is said alike in both dialects is said here."""
+
+    name: ClassVar[str]
+    acts_from: ClassVar[tuple[int, int]]
+    semi_sync: SemiSyncNames
+
+    replica_status: str
+    """A row for each source; replica_status.parse reads it."""
+    heartbeats: str
+    """One value: how many heartbeats the replica has received; "" where its status row says so itself."""
+    gtid_of_the_binlog: str
+    """One value: what a source has written so far, the position that its replica waits for."""
+    history: str
+    """One value: all transactions that a server has ever executed, as `minus` takes them."""
+    stop_receiving: str
+    stop_replica: str
+    start_receiving: str
+    start_applying: str
+    start_replica: str
+    forget_replication: str
+    make_read_only: tuple[str, ...]
+    make_writable: tuple[str, ...]
+    is_read_only = "SELECT @@GLOBAL.read_only"
+    replica_timeout: str
+    """The variable after whose seconds a replica notices that its source is silent."""
+    sessions: str
+    """id, user, host, command: every client's connection but this one, and the threads of replicas that are attached."""
+    acting_privileges: tuple[str, ...]
+    """What the account of [replication] user needs ON *.*, to watch and to act."""
+
+    replication_privileges = ("REPLICATION SLAVE",)
+    """What the account needs that replicas log in with."""
+    dump_commands = ("Binlog Dump", "Binlog Dump GTID")
+    """What `sessions` shows of an attached replica."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    @property
+    def acts(self) -> bool:
+        """May this server be acted upon? Otherwise it is only watched."""
+        return number_of(self.version) >= self.acts_from
+
+    def require_acting(self, host: str) -> None:
+        """Raises Refused where the server is too old to be acted upon."""
+        if not self.acts:
+            least = ".".join(map(str, self.acts_from))
+            raise Refused(
+                f"its {self.name} {self.version} is only watched: promotion and rejoining need {self.name} {least} or later",
+                host=host,
+                hint="upgrade it, or [replication] promote = no",
+            )
+
+    @abstractmethod
+    def change_source(self, link: Link) -> Statement:
+        """The replica's link, by GTID. Resets what was set before; TLS has to be named every time."""
+
+    @abstractmethod
+    def wait_for(self, position: str, seconds: float) -> Statement:
+        """One value: 0 as soon as the replica has executed up to `position`, anything else after `seconds`."""
+
+    @abstractmethod
+    def minus(self, one: str, other: str, ask: Ask) -> str:
+        """The transactions of history `one` that history `other` lacks, "" for none."""
+
+    def semi_sync_source(self, value: str) -> str:
+        """`value` is ON or OFF. OFF on every replica: its SQL thread would wait for acknowledgements itself."""
+        return f"SET GLOBAL {self.semi_sync.source_enabled} = {value}"
+
+    def semi_sync_replica(self, value: str) -> str:
+        return f"SET GLOBAL {self.semi_sync.replica_enabled} = {value}"
+
+    def kill(self, session: int) -> str:
+        return f"KILL {int(session)}"
+
+
+class MariaDB(Dialect):
+    name = "MariaDB"
+    acts_from = (10, 5)
+    semi_sync = SemiSyncNames(
+        "rpl_semi_sync_master_enabled",
+        "rpl_semi_sync_slave_enabled",
+        "rpl_semi_sync_master_timeout",
+        "Rpl_semi_sync_master_status",
+        "Rpl_semi_sync_master_clients",
+        "Rpl_semi_sync_slave_status",
+    )
+    replica_status = "SHOW ALL SLAVES STATUS"  # SHOW SLAVE STATUS has neither the executed position nor the heartbeats
+    heartbeats = ""
+    gtid_of_the_binlog = "SELECT @@GLOBAL.gtid_binlog_pos"
+    history = "SELECT CONCAT_WS(',', NULLIF(@@GLOBAL.gtid_binlog_state, ''), NULLIF(@@GLOBAL.gtid_slave_pos, ''))"
+    stop_receiving = "STOP SLAVE IO_THREAD"
+    stop_replica = "STOP SLAVE"
+    start_receiving = "START SLAVE IO_THREAD"
+    start_applying = "START SLAVE SQL_THREAD"
+    start_replica = "START SLAVE"
+    forget_replication = "RESET SLAVE ALL"
+    make_read_only = ("SET GLOBAL read_only = ON",)
+    make_writable = ("SET GLOBAL read_only = OFF",)
+    replica_timeout = "slave_net_timeout"
+    sessions = (
+        "SELECT ID AS id, USER AS user, HOST AS host, COMMAND AS command FROM information_schema.PROCESSLIST "
+        "WHERE ID <> CONNECTION_ID() AND COMMAND NOT IN ('Daemon', 'Slave_IO', 'Slave_SQL', 'Slave_worker') "
+        "AND USER NOT IN ('system user', 'event_scheduler')"
+    )
+    acting_privileges = (
+        "SLAVE MONITOR",
+        "BINLOG MONITOR",
+        "REPLICATION SLAVE ADMIN",
+        "REPLICATION MASTER ADMIN",
+        "READ_ONLY ADMIN",
+        "CONNECTION ADMIN",
+        "RELOAD",
+        "PROCESS",
+    )
+
+    def change_source(self, link: Link) -> Statement:
+        options = [
+            ("MASTER_HOST", link.host),
+            ("MASTER_PORT", link.port),
+            ("MASTER_USER", link.user),
+            ("MASTER_PASSWORD", link.password),
+            ("MASTER_CONNECT_RETRY", max(1, round(link.connect_retry))),
+            ("MASTER_HEARTBEAT_PERIOD", link.heartbeat_period),
+            ("MASTER_SSL", int(link.tls_ca is not None)),
+            ("MASTER_SSL_CA", str(link.tls_ca or "")),
+            ("MASTER_SSL_CERT", str(link.tls_cert or "")),
+            ("MASTER_SSL_KEY", str(link.tls_key or "")),
+            ("MASTER_SSL_VERIFY_SERVER_CERT", int(link.tls_ca is not None)),
+        ]
+        return _change("CHANGE MASTER TO", options, "MASTER_USE_GTID = slave_pos")
+
+    def wait_for(self, position: str, seconds: float) -> Statement:
+        return Statement("SELECT MASTER_GTID_WAIT(%s, %s)", (position, seconds))
+
+    def minus(self, one: str, other: str, ask: Ask) -> str:
+        return minus(one, other)
+
+
+class MySQL(Dialect):
+    """MySQL 8.4 and later, and its likes (Percona Server)."""
+
+    name = "MySQL"
+    acts_from = (8, 4)
+    semi_sync = SemiSyncNames(
+        "rpl_semi_sync_source_enabled",
+        "rpl_semi_sync_replica_enabled",
+        "rpl_semi_sync_source_timeout",
+        "Rpl_semi_sync_source_status",
+        "Rpl_semi_sync_source_clients",
+        "Rpl_semi_sync_replica_status",
+    )
+    replica_status = "SHOW REPLICA STATUS"
+    heartbeats = "SELECT SUM(COUNT_RECEIVED_HEARTBEATS) FROM performance_schema.replication_connection_status"
+    gtid_of_the_binlog = "SELECT @@GLOBAL.gtid_executed"
+    history = "SELECT @@GLOBAL.gtid_executed"
+    stop_receiving = "STOP REPLICA IO_THREAD"
+    stop_replica = "STOP REPLICA"
+    start_receiving = "START REPLICA IO_THREAD"
+    start_applying = "START REPLICA SQL_THREAD"
+    start_replica = "START REPLICA"
+    forget_replication = "RESET REPLICA ALL"
+    # Never SET PERSIST: what is persisted outranks the role's drop-in at the next start, so that a crashed old source, told by
+    # its drop-in to be a replica, would come back writable.
+    make_read_only = ("SET GLOBAL super_read_only = ON",)
+    make_writable = ("SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF")
+    replica_timeout = "replica_net_timeout"
+    sessions = (
+        "SELECT ID AS id, USER AS user, HOST AS host, COMMAND AS command FROM performance_schema.processlist "
+        "WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' "
+        "AND USER NOT IN ('system user', 'event_scheduler', 'mysql.session')"
+    )
+    acting_privileges = (
+        "REPLICATION CLIENT",
+        "REPLICATION_SLAVE_ADMIN",
+        "SYSTEM_VARIABLES_ADMIN",
+        "CONNECTION_ADMIN",
+        "RELOAD",
+        "PROCESS",
+        "SELECT ON performance_schema.replication_connection_status",
+        "SELECT ON performance_schema.processlist",
+    )
+
+    def change_source(self, link: Link) -> Statement:
+        options = [
+            ("SOURCE_HOST", link.host),
+            ("SOURCE_PORT", link.port),
+            ("SOURCE_USER", link.user),
+            ("SOURCE_PASSWORD", link.password),
+            ("SOURCE_CONNECT_RETRY", max(1, round(link.connect_retry))),
+            ("SOURCE_RETRY_COUNT", 0),  # without end; 10 tries is MySQL's own
+            ("SOURCE_HEARTBEAT_PERIOD", link.heartbeat_period),
+            ("SOURCE_SSL", int(link.tls_ca is not None)),
+            ("SOURCE_SSL_CA", str(link.tls_ca or "")),
+            ("SOURCE_SSL_CERT", str(link.tls_cert or "")),
+            ("SOURCE_SSL_KEY", str(link.tls_key or "")),
+            ("SOURCE_SSL_VERIFY_SERVER_CERT", int(link.tls_ca is not None)),
+            ("GET_SOURCE_PUBLIC_KEY", int(link.tls_ca is None)),
+        ]
+        return _change("CHANGE REPLICATION SOURCE TO", options, "SOURCE_AUTO_POSITION = 1")
+
+    def wait_for(self, position: str, seconds: float) -> Statement:
+        return Statement("SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, %s)", (position, seconds))
+
+    def minus(self, one: str, other: str, ask: Ask) -> str:
+        return "".join(ask(Statement("SELECT GTID_SUBTRACT(%s, %s)", (one, other))).split())
+
+
+class OldMySQL(MySQL):
+    """MySQL 8.0 and 5.7, watched only. The names as the vendor's manuals have them: MySQL 8.0 Reference Manual, 13.7.7.35 SHOW
+    REPLICA | SLAVE STATUS and 17.4.10.1; MySQL 5.7 Reference Manual, 13.7.5.34 and 16.3.9.1."""
+
+    replica_status = "SHOW SLAVE STATUS"  # 8.0.22 has the new statement, and keeps the old one
+    replica_timeout = "slave_net_timeout"
+    semi_sync = SemiSyncNames(
+        "rpl_semi_sync_master_enabled",
+        "rpl_semi_sync_slave_enabled",
+        "rpl_semi_sync_master_timeout",
+        "Rpl_semi_sync_master_status",
+        "Rpl_semi_sync_master_clients",
+        "Rpl_semi_sync_slave_status",
+    )
+    sessions = MySQL.sessions.replace("performance_schema.processlist", "information_schema.PROCESSLIST")
+
+
+class Part(StrEnum):
+    """What a server is in the pair."""
+
+    SOURCE = "source"
+    REPLICA = "replica"
+
+
+def drop_in(part: Part, *, semi_sync: bool) -> str:
+    """The file that mysqld reads at its next start, one text for both dialects: what a server does not know it skips (loose_).
+
+    init_rpl_role: a replica that crashed as a source gives up what nobody acknowledged, a source keeps it."""
+    source = part is Part.SOURCE
+    waits = "ON" if source and semi_sync else "OFF"
+    acknowledges = "ON" if semi_sync else "OFF"
+    return f"""# Written by nagios-failover-root: this host's database is the {part}. Replaced with the role; do not edit.
+[mysqld]
+read_only = {"OFF" if source else "ON"}
+loose_super_read_only = {"OFF" if source else "ON"}
+loose_skip_slave_start = {"ON" if source else "OFF"}
+loose_skip_replica_start = {"ON" if source else "OFF"}
+loose_init_rpl_role = {"MASTER" if source else "SLAVE"}
+loose_rpl_semi_sync_master_enabled = {waits}
+loose_rpl_semi_sync_source_enabled = {waits}
+loose_rpl_semi_sync_slave_enabled = {acknowledges}
+loose_rpl_semi_sync_replica_enabled = {acknowledges}
+"""
+
+
+WHICH = "SELECT CONCAT(VERSION(), ' ', @@version_comment)"
+"""One value, for dialect_of."""
+
+
+def dialect_of(said: str, host: str) -> Dialect:
+    """The dialect of a server that answered WHICH with `said`. Raises Refused for one that is too old or unknown."""
+    version = said.partition(" ")[0].partition("-")[0]
+    number = number_of(version)
+    if "mariadb" in said.lower():
+        if number >= MariaDB.acts_from:
+            return MariaDB(version)
+        raise Refused(f"its MariaDB {version} is too old", host=host, hint="MariaDB 10.5 or later")
+    if number >= MySQL.acts_from:
+        return MySQL(version)
+    if number >= (5, 7):
+        return OldMySQL(version)
+    hint = "MySQL 8.4 or later (8.0 and 5.7 can be watched), or MariaDB 10.5 or later"
+    raise Refused(f"its MySQL {version} is too old", host=host, hint=hint)
+
+
+def number_of(version: str) -> tuple[int, int]:
+    """`10.11.6` -> (10, 11); (0, 0) for what is no version."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _change(verb: str, options: list[tuple[str, object]], last: str) -> Statement:
+    listed = ", ".join(f"{name} = %s" for name, _ in options)
+    return Statement(f"{verb} {listed}, {last}", tuple(value for _, value in options))

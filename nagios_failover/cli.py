@@ -89,6 +89,13 @@ def build_parser() -> Parser:
     failover.add_argument("--dry-run", action="store_true", help="walk the same list and change nothing")
     standdown = command("standdown", commands.standdown, "give the role back: this host becomes a standby")
     standdown.add_argument("--force", action="store_true", help="even when nobody is seen to monitor then")
+    promote = command(
+        "promote",
+        commands.promote,
+        "make this master's database the source: what a failover had to leave",
+        "It may be called as often as it takes, and changes nothing that is done already.",
+    )
+    promote.add_argument("--force", action="store_true", help="give up what the replica has received and not applied")
     pause = command("pause", commands.pause, "no failover until `resume`", "From either host; on the master, its standby sees it.")
     pause.add_argument("--for", dest="seconds", type=_duration, metavar="TIME", help="end it by itself: 90, 10m, 2h")
     pause.add_argument("--reason", default="", metavar="TEXT", help="shown by status and by the checks")

@@ -63,6 +63,13 @@ def standdown(config: Config, args: argparse.Namespace) -> int:
     return _report(run)
 
 
+def promote(config: Config, args: argparse.Namespace) -> int:
+    from nagios_failover.promote import run_promote
+
+    run = run_promote(config, StateFiles(config.paths.state), trigger="command", force=args.force, say=_say)
+    return _report(run)
+
+
 def _say(sentence: str) -> None:
     """Progress of a run, as it goes. That nobody reads it any more (`| head`, a closed terminal) must not stop a run half way."""
     with contextlib.suppress(OSError):

@@ -52,6 +52,10 @@ class Server:
         """The transactions of history `one` that history `other` lacks."""
         return self.dialect.minus(one, other, self.value)
 
+    def count(self, earlier: str, later: str) -> int | None:
+        """How many transactions position `later` has and `earlier` lacks; None where that cannot be told."""
+        return self.dialect.count(earlier, later, self.value)
+
     def replica_status(self) -> ReplicaStatus | None:
         """None: it is no replica. Raises CouldNotLook for a server with several sources."""
         rows = self.rows(self.dialect.replica_status)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from nagios_failover.errors import Refused
-from nagios_failover.gtid import minus
+from nagios_failover.gtid import count_of_set, minus, transactions_between
 
 
 class Statement(NamedTuple):
@@ -133,6 +133,10 @@ class Dialect(ABC):
         """One value: 0 as soon as the replica has executed up to `position`, anything else after `seconds`."""
 
     @abstractmethod
+    def count(self, earlier: str, later: str, ask: Ask) -> int | None:
+        """How many transactions position `later` has and `earlier` lacks; None where that cannot be told."""
+
+    @abstractmethod
     def minus(self, one: str, other: str, ask: Ask) -> str:
         """The transactions of history `one` that history `other` lacks, "" for none."""
 
@@ -206,6 +210,9 @@ class MariaDB(Dialect):
     def wait_for(self, position: str, seconds: float) -> Statement:
         return Statement("SELECT MASTER_GTID_WAIT(%s, %s)", (position, seconds))
 
+    def count(self, earlier: str, later: str, ask: Ask) -> int | None:
+        return transactions_between(earlier, later)
+
     def minus(self, one: str, other: str, ask: Ask) -> str:
         return minus(one, other)
 
@@ -274,6 +281,9 @@ class MySQL(Dialect):
 
     def wait_for(self, position: str, seconds: float) -> Statement:
         return Statement("SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, %s)", (position, seconds))
+
+    def count(self, earlier: str, later: str, ask: Ask) -> int | None:
+        return count_of_set(self.minus(later, earlier, ask))
 
     def minus(self, one: str, other: str, ask: Ask) -> str:
         return "".join(ask(Statement("SELECT GTID_SUBTRACT(%s, %s)", (one, other))).split())

@@ -21,6 +21,10 @@ from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.looks import Look
 from nagios_failover.merge_logs import STEP as MERGE_LOGS
 from nagios_failover.merge_logs import merge_logs, tell_if_not_merged, would_merge_logs
+from nagios_failover.promote import idle as promote_idle
+from nagios_failover.promote import promote, promoted, would_promote
+from nagios_failover.queue_fetch import fetch_queue, would_fetch_queue
+from nagios_failover.queue_fetch import idle as queue_idle
 from nagios_failover.role import RoleRecord, describe_flags
 from nagios_failover.run_record import Outcome, RunRecord, StepOutcome
 from nagios_failover.shared_steps import mail_step, role_is_ours
@@ -155,7 +159,8 @@ STEPS: tuple[Step[Flow], ...] = (
         check_at_once,
         Weight.LESSER,
     ),
-    _placeholder("promote", "the database's role is not changed"),
+    Step("promote", would_promote, promote, Weight.NEEDED, idle=promote_idle, holds=promoted),
+    Step("fetch queue", would_fetch_queue, fetch_queue, Weight.LESSER, idle=queue_idle),
     Step(
         "perfdata services",
         lambda flow: f"would let the root helper start {', '.join(flow.config.run.perfdata_services)}",

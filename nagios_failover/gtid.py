@@ -52,12 +52,6 @@ def transactions_between(earlier: str, later: str) -> int | None:
     return sum(gaps) if begins and ends and all(gap >= 0 for gap in gaps) else None
 
 
-def reached(position: str, wanted: str) -> bool:
-    """Is a replica at `position` at `wanted` or behind it in time, in every domain?"""
-    have = {gtid.domain: gtid.sequence for gtid in parse(position)}
-    return all(have.get(gtid.domain, 0) >= gtid.sequence for gtid in parse(wanted))
-
-
 def _highest(gtids: list[Gtid]) -> dict[tuple[int, int], int]:
     found: dict[tuple[int, int], int] = {}
     for gtid in gtids:

@@ -58,6 +58,15 @@ class PerfdataFiles:
         except OSError as error:
             raise Failed(f"cannot read {self.queue_directory}: {error.strerror}") from error
 
+    def fetched_from(self, host: str) -> Path:
+        """Where the waiting files of another host lie, made if need be."""
+        path = self.directory / f"from-{host}"
+        try:
+            path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Failed(f"cannot make {path}: {error.strerror}") from error
+        return path
+
     def remove(self, queued: Iterable[QueuedSpool]) -> None:
         try:
             for spool in queued:

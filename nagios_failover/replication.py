@@ -3,11 +3,16 @@ default), so that only what was received counts: a counter that grows with every
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
 from nagios_failover.config import Config
 from nagios_failover.database_server import Server, own_server
 from nagios_failover.errors import DatabaseFault, FailoverError
 from nagios_failover.evidence import Blocked, NoAnswer
 from nagios_failover.replica_status import ReplicaStatus
+from nagios_failover.state_files import write_atomically
 
 
 def received(config: Config) -> int | NoAnswer | Blocked:
@@ -28,3 +33,27 @@ def counter(server: Server, status: ReplicaStatus) -> int:
     """Events and heartbeats received so far, as one number."""
     heartbeats = int(server.value(server.dialect.heartbeats) or 0) if status.heartbeats is None else status.heartbeats
     return status.counter + heartbeats
+
+
+@dataclass(frozen=True)
+class Memory:
+    """STATE/replication: what check_replication compares its next look with. `counter` last grew at `grown_at` (uptime, of this
+    `boot`); `semi_sync`: the replica acknowledged what it received when it was last seen connected."""
+
+    boot: str
+    counter: int
+    grown_at: float
+    semi_sync: bool
+
+
+def read_memory(state: Path) -> Memory | None:
+    """None where there is none, or it is garbled: the next look begins anew."""
+    try:
+        return Memory(**json.loads((state / "replication").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_memory(state: Path, memory: Memory) -> None:
+    """Raises Failed with the disk's reason."""
+    write_atomically(state / "replication", json.dumps(asdict(memory)) + "\n")

@@ -68,6 +68,17 @@ def directory(
     )
 
 
+def files_command(transport: Sequence[str], address: str, source: Path, into: Path, *, timeout: float) -> tuple[str, ...]:
+    """The argv that copies the regular files of the directory `source`, and none below it, into `into`."""
+    host = f"[{address}]" if ":" in address else address
+    return (
+        *("rsync", "--dirs", "--times", "--compress", "--protect-args", "--chmod=D750,F640"),
+        f"--timeout={max(1, round(timeout))}",
+        f"--rsh={' '.join(_word(word) for word in transport)}",
+        *(f"{host}:{source}/", f"{into}/"),
+    )
+
+
 def recent_days(today: date, count: int) -> list[date]:
     """An archive has the date of its rotation; the other host's clock may be in another time zone."""
     return [today - timedelta(days=back) for back in range(-1, count)]

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from nagios_failover import flag_setting, mail, nagios_files, observe, shell
 from nagios_failover.command_file import send
 from nagios_failover.config import Config
+from nagios_failover.database_server import Server, own_server, peer_server
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Incomplete, NoReader, Refused, StateUnreadable
 from nagios_failover.journal import Journal, Run
 from nagios_failover.role import Flags, RoleRecord
@@ -47,6 +49,8 @@ class Hands:
     root: Callable[[str], shell.Output]
     hook: Callable[[Sequence[str], Mapping[str, str]], shell.Output]
     deliver: Callable[[str, str, str], None]  # name, subject, body
+    own_database: Callable[[], AbstractContextManager[Server]]
+    old_source: Callable[[], AbstractContextManager[Server]]  # the other host's server, while it may still be read
     now: Callable[[], float] = time.time
     uptime: Callable[[], float] = uptime
     boot: Callable[[], str] = boot_id
@@ -71,6 +75,8 @@ def hands_of(config: Config, state: StateFiles) -> Hands:
         root=lambda verb: shell.run(("sudo", "-n", str(ROOT_HELPER), verb), timeout=config.run.hook_timeout),
         hook=lambda argv, env: shell.run(argv, timeout=config.run.hook_timeout, env={**os.environ, **env}, cwd="/"),
         deliver=lambda name, subject, body: mail.deliver(config, state.directory, name, subject, body),
+        own_database=lambda: own_server(config),
+        old_source=lambda: peer_server(config, timeout=min(config.replication.timeout, config.replication.old_source_timeout)),
     )
 
 
@@ -161,7 +167,11 @@ def longest_run(config: Config) -> float:
     look = config.look
     looks = (2 * look.confirmations + 3) * (look.confirm_interval + look.timeout)
     sync = config.sync.fetch_timeout + config.sync.merge_timeout if config.sync.watch else 0
-    return looks + 4 * config.run.hook_timeout + 4 * config.nagios.verify_timeout + config.mail.timeout + sync + 30
+    database = 0.0
+    if config.replication.watch:
+        database = config.replication.drain_timeout + config.replication.old_source_timeout + 10 * config.replication.timeout
+    others = 4 * config.run.hook_timeout + 4 * config.nagios.verify_timeout + config.mail.timeout
+    return looks + sync + database + others + 30
 
 
 def silent(_: str) -> None:

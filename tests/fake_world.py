@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nagios_failover.config import Config, parse
-from nagios_failover.errors import CouldNotLook, Failed, FailoverError
+from nagios_failover.database_server import Server
+from nagios_failover.errors import CouldNotLook, DatabaseFault, Failed, FailoverError
 from nagios_failover.evidence import Evidence, NoAnswer
 from nagios_failover.looks import Look
 from nagios_failover.observe import Observation
@@ -82,6 +84,8 @@ class World:
             root=lambda verb: Output(0, f"{verb}: done", ""),
             hook=self._hook,
             deliver=self._deliver,
+            own_database=self._no_database,
+            old_source=self._no_database,
             now=lambda: self.now,
             uptime=lambda: self.now - 1_794_000_000.0,
             boot=lambda: "this boot",
@@ -119,6 +123,9 @@ class World:
     def _hook(self, argv: Sequence[str], env: Mapping[str, str]) -> Output:
         self.hooks.append((tuple(argv), dict(env)))
         return Output(self.hook_code, "", "no" if self.hook_code else "")
+
+    def _no_database(self) -> AbstractContextManager[Server]:
+        raise DatabaseFault("database: connection refused (2003)", hint="is its database server running?", code=2003)
 
     def _deliver(self, name: str, subject: str, body: str) -> None:
         if self.mail_fails:

@@ -53,20 +53,6 @@ def test_how_many_transactions_lie_between_two_positions(earlier: str, later: st
 
 
 @pytest.mark.parametrize(
-    ("position", "wanted", "there"),
-    [
-        ("0-1-100", "0-1-100", True),
-        ("0-1-99", "0-1-100", False),
-        ("0-2-101", "0-1-100", True),
-        ("", "", True),
-        ("", "0-1-1", False),
-    ],
-)
-def test_whether_a_replica_has_come_so_far(position: str, wanted: str, *, there: bool) -> None:
-    assert gtid.reached(position, wanted) is there
-
-
-@pytest.mark.parametrize(
     ("text", "count"),
     [
         ("", 0),

@@ -1,0 +1,336 @@
+"""The step `promote`: this host's replica becomes the source. Monitoring is back already, so that nothing here is in a hurry.
+
+Never with relay log unapplied, never with an old source that still takes writes and can be reached. Whatever keeps it from that
+leaves the database read-only, and says where it stands; `nagios-failover promote` does the step again, as often as it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from nagios_failover import old_source
+from nagios_failover.config import Config
+from nagios_failover.database_server import Server
+from nagios_failover.errors import Failed, FailoverError, Refused
+from nagios_failover.journal import Journal
+from nagios_failover.lock import A_MOMENT, run_lock
+from nagios_failover.promotion import Promotion, parse_promotion
+from nagios_failover.replica_status import ReplicaStatus
+from nagios_failover.replication import read_memory
+from nagios_failover.run_record import RunRecord, StepOutcome
+from nagios_failover.state_files import StateFiles, write_atomically
+from nagios_failover.steps import Step, Weight
+from nagios_failover.words import Role
+from nagios_failover.workflow import Flow, Hands, ask_root, carry_out, go_on, start
+
+PROMOTE = "promote"
+AGAIN = "nagios-failover promote"
+"""The command that finishes what a run had to leave."""
+
+
+@dataclass(frozen=True)
+class OldSource:
+    """What became of the old source. `position` "": it could not be read."""
+
+    position: str
+    said: str
+
+
+# --- the step ---
+
+
+def idle(flow: Flow) -> str:
+    if not flow.config.replication.watch:
+        return "not configured"
+    return "" if flow.config.replication.promote else "[replication] promote = no"
+
+
+def would_promote(flow: Flow) -> str:
+    limit = flow.config.replication.drain_timeout
+    return (
+        f"would make {flow.peer}'s database read-only if it can still be read, apply within {limit:g} s what {flow.this}'s replica "
+        "has received, forget replication, and make it writable"
+    )
+
+
+def promoted(flow: Flow) -> str:
+    """Is this host's database the source of this term already?"""
+    kept = _kept(flow)
+    if kept is None:
+        return ""
+    try:
+        with flow.hands.own_database() as server:
+            if server.replica_status() is None and not server.is_read_only():
+                return f"{flow.this}'s database is writable; {kept.loss()}"
+    except FailoverError:
+        pass  # the act says why
+    return ""
+
+
+def promote(flow: Flow) -> str:
+    """Returns what was done and what may be lost. Raises Failed with where it stands."""
+    try:
+        with flow.hands.own_database() as server:
+            server.dialect.require_acting(flow.this)
+            return "; ".join(_promote(flow, server))
+    except _NotYet:
+        raise
+    except FailoverError as error:  # a refusal here is the step's, not the run's
+        raise Failed(f"{error}; promotion is not at its end", hint=_then_again(error.hint)) from error
+
+
+def _promote(flow: Flow, server: Server) -> Iterator[str]:
+    status = server.replica_status()
+    kept = _kept(flow)
+    if status is not None:
+        old = _silence_old_source(flow, server)
+        yield old.said
+        kept = _drained(flow, server, old)
+        _keep(flow, kept)
+        server.do([server.dialect.stop_replica, server.dialect.forget_replication])
+    elif kept is None:
+        kept = _not_a_replica(flow, server)
+        _keep(flow, kept)
+    yield kept.loss()
+    if flow.config.replication.drop_in:
+        yield ask_root(flow, "database-source")
+    else:
+        flow.pass_over(f"promote: a restart of {flow.this}'s mysqld forgets that it is the source; hint: [replication] drop_in")
+    if flow.config.replication.semi_sync:
+        server.do([server.dialect.semi_sync_source("ON")])
+    server.do(server.dialect.make_writable)
+    yield f"{flow.this}'s database is writable"
+
+
+class _NotYet(Failed):
+    """Nothing was promoted, for a reason that a person has to judge."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(f"{what}; the database stays as it is", hint=_then_again(hint))
+
+
+def _then_again(hint: str) -> str:
+    return hint if AGAIN in hint else "; ".join(part for part in (hint, f"then: {AGAIN}") if part)
+
+
+# --- the old source ---
+
+
+def _silence_old_source(flow: Flow, server: Server) -> OldSource:
+    """Read-only, its clients gone, and what it had committed received here. That it cannot be reached stops nothing."""
+    try:
+        with flow.hands.old_source() as old:
+            position, ended = old_source.silence(old, flow.config)
+    except FailoverError as error:
+        return OldSource("", f"{flow.peer}'s database could not be made read-only: {error.what}")
+    flow.note("old_source", position)
+    said = f"{flow.peer}'s database is read-only ({ended} connections ended), its position is {position}"
+    return OldSource(position, said + ("" if _received(flow, server, position) else ", not all of which has come here"))
+
+
+def _received(flow: Flow, server: Server, position: str) -> bool:
+    """Wait until the replica has received all that the old source had committed."""
+    server.do([server.dialect.start_receiving])
+    deadline = flow.hands.uptime() + flow.config.replication.old_source_timeout
+    while True:
+        if not server.minus(position, _known(server.replica_status())):
+            return True
+        if flow.hands.uptime() >= deadline:
+            return False
+        flow.hands.sleep(0.1)
+
+
+def _known(status: ReplicaStatus | None) -> str:
+    return ",".join(part for part in (status.received, status.executed) if part) if status else ""
+
+
+# --- the relay log ---
+
+
+def _drained(flow: Flow, server: Server, old: OldSource) -> Promotion:
+    """Apply what was received, and prove that by GTID and by position. Raises Failed with the exact state."""
+    semi_sync = _acknowledged(flow, server)
+    server.do([server.dialect.stop_receiving])
+    if not _status(server).applying:
+        server.do([server.dialect.start_applying])
+    status, applied = _apply(flow, server)
+    if not applied and not flow.notes.get("force"):
+        raise _NotYet(f"{flow.this}: {_not_drained(server, status)}; {old.said}", _how_to_mend(status))
+    executed = status.executed
+    missing = server.count(executed, old.position) if old.position else None
+    if missing is None and old.position and not server.minus(old.position, executed):
+        missing = 0
+    return Promotion(
+        flow.term,
+        flow.run.id,
+        int(flow.hands.now()),
+        flow.peer,
+        status.received,
+        executed,
+        old.position,
+        missing,
+        semi_sync,
+        forced=not applied,
+    )
+
+
+def _apply(flow: Flow, server: Server) -> tuple[ReplicaStatus, bool]:
+    """Wait for the SQL thread, in slices that a frozen server cannot stretch. One that stops with an error is not waited for."""
+    limit = flow.config.replication.drain_timeout
+    deadline = flow.hands.uptime() + (0.0 if flow.notes.get("force") else limit)
+    patience = flow.hands.uptime() + 2.0  # a thread just started takes a moment to find its error again
+    while True:
+        status = _status(server)
+        left = deadline - flow.hands.uptime()
+        reached = not status.received or _wait(server, status.received, min(1.0, max(0.0, left)))
+        status = _status(server)
+        if reached and (status.read_all or status.received_position == status.executed_position):
+            return status, True
+        if left <= 0 or (not status.applying and flow.hands.uptime() >= patience):
+            return status, False
+        flow.hands.sleep(0.05)
+
+
+def _wait(server: Server, position: str, seconds: float) -> bool:
+    return server.value(server.dialect.wait_for(position, seconds)) == "0"
+
+
+def _status(server: Server) -> ReplicaStatus:
+    status = server.replica_status()
+    if status is None:
+        raise _NotYet(f"{server.host}: its database is no replica any more", "who else works on it?")
+    return status
+
+
+def _not_drained(server: Server, status: ReplicaStatus) -> str:
+    received, executed = status.received_position, status.executed_position
+    count = server.count(status.executed, status.received)
+    left = f"{count} transactions are" if count else "something is"
+    words = (
+        f"{left} received and not applied: received up to {received[0]}:{received[1]} (GTID {status.received or 'none'}), "
+        f"executed up to {executed[0]}:{executed[1]} (GTID {status.executed or 'none'})"
+    )
+    if status.apply_errno:
+        return f"{words}; the SQL thread has stopped: {status.apply_error} ({status.apply_errno})"
+    delay = f", delayed by {status.delay_seconds} s" if status.delay_seconds else ""
+    state = f"the SQL thread runs{delay}: {status.applying_state}" if status.applying else "the SQL thread does not run"
+    return f"{words}; {state}"
+
+
+def _how_to_mend(status: ReplicaStatus) -> str:
+    if status.apply_errno:
+        return f"mend what the error names and start the replica's SQL thread; to give up what is not applied: {AGAIN} --force"
+    if status.delay_seconds:
+        return f"wait, or set the replica's delay to 0; then: {AGAIN}; to give up what is not applied: {AGAIN} --force"
+    return f"when it has caught up: {AGAIN}; to give up what is not applied: {AGAIN} --force"
+
+
+def _acknowledged(flow: Flow, server: Server) -> bool:
+    """Was replication semi-synchronous to the end? A replica whose source is gone does not know any more: the last look does."""
+    name = server.dialect.semi_sync.replica_status
+    if server.variables([name]).get(name.lower()) == "ON":
+        return True
+    memory = read_memory(flow.state.directory)
+    return memory is not None and memory.semi_sync
+
+
+# --- a host that is no replica ---
+
+
+def _not_a_replica(flow: Flow, server: Server) -> Promotion:
+    """Without a source to follow it may only be promoted when nobody else has more: it was the source before (a host that stood
+    down, and takes over again), or a person says so."""
+    here = "writable" if not server.is_read_only() else "read-only"
+    own = server.value(server.dialect.history)
+    promotion = Promotion(flow.term, flow.run.id, int(flow.hands.now()), flow.peer, own, own, missing=None)
+    if flow.notes.get("force"):
+        return replace(promotion, forced=True)
+    hint = f"set up replication, or, if this database is the right one: {AGAIN} --force"
+    what = f"{flow.this}: its database is no replica (it is {here})"
+    try:
+        with flow.hands.old_source() as old:
+            position, _ = old_source.silence(old, flow.config)
+            theirs = old.value(old.dialect.history)
+    except FailoverError as error:
+        raise _NotYet(f"{what}, and whether {flow.peer}'s has more is not known: {error.what}", hint) from error
+    lacking = server.minus(theirs, own)
+    if lacking:
+        raise _NotYet(f"{what}, and {flow.peer}'s has transactions that it lacks: {lacking}", hint)
+    return replace(promotion, old_source=position, missing=0)
+
+
+# --- the record ---
+
+
+def _kept(flow: Flow) -> Promotion | None:
+    """The promotion of this term, if there was one."""
+    try:
+        kept = parse_promotion((flow.state.directory / "promotion").read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return kept if kept and kept.term == flow.term else None
+
+
+def _keep(flow: Flow, promotion: Promotion) -> None:
+    write_atomically(flow.state.directory / "promotion", promotion.text())
+    flow.note("promotion", {"received": promotion.received, "executed": promotion.executed, "old_source": promotion.old_source})
+
+
+# --- the command ---
+
+
+def _check(flow: Flow) -> str:
+    role = flow.state.role()
+    if role.role is not Role.MASTER:
+        raise Refused(
+            f"the role is {role.role} (term {role.term}): its database stays a replica",
+            host=flow.this,
+            hint="the source is the master's database; nagios-failover status",
+        )
+    why = idle(flow)
+    if why:
+        raise Refused(f"there is no database to promote: {why}", host=flow.this, hint="[replication] watch and promote")
+    flow.note("term", role.term)
+    return f"role is master, term {role.term}"
+
+
+STEPS: tuple[Step[Flow], ...] = (
+    Step("check", lambda flow: "would look at the role", _check, Weight.FATAL),
+    Step("promote", would_promote, promote, Weight.NEEDED, holds=promoted),
+)
+
+
+def result(flow: Flow) -> str:
+    step = flow.run.record().step("promote")
+    if step is None or step.outcome == StepOutcome.FAILED:
+        return f"{flow.this}'s database is not the source yet (term {flow.term})"
+    return f"{flow.this}'s database is the source (term {flow.term}): {step.detail}"
+
+
+def run_promote(
+    config: Config,
+    state: StateFiles,
+    *,
+    trigger: str,
+    force: bool = False,
+    say: Callable[[str], None] | None = None,
+    hands: Hands | None = None,
+) -> RunRecord:
+    """Do the step of an earlier run again, under the lock. Raises LockHeld, Refused (a run is open), Failed (no journal)."""
+    with run_lock(state.directory, wait=A_MOMENT):
+        left = Journal(state.directory).open_runs()
+        if left:
+            raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
+        flow = start(config, state, PROMOTE, trigger=trigger, term=state.role().term, hands=hands, say=say)
+        if force:
+            flow.note("force", True)
+        return carry_out(flow, STEPS, result=result)
+
+
+def finish(
+    config: Config, state: StateFiles, record: RunRecord, *, hands: Hands | None = None, say: Callable[[str], None] | None = None
+) -> RunRecord:
+    """Go on with one that was cut short; the caller holds the lock."""
+    flow = go_on(config, state, record, hands=hands, say=say)
+    return carry_out(flow, STEPS, result=result, earlier=replace(record, steps=()))

@@ -93,14 +93,23 @@ def _promote(flow: Flow, server: Server) -> Iterator[str]:
         kept = _not_a_replica(flow, server)
         _keep(flow, kept)
     yield kept.loss()
-    if flow.config.replication.drop_in:
-        yield ask_root(flow, "database-source")
-    else:
-        flow.pass_over(f"promote: a restart of {flow.this}'s mysqld forgets that it is the source; hint: [replication] drop_in")
+    yield from _write_drop_in(flow)
     if flow.config.replication.semi_sync:
         server.do([server.dialect.semi_sync_source("ON")])
     server.do(server.dialect.make_writable)
     yield f"{flow.this}'s database is writable"
+
+
+def _write_drop_in(flow: Flow) -> Iterator[str]:
+    """A database that would come back read-only is still one that takes writes now: that is said, and nothing stops for it."""
+    forgets = f"promote: a restart of {flow.this}'s mysqld forgets that it is the source"
+    if flow.config.replication.drop_in is None:
+        flow.pass_over(f"{forgets}; hint: [replication] drop_in")
+        return
+    try:
+        yield ask_root(flow, "database-source")
+    except Failed as error:
+        flow.pass_over(f"{forgets}: {error}; hint: as root: nagios-failover-root database-source")
 
 
 class _NotYet(Failed):

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from nagios_failover import flags as flag_state
 from nagios_failover.config import Config, Failback
+from nagios_failover.demote import demote, would_demote
 from nagios_failover.errors import FailoverError, Refused, StateUnreadable
 from nagios_failover.evidence import HostReport
 from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
+from nagios_failover.promote import idle as promote_idle
 from nagios_failover.role import RoleRecord, describe_flags, role_flags
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.shared_steps import mail_step, role_is_ours
@@ -109,6 +111,7 @@ STEPS: tuple[Step[Flow], ...] = (
         _mute,
         Weight.NEEDED,  # the role is given back all the same: the state watch goes on muting until it is seen
     ),
+    Step("database", would_demote, demote, Weight.NEEDED, idle=promote_idle),
     Step(
         "become standby",
         lambda flow: "would write role standby and remove failover.lock",

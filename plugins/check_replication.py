@@ -31,8 +31,8 @@ replication. A master's has to be a writable source with a replica attached. Whe
 nothing."""
 
 _EPILOG = """-w and -c are ranges for the replica's lag in seconds, by default [replication] lag_warning and lag_critical; a lag
-that is not known is not 0. CRITICAL: a thread stands still, a writable replica, a role that the database does not follow, a server that
-does not answer. UNKNOWN: the configuration, this host's role or the server cannot be looked at."""
+that is not known is not 0. CRITICAL: a thread stands still, a writable replica, a role that the database does not follow, a
+server that does not answer. UNKNOWN: the configuration, this host's role or the server cannot be looked at."""
 
 
 class Replication(nagiosplugin.Resource):  # type: ignore[misc]

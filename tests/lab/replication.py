@@ -81,11 +81,20 @@ def clone(source: Host, replica: Host) -> None:
     text = source.run(dump).stdout
     sql(
         replica,
-        "STOP SLAVE; RESET SLAVE ALL; SET SESSION sql_log_bin=0; DROP DATABASE IF EXISTS nagios; DROP DATABASE IF EXISTS perfparse; "
-        "RESET MASTER; SET GLOBAL gtid_slave_pos='';",
+        "STOP SLAVE; RESET SLAVE ALL; SET SESSION sql_log_bin=0; DROP DATABASE IF EXISTS nagios; "
+        "DROP DATABASE IF EXISTS perfparse; RESET MASTER; SET GLOBAL gtid_slave_pos='';",
     )
     replica.run(["mariadb"], stdin=f"SET SESSION sql_log_bin=0;\n{text}")
     follow(source, replica)
+
+
+def begin_anew(lab: Lab) -> None:
+    """yasu is the source and nabira its replica, whatever they were."""
+    for host, part, read_only in ((lab.yasu, "source", "OFF"), (lab.nabira, "replica", "ON")):
+        host.run([ROOT_HELPER, f"database-{part}"])
+        sql(host, f"STOP SLAVE; RESET SLAVE ALL; SET GLOBAL read_only={read_only}")
+    clone(lab.yasu, lab.nabira)
+    lab.wait(lambda: caught_up(lab.yasu, lab.nabira), 20, "the replica has caught up")
 
 
 def follow(source: Host, replica: Host, more: str = "") -> None:

@@ -1,0 +1,36 @@
+"""The step `database` of a stand-down: this host's database takes no writes any more, and starts as a replica from now on.
+
+Attaching it to the new source is what a rejoin does.
+"""
+
+from __future__ import annotations
+
+from nagios_failover import old_source
+from nagios_failover.errors import Failed, FailoverError
+from nagios_failover.workflow import Flow, ask_root
+
+
+def would_demote(flow: Flow) -> str:
+    return f"would make {flow.this}'s database read-only, end its clients' connections, and write the drop-in of a replica"
+
+
+def demote(flow: Flow) -> str:
+    """Raises Failed when writes may still be taken, or the next start of mysqld may take them; the other half is done then."""
+    said: list[str] = []
+    troubles: list[Failed] = []
+    if flow.config.replication.drop_in:
+        try:
+            said.append(ask_root(flow, "database-replica"))  # first: a server that hangs is restarted by somebody
+        except Failed as error:
+            troubles.append(error)
+    try:
+        with flow.hands.own_database() as server:
+            position, ended = old_source.silence(server, flow.config)
+            if server.variables([server.dialect.semi_sync.source_enabled]):
+                server.do([server.dialect.semi_sync_source("OFF")])
+        said.append(f"{flow.this}'s database is read-only ({ended} connections ended), its position is {position}")
+    except FailoverError as error:
+        troubles.append(Failed(f"{flow.this}'s database could not be made read-only: {error.what}", hint=error.hint))
+    if troubles:
+        raise Failed("; ".join([*map(str, troubles), *said]), hint=troubles[0].hint)
+    return "; ".join(said)

@@ -90,6 +90,8 @@ class Dialect(ABC):
     start_receiving: str
     start_applying: str
     start_replica: str
+    start_discards_relay_log: ClassVar[bool]
+    """Is relay log that was not applied thrown away when a thread is started while neither runs? Only the source has it then."""
     forget_replication: str
     make_read_only: tuple[str, ...]
     make_writable: tuple[str, ...]
@@ -171,6 +173,7 @@ class MariaDB(Dialect):
     start_receiving = "START SLAVE IO_THREAD"
     start_applying = "START SLAVE SQL_THREAD"
     start_replica = "START SLAVE"
+    start_discards_relay_log = True
     forget_replication = "RESET SLAVE ALL"
     make_read_only = ("SET GLOBAL read_only = ON",)
     make_writable = ("SET GLOBAL read_only = OFF",)
@@ -239,6 +242,7 @@ class MySQL(Dialect):
     start_receiving = "START REPLICA IO_THREAD"
     start_applying = "START REPLICA SQL_THREAD"
     start_replica = "START REPLICA"
+    start_discards_relay_log = False
     forget_replication = "RESET REPLICA ALL"
     # Never SET PERSIST: what is persisted outranks the role's drop-in at the next start, so that a crashed old source, told by
     # its drop-in to be a replica, would come back writable.
@@ -290,8 +294,8 @@ class MySQL(Dialect):
 
 
 class OldMySQL(MySQL):
-    """MySQL 8.0 and 5.7, watched only. The names as the vendor's manuals have them: MySQL 8.0 Reference Manual, 13.7.7.35 SHOW
-    REPLICA | SLAVE STATUS and 17.4.10.1; MySQL 5.7 Reference Manual, 13.7.5.34 and 16.3.9.1."""
+    """MySQL 8.0 and 5.7, watched only. The names are those of the vendor's manuals: MySQL 8.0 Reference Manual, 15.7.7.35 SHOW
+    REPLICA STATUS Statement; MySQL 5.7 Reference Manual, SHOW SLAVE STATUS Statement."""
 
     replica_status = "SHOW SLAVE STATUS"  # 8.0.22 has the new statement, and keeps the old one
     replica_timeout = "slave_net_timeout"

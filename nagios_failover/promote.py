@@ -31,10 +31,11 @@ AGAIN = "nagios-failover promote"
 
 @dataclass(frozen=True)
 class OldSource:
-    """What became of the old source. `position` "": it could not be read."""
+    """What became of the old source. `position` "": it could not be read. `all_here`: the replica has received up to there."""
 
     position: str
     said: str
+    all_here: bool = False
 
 
 # --- the step ---
@@ -86,7 +87,7 @@ def _promote(flow: Flow, server: Server) -> Iterator[str]:
     if status is not None:
         old = _silence_old_source(flow, server)
         yield old.said
-        kept = _drained(flow, server, old)
+        kept = _drained(flow, server, old, wanted=status.received)
         _keep(flow, kept)
         server.do([server.dialect.stop_replica, server.dialect.forget_replication])
     elif kept is None:
@@ -135,7 +136,9 @@ def _silence_old_source(flow: Flow, server: Server) -> OldSource:
         return OldSource("", f"{flow.peer}'s database could not be made read-only: {error.what}")
     flow.note("old_source", position)
     said = f"{flow.peer}'s database is read-only ({ended} connections ended), its position is {position}"
-    return OldSource(position, said + ("" if _received(flow, server, position) else ", not all of which has come here"))
+    if _received(flow, server, position):
+        return OldSource(position, said, all_here=True)
+    return OldSource(position, f"{said}, not all of which has come here within {flow.config.replication.old_source_timeout:g} s")
 
 
 def _received(flow: Flow, server: Server, position: str) -> bool:
@@ -157,44 +160,52 @@ def _known(status: ReplicaStatus | None) -> str:
 # --- the relay log ---
 
 
-def _drained(flow: Flow, server: Server, old: OldSource) -> Promotion:
-    """Apply what was received, and prove that by GTID and by position. Raises Failed with the exact state."""
+def _drained(flow: Flow, server: Server, old: OldSource, wanted: str) -> Promotion:
+    """Apply what was received, and prove that by GTID and by position. `wanted`: the position that was received when this began.
+    Raises _NotYet with the exact state."""
     semi_sync = _acknowledged(flow, server)
+    _start_applying(server)
     server.do([server.dialect.stop_receiving])
-    if not _status(server).applying:
-        server.do([server.dialect.start_applying])
-    status, applied = _apply(flow, server)
-    if not applied and not flow.notes.get("force"):
-        raise _NotYet(f"{flow.this}: {_not_drained(server, status)}; {old.said}", _how_to_mend(status))
-    executed = status.executed
-    missing = server.count(executed, old.position) if old.position else None
-    if missing is None and old.position and not server.minus(old.position, executed):
-        missing = 0
+    status, applied = _apply(flow, server, wanted)
+    complete = applied and (old.all_here or not old.position)
+    if not complete and not flow.notes.get("force"):
+        raise _NotYet(f"{flow.this}: {_not_drained(server, status, wanted)}; {old.said}", _how_to_mend(status))
+    missing = server.count(status.executed, old.position) if old.position else None
     return Promotion(
         flow.term,
         flow.run.id,
         int(flow.hands.now()),
         flow.peer,
-        status.received,
-        executed,
+        wanted if server.minus(wanted, status.received) else status.received,
+        status.executed,
         old.position,
-        missing,
+        0 if old.all_here and applied else missing,
         semi_sync,
-        forced=not applied,
+        forced=not complete,
     )
 
 
-def _apply(flow: Flow, server: Server) -> tuple[ReplicaStatus, bool]:
-    """Wait for the SQL thread, in slices that a frozen server cannot stretch. One that stops with an error is not waited for."""
-    limit = flow.config.replication.drain_timeout
-    deadline = flow.hands.uptime() + (0.0 if flow.notes.get("force") else limit)
+def _start_applying(server: Server) -> None:
+    """Before the I/O thread is stopped: MariaDB throws away the relay log, applied or not, when a thread is started while neither
+    runs, since it counts on the source to send it again."""
+    status = _status(server)
+    if status.applying:
+        return
+    if status.receiving_words != "No" or status.received == status.executed or not server.dialect.start_discards_relay_log:
+        server.do([server.dialect.start_applying])
+
+
+def _apply(flow: Flow, server: Server, wanted: str) -> tuple[ReplicaStatus, bool]:
+    """Wait for the SQL thread, in slices that a frozen server cannot stretch. One that stands still is not waited for."""
+    deadline = flow.hands.uptime() + (0.0 if flow.notes.get("force") else flow.config.replication.drain_timeout)
     patience = flow.hands.uptime() + 2.0  # a thread just started takes a moment to find its error again
     while True:
         status = _status(server)
         left = deadline - flow.hands.uptime()
         reached = not status.received or _wait(server, status.received, min(1.0, max(0.0, left)))
         status = _status(server)
-        if reached and (status.read_all or status.received_position == status.executed_position):
+        by_position = status.read_all or status.received_position == status.executed_position
+        if reached and by_position and not server.minus(wanted, status.executed):
             return status, True
         if left <= 0 or (not status.applying and flow.hands.uptime() >= patience):
             return status, False
@@ -212,19 +223,19 @@ def _status(server: Server) -> ReplicaStatus:
     return status
 
 
-def _not_drained(server: Server, status: ReplicaStatus) -> str:
+def _not_drained(server: Server, status: ReplicaStatus, wanted: str) -> str:
     received, executed = status.received_position, status.executed_position
-    count = server.count(status.executed, status.received)
-    left = f"{count} transactions are" if count else "something is"
-    words = (
-        f"{left} received and not applied: received up to {received[0]}:{received[1]} (GTID {status.received or 'none'}), "
+    count = server.count(status.executed, wanted)
+    words = (f"{count} transactions are received and not applied: " if count else "") + (
+        f"received up to {received[0]}:{received[1]} (GTID {wanted or 'none'}), "
         f"executed up to {executed[0]}:{executed[1]} (GTID {status.executed or 'none'})"
     )
     if status.apply_errno:
         return f"{words}; the SQL thread has stopped: {status.apply_error} ({status.apply_errno})"
     delay = f", delayed by {status.delay_seconds} s" if status.delay_seconds else ""
     state = f"the SQL thread runs{delay}: {status.applying_state}" if status.applying else "the SQL thread does not run"
-    return f"{words}; {state}"
+    receiving = f"; the I/O thread has stopped: {status.receive_error} ({status.receive_errno})" if status.receive_errno else ""
+    return f"{words}; {state}{receiving}"
 
 
 def _how_to_mend(status: ReplicaStatus) -> str:

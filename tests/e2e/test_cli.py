@@ -393,8 +393,8 @@ def test_the_repaired_host_is_a_standby_again_and_takes_the_role_back_by_hand(la
     assert good(lab.yasu, "status").startswith("nabira monitors and notifies (master, term 2)\n")
 
     lines = good(lab.nabira, "standdown").splitlines()
-    assert [line.split(":")[0] for line in lines[:5]] == ["check", "register", "mute", "become standby", "mail"]
-    assert lines[5] == "nabira is the standby now (term 2): nobody monitors until you run on yasu: nagios-failover failover"
+    assert [line.split(":")[0] for line in lines[:6]] == ["check", "register", "mute", "database", "become standby", "mail"]
+    assert lines[6] == "nabira is the standby now (term 2): nobody monitors until you run on yasu: nagios-failover failover"
     assert good(lab.yasu, "status").startswith("NOBODY notifies\n")
 
     lines = good(lab.yasu, "failover").splitlines()

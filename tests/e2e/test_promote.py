@@ -87,11 +87,9 @@ def last_mail(lab: Lab) -> str:
 
 
 def test_a_source_that_lives_is_silenced_and_nothing_is_lost(lab: Lab) -> None:
-    writer = (
-        "for i in $(seq 1 100000); do echo \"INSERT INTO perfparse.t (v) VALUES ('w$i');\"; sleep 0.005; done "
-        "| mariadb --unbuffered >/dev/null 2>&1 & echo $!"
-    )
-    lab.yasu.run(writer)
+    insert = "INSERT INTO perfparse.t (v) VALUES ('w$i');"
+    writer = f'for i in $(seq 1 100000); do echo "{insert}"; sleep 0.005; done | mariadb --unbuffered'
+    lab.yasu.run(["setsid", "--fork", "sh", "-c", f"({writer}) >/dev/null 2>&1"])
     run = fail_over(lab)
     promotion = step(run)
     assert (run["outcome"], promotion["outcome"]) == ("done", "done"), run

@@ -67,8 +67,7 @@ def healthy_replica() -> str:
 
 
 def test_both_sides_of_a_healthy_pair(lab: Lab) -> None:
-    said = until(lab, lab.nabira, 0, healthy_replica())
-    assert re.search(r"\| lag=0s;30;300;0 silence=[\d.]+s;;;0\n$", said)
+    until(lab, lab.nabira, 0, healthy_replica() + r" lag=0s;30;300;0 silence=[\d.]+s;;;0\n$")
     assert re.fullmatch(
         r"REPLICATION OK - yasu: MariaDB 10\.11\.\d+: source, writable, 1 replica attached \| replicas=1;;;0\n", check(lab.yasu)[1]
     )

@@ -15,7 +15,7 @@ from nagios_failover.journal import Journal
 from nagios_failover.promote import promote, promoted, run_promote
 from nagios_failover.promotion import Promotion, parse_promotion
 from nagios_failover.replication import Memory, write_memory
-from nagios_failover.run_record import RunRecord
+from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.shell import Output
 from nagios_failover.state_files import StateFiles
 from nagios_failover.workflow import Flow, Hands, silent
@@ -54,6 +54,12 @@ class Pair:
 
     def by_hand(self, *, force: bool = False) -> RunRecord:
         return run_promote(self.config, self.state, trigger="command", force=force, hands=self.hands())
+
+    def by_hand_after_that(self, *, force: bool) -> RunRecord:
+        """The failover run is over."""
+        for left in Journal(self.state.directory).open_runs():
+            Journal(self.state.directory).run(left.id).close(Outcome.INCOMPLETE, "over")
+        return self.by_hand(force=force)
 
     def kept(self) -> Promotion | None:
         return parse_promotion((self.state.directory / "promotion").read_text())
@@ -104,13 +110,37 @@ def test_what_the_old_source_had_committed_is_waited_for(pair: Pair) -> None:
     assert "yasu's own position was 0-1-142: nothing is lost" in promote(pair.flow())
 
 
-def test_what_has_not_come_from_the_old_source_is_counted(pair: Pair) -> None:
+def test_what_a_readable_old_source_has_and_the_replica_lacks_is_not_given_up_without_a_word(pair: Pair) -> None:
     pair.there.position = "0-1-145"
-    said = promote(pair.flow())
-    assert "not all of which has come here" in said
-    assert "executed up to 0-1-100; yasu's own position was 0-1-145: 45 transactions are missing here" in said
+    with pytest.raises(Failed) as failed:
+        promote(pair.flow())
+    assert "its position is 0-1-145, not all of which has come here within 2 s; the database stays as it is" in str(failed.value)
+    assert pair.here.read_only
+    run = pair.by_hand_after_that(force=True)
+    assert (
+        "executed up to 0-1-100 (what lay between was given up); yasu's own position was 0-1-145: 45 transactions are missing"
+        in (run.sentence)
+    )
     kept = pair.kept()
     assert kept and kept.missing == 45
+
+
+def test_mariadb_would_throw_away_what_is_not_applied_when_both_threads_stand_still(pair: Pair) -> None:
+    """So neither is started; where one runs, the SQL thread is started before the I/O thread is stopped."""
+    pair.there.down = True
+    pair.here.behind = 3
+    pair.here._show()
+    assert pair.here.row is not None
+    pair.here.row["Slave_IO_Running"] = pair.here.row["Slave_SQL_Running"] = "No"
+    pair.here.stuck = True
+    with pytest.raises(Failed, match=r"3 transactions are received and not applied: .*; the SQL thread does not run"):
+        promote(pair.flow())
+    assert pair.here.done == ["STOP SLAVE IO_THREAD"]
+    pair.here.done.clear()
+    pair.here.row["Slave_IO_Running"] = "Connecting"
+    pair.here.stuck = False
+    promote(pair.flow())
+    assert pair.here.done[:2] == ["START SLAVE SQL_THREAD", "STOP SLAVE IO_THREAD"]
 
 
 def test_an_old_source_that_cannot_be_read_is_said_and_stops_nothing(pair: Pair) -> None:

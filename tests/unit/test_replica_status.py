@@ -1,6 +1,6 @@
 """One reading of every server's row. MariaDB's was taken from a live 10.11.18 (tests/fake_database.py); MySQL's are as its manuals
-show them: MySQL 8.4 Reference Manual, 15.7.7.36 SHOW REPLICA STATUS; MySQL 8.0 Reference Manual, 13.7.7.35 SHOW REPLICA | SLAVE
-STATUS; MySQL 5.7 Reference Manual, 13.7.5.34 SHOW SLAVE STATUS."""
+show them: MySQL 8.4 Reference Manual and MySQL 8.0 Reference Manual, 15.7.7.35 SHOW REPLICA STATUS Statement (8.0 keeps SHOW SLAVE
+STATUS beside it, with the old names); MySQL 5.7 Reference Manual, SHOW SLAVE STATUS Statement (show-slave-status.html)."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_flags_that_cannot_be_seen_off_are_passed_over_and_told(config: Config, 
     assert "mute: Nagios did not show notifications off within 30 s" in record.sentence
 
 
-@pytest.mark.parametrize("step", ["check", "register", "mute", "become standby", "mail"])
+@pytest.mark.parametrize("step", ["check", "register", "mute", "database", "become standby", "mail"])
 def test_a_killed_stand_down_is_finished_by_the_next_call(config: Config, world: Seen, step: str) -> None:
     child = os.fork()
     if not child:

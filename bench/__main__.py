@@ -16,6 +16,7 @@ PARTS: Final = {
     "merge_logs": "merging 200 MB of event logs beside sort -m, and how long Nagios is held still",
     "process_perfdata": "how long Nagios's main thread waits for process_perfdata, beside a bare mv",
     "inherit_scale": "50,000 services: a pull, the conversion beside a copy line by line, a failover beside Nagios's own stall",
+    "promotion": "the step that promotes a replica beside the same SQL by hand; check_replication beside check_mysql -S",
     "failover_time": "seconds from each fault to checks running and notifications on",
 }
 

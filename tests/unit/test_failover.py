@@ -88,6 +88,7 @@ def test_the_list_can_be_read_aloud(config: Config, world: World) -> None:
         "activate",
         "check at once",
         "promote",
+        "fetch queue",
         "perfdata services",
         "post hook",
         "verify incidents",

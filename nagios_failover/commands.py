@@ -64,7 +64,7 @@ def standdown(config: Config, args: argparse.Namespace) -> int:
 
 
 def promote(config: Config, args: argparse.Namespace) -> int:
-    from nagios_failover.promote import run_promote
+    from nagios_failover.promote_run import run_promote
 
     run = run_promote(config, StateFiles(config.paths.state), trigger="command", force=args.force, say=_say)
     return _report(run)

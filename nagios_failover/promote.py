@@ -6,25 +6,18 @@ leaves the database read-only, and says where it stands; `nagios-failover promot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from nagios_failover import old_source
-from nagios_failover.config import Config
 from nagios_failover.database_server import Server
-from nagios_failover.errors import Failed, FailoverError, Refused
-from nagios_failover.journal import Journal
-from nagios_failover.lock import A_MOMENT, run_lock
+from nagios_failover.errors import Failed, FailoverError
 from nagios_failover.promotion import Promotion, parse_promotion
 from nagios_failover.replica_status import ReplicaStatus
 from nagios_failover.replication import read_memory
-from nagios_failover.run_record import RunRecord, StepOutcome
-from nagios_failover.state_files import StateFiles, write_atomically
-from nagios_failover.steps import Step, Weight
-from nagios_failover.words import Role
-from nagios_failover.workflow import Flow, Hands, ask_root, carry_out, go_on, start
+from nagios_failover.state_files import write_atomically
+from nagios_failover.workflow import Flow, ask_root
 
-PROMOTE = "promote"
 AGAIN = "nagios-failover promote"
 """The command that finishes what a run had to leave."""
 
@@ -295,62 +288,3 @@ def _kept(flow: Flow) -> Promotion | None:
 def _keep(flow: Flow, promotion: Promotion) -> None:
     write_atomically(flow.state.directory / "promotion", promotion.text())
     flow.note("promotion", {"received": promotion.received, "executed": promotion.executed, "old_source": promotion.old_source})
-
-
-# --- the command ---
-
-
-def _check(flow: Flow) -> str:
-    role = flow.state.role()
-    if role.role is not Role.MASTER:
-        raise Refused(
-            f"the role is {role.role} (term {role.term}): its database stays a replica",
-            host=flow.this,
-            hint="the source is the master's database; nagios-failover status",
-        )
-    why = idle(flow)
-    if why:
-        raise Refused(f"there is no database to promote: {why}", host=flow.this, hint="[replication] watch and promote")
-    flow.note("term", role.term)
-    return f"role is master, term {role.term}"
-
-
-STEPS: tuple[Step[Flow], ...] = (
-    Step("check", lambda flow: "would look at the role", _check, Weight.FATAL),
-    Step("promote", would_promote, promote, Weight.NEEDED, holds=promoted),
-)
-
-
-def result(flow: Flow) -> str:
-    step = flow.run.record().step("promote")
-    if step is None or step.outcome == StepOutcome.FAILED:
-        return f"{flow.this}'s database is not the source yet (term {flow.term})"
-    return f"{flow.this}'s database is the source (term {flow.term}): {step.detail}"
-
-
-def run_promote(
-    config: Config,
-    state: StateFiles,
-    *,
-    trigger: str,
-    force: bool = False,
-    say: Callable[[str], None] | None = None,
-    hands: Hands | None = None,
-) -> RunRecord:
-    """Do the step of an earlier run again, under the lock. Raises LockHeld, Refused (a run is open), Failed (no journal)."""
-    with run_lock(state.directory, wait=A_MOMENT):
-        left = Journal(state.directory).open_runs()
-        if left:
-            raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
-        flow = start(config, state, PROMOTE, trigger=trigger, term=state.role().term, hands=hands, say=say)
-        if force:
-            flow.note("force", True)
-        return carry_out(flow, STEPS, result=result)
-
-
-def finish(
-    config: Config, state: StateFiles, record: RunRecord, *, hands: Hands | None = None, say: Callable[[str], None] | None = None
-) -> RunRecord:
-    """Go on with one that was cut short; the caller holds the lock."""
-    flow = go_on(config, state, record, hands=hands, say=say)
-    return carry_out(flow, STEPS, result=result, earlier=replace(record, steps=()))

@@ -43,6 +43,7 @@ def trials(config: Config, state: StateFiles, *, mail: bool) -> Iterator[Trial]:
     yield from _other_host(config)
     yield _heartbeat(config)
     yield _own_database(config)
+    yield from _replication(config)
     yield from _witnesses(config)
     yield _root_helper(config)
     yield _mail(config, send=mail)
@@ -252,6 +253,26 @@ def _own_database(config: Config) -> Trial:
         fix = "nagios-failover init-database on this host, and the GRANTs that it prints"
         return Trial("own database", False, f"{name}: {database.socket}: {said} ({code})", fix)
     return Trial("own database", True, f"{name}: {database.user} writes programstatus over {database.socket}")
+
+
+def _replication(config: Config) -> Iterator[Trial]:
+    """Both servers as the account that acts: after a failover the old source is made read-only with it."""
+    from nagios_failover.database_server import own_server, peer_server
+
+    if not config.replication.watch:
+        yield Trial("replication", None, f"{config.this_name}: no replication is configured ([replication] watch)")
+        return
+    for name, connect in ((config.this_name, own_server), (config.peer.name, peer_server)):
+        try:
+            with connect(config) as server:
+                if config.replication.promote:
+                    server.dialect.require_acting(name)
+                part = "a replica" if server.replica_status() else "no replica"
+                read_only = "read-only" if server.is_read_only() else "writable"
+                which = f"{server.dialect.name} {server.dialect.version}"
+            yield Trial("replication", True, f"{name}: {config.replication.user} sees {which}, {part}, {read_only}")
+        except FailoverError as error:
+            yield _failed(config, "replication", error)
 
 
 def _witnesses(config: Config) -> Iterator[Trial]:

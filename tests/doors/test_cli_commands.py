@@ -291,6 +291,7 @@ def test_test_names_every_fault_with_its_fix(site: Site) -> None:
         "ssh": "NOT OK",
         "SQL": "-",
         "own database": "-",
+        "replication": "-",
         "witness": "-",
         "sudo": "NOT OK",
         "mail": "OK",

@@ -357,7 +357,8 @@ def test_a_replica_speaks_for_its_source_as_long_as_it_hears_something(lab: Lab)
     restart(lab.yasu, "mariadbd")
     account = f"replica@'{lab.nabira.address}'"
     sql(lab.yasu, f"CREATE USER {account} IDENTIFIED BY 'lab'; GRANT REPLICATION SLAVE ON *.* TO {account}")
-    sql(lab.nabira, "GRANT SLAVE MONITOR ON *.* TO nagios@localhost")
+    watcher = "nagios_failover_admin@localhost"
+    sql(lab.nabira, f"CREATE USER {watcher} IDENTIFIED BY 'lab'; GRANT SLAVE MONITOR ON *.* TO {watcher}")
     source = f"MASTER_HOST='{lab.yasu.address}', MASTER_USER='replica', MASTER_PASSWORD='lab', MASTER_HEARTBEAT_PERIOD=1"
     with config(lab.nabira, "watch", "yes"), config(lab.nabira, "heartbeat_period", "1"):
         until(lab, "OK", "is alive")

@@ -256,6 +256,7 @@ def test_an_address_that_only_dns_knows_is_listed_and_shown_resolved(lab: Lab) -
 
 
 def test_a_replica_that_would_not_notice_a_silent_source_is_listed(lab: Lab) -> None:
+    lab.nabira.run(["mariadb", "-e", "CREATE USER nagios_failover_admin@localhost IDENTIFIED BY 'lab'"])
     with edited(lab.nabira, CONFIG, with_option("replication", "watch", "yes"), group="nagios", mode=0o640):
         output = call(lab.nabira, "check-config")
         assert output.returncode == 1

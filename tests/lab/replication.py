@@ -18,8 +18,6 @@ REPLICA: Final = "nagios_failover_replica"
 
 OPTIONS: Final[Mapping[tuple[str, str], str]] = {
     ("replication", "watch"): "yes",
-    ("replication", "password"): PASSWORD,
-    ("replication", "replication_password"): PASSWORD,
     ("replication", "drop_in"): DROP_IN,
     ("replication", "heartbeat_period"): "1",
     ("replication", "connect_retry"): "1",

@@ -38,6 +38,8 @@ COMMON: Final[Options] = {
     ("heartbeat", "schema"): "nagios1",
     ("heartbeat", "password"): PASSWORD,
     ("database", "socket"): "/run/mysqld/mysqld.sock",
+    ("replication", "password"): PASSWORD,
+    ("replication", "replication_password"): PASSWORD,
 }
 
 

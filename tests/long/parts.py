@@ -14,6 +14,7 @@ from tests.lab import Host, Lab
 from tests.lab.suite import COMMAND, CONFIG, is_active, with_options
 from tests.long.incidents import incidents
 from tests.long.result import Result
+from tests.long.semi_sync import asynchronous, semi_sync
 from tests.long.trial import LAB, Part, chance, say
 from tests.takeover import FAULTS, bound, fail_over, join_again
 
@@ -99,6 +100,8 @@ PARTS: Final = {
     "failovers": Part("randomised faults, roles circulating", 20, failovers),
     "restarts": Part("restarts and reloads of a 5,000-service master at default settings", 20, restarts),
     "incidents": Part("incidents opening and closing all the time, 20 times for each of four faults", 80, incidents),
+    "semi-sync": Part("a dead source under load, with semi-synchronous replication", 20, semi_sync),
+    "async": Part("a dead source under load, asynchronous over a slow link", 5, asynchronous),
     "kills": Part("kill -9 of the run after each step that acts", 2 * len(ACTING), kills),
 }
 

@@ -12,7 +12,8 @@ from nagios_failover.database_server import Server
 from nagios_failover.demote import demote
 from nagios_failover.errors import DatabaseFault, Failed
 from nagios_failover.journal import Journal
-from nagios_failover.promote import promote, promoted, run_promote
+from nagios_failover.promote import promote, promoted
+from nagios_failover.promote_run import run_promote
 from nagios_failover.promotion import Promotion, parse_promotion
 from nagios_failover.replication import Memory, write_memory
 from nagios_failover.run_record import Outcome, RunRecord

@@ -26,7 +26,7 @@ def silence(server: Server, config: Config) -> tuple[str, int]:
         ended += _end_clients(server, config)
         server.do(dialect.make_read_only)
     ended += _end_clients(server, config)
-    return server.value(dialect.gtid_of_the_binlog), ended
+    return "".join(server.value(dialect.gtid_of_the_binlog).split()), ended  # MySQL breaks its sets into lines
 
 
 def _end_clients(server: Server, config: Config) -> int:

@@ -89,7 +89,7 @@ def _promote(flow: Flow, server: Server) -> Iterator[str]:
     yield kept.loss()
     yield from _write_drop_in(flow)
     if flow.config.replication.semi_sync:
-        server.do([server.dialect.semi_sync_source("ON")])
+        _wait_for_replicas(flow, server)
     server.do(server.dialect.make_writable)
     yield f"{flow.this}'s database is writable"
 
@@ -104,6 +104,14 @@ def _write_drop_in(flow: Flow) -> Iterator[str]:
         yield ask_root(flow, "database-source")
     except Failed as error:
         flow.pass_over(f"{forgets}: {error}; hint: as root: nagios-failover-root database-source")
+
+
+def _wait_for_replicas(flow: Flow, server: Server) -> None:
+    """The source's side of semi-synchronous replication."""
+    if server.variables([server.dialect.semi_sync.source_enabled]):
+        server.do([server.dialect.semi_sync_source("ON")])
+    else:
+        flow.pass_over("promote: [replication] semi_sync is set, but the server has not got it; hint: install its plugin")
 
 
 class _NotYet(Failed):
@@ -169,13 +177,18 @@ def _drained(flow: Flow, server: Server, old: OldSource, wanted: str) -> Promoti
         flow.run.id,
         int(flow.hands.now()),
         flow.peer,
-        wanted if server.minus(wanted, status.received) else status.received,
+        _further(server, wanted, status.received),
         status.executed,
         old.position,
         0 if old.all_here and applied else missing,
         semi_sync,
         forced=not complete,
     )
+
+
+def _further(server: Server, wanted: str, received: str) -> str:
+    """MariaDB counts anew what it has received when a thread is started while neither runs."""
+    return wanted if server.minus(wanted, received) else received
 
 
 def _start_applying(server: Server) -> None:
@@ -218,6 +231,7 @@ def _status(server: Server) -> ReplicaStatus:
 
 def _not_drained(server: Server, status: ReplicaStatus, wanted: str) -> str:
     received, executed = status.received_position, status.executed_position
+    wanted = _further(server, wanted, status.received)
     count = server.count(status.executed, wanted)
     words = (f"{count} transactions are received and not applied: " if count else "") + (
         f"received up to {received[0]}:{received[1]} (GTID {wanted or 'none'}), "

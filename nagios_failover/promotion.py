@@ -41,9 +41,10 @@ class Promotion:
             )
             return f"{here}; {self.source}'s own position was {self.old_source}: {lost}"
         if self.semi_sync:
-            why = "replication was semi-synchronous, so that nothing acknowledged while it was is missing"
+            why = "what it acknowledged while replication was semi-synchronous is here, what it acknowledged without may be missing"
         else:
-            why = "what it had written after that is missing here, and how much that is, is known when it can be read again"
+            why = "what it had written after that is missing here"
+        why += "; how much that is, is known when it can be read again"
         return f"{here}; {self.source}'s own position could not be read: {why}"
 
 

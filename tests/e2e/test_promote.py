@@ -88,8 +88,10 @@ def last_mail(lab: Lab) -> str:
 
 def test_a_source_that_lives_is_silenced_and_nothing_is_lost(lab: Lab) -> None:
     insert = "INSERT INTO perfparse.t (v) VALUES ('w$i');"
-    writer = f'for i in $(seq 1 100000); do echo "{insert}"; sleep 0.005; done | mariadb --unbuffered'
-    lab.yasu.run(["setsid", "--fork", "sh", "-c", f"({writer}) >/dev/null 2>&1"])
+    loop = f'for i in $(seq 1 100000); do echo "{insert}"; sleep 0.02; done | mariadb --unbuffered\n'
+    lab.yasu.write("/root/writer.sh", loop)
+    lab.yasu.run("setsid --fork sh /root/writer.sh </dev/null >/dev/null 2>&1")
+    lab.wait(lambda: sql(lab.yasu, "SELECT COUNT(*) > 20 FROM perfparse.t") == "1", 20, "somebody writes on yasu")
     run = fail_over(lab)
     promotion = step(run)
     assert (run["outcome"], promotion["outcome"]) == ("done", "done"), run

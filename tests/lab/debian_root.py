@@ -100,7 +100,7 @@ def exclusive(path: Path, say: Say, waiting: str) -> Iterator[None]:
 
 def _build(suite: str, root: Path, needs: list[str], say: Say) -> None:
     """Build beside, rename at the end: a killed build is never taken for a root."""
-    source = apt_source(_machine_apt_sources(), _machine_codename())
+    source = apt_source(machine_apt_sources(), machine_codename())
     say(
         f"building the lab's Debian root ({suite}) in {root}, once: debootstrap, then {len(PACKAGES)} packages "
         f"({', '.join(PACKAGES[:5])}, ...) and the libraries {', '.join(needs)}; about two minutes and 900 MB"
@@ -250,12 +250,12 @@ def apt_source(texts: list[str], codename: str) -> AptSource:
     )
 
 
-def _machine_apt_sources() -> list[str]:
+def machine_apt_sources() -> list[str]:
     places = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
     return [place.read_text(errors="replace") for place in places if place.suffix in (".list", ".sources") and place.is_file()]
 
 
-def _machine_codename() -> str:
+def machine_codename() -> str:
     match = re.search(r'^VERSION_CODENAME="?(\w+)', Path("/etc/os-release").read_text(), re.M)
     if not match:
         raise LabError("/etc/os-release names no VERSION_CODENAME: the lab builds its root on Debian only")

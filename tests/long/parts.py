@@ -13,6 +13,7 @@ from nagios_failover.steps import CRASH_AFTER
 from tests.lab import Host, Lab
 from tests.lab.suite import COMMAND, CONFIG, is_active, with_options
 from tests.long.incidents import incidents
+from tests.long.mysql_pair import mysql_pair
 from tests.long.result import Result
 from tests.long.semi_sync import asynchronous, semi_sync
 from tests.long.trial import LAB, Part, chance, say
@@ -102,6 +103,7 @@ PARTS: Final = {
     "incidents": Part("incidents opening and closing all the time, 20 times for each of four faults", 80, incidents),
     "semi-sync": Part("a dead source under load, with semi-synchronous replication", 20, semi_sync),
     "async": Part("a dead source under load, asynchronous over a slow link", 5, asynchronous),
+    "mysql": Part("promises that a pair of real MySQL servers keeps, once", 1, mysql_pair),
     "kills": Part("kill -9 of the run after each step that acts", 2 * len(ACTING), kills),
 }
 

@@ -148,7 +148,7 @@ def test_an_old_source_that_cannot_be_read_is_said_and_stops_nothing(pair: Pair)
     pair.there.down = True
     said = promote(pair.flow())
     assert said.startswith("yasu's database could not be made read-only: database: no answer (2003); received up to 0-1-100, ")
-    assert "how much that is, is known when it can be read again" in said
+    assert "what it had written after that is missing here; how much that is, is known when it can be read again" in said
     assert not pair.here.read_only
 
 
@@ -156,7 +156,9 @@ def test_a_replica_that_acknowledged_to_the_end_has_lost_nothing_acknowledged(pa
     """It does not know any more when its source is gone: the last look does."""
     pair.there.down = True
     write_memory(pair.state.directory, Memory("boot", 1, 1.0, semi_sync=True))
-    assert "replication was semi-synchronous, so that nothing acknowledged while it was is missing" in promote(pair.flow())
+    assert "what it acknowledged while replication was semi-synchronous is here, what it acknowledged without may be missing" in (
+        promote(pair.flow())
+    )
 
 
 def test_relay_log_that_is_applied_in_time_is_waited_for(pair: Pair) -> None:
@@ -246,8 +248,17 @@ def test_a_drop_in_that_cannot_be_written_is_told_and_writes_are_taken_all_the_s
 
 def test_the_source_s_side_of_semi_synchronous_replication_is_switched_on_where_it_is_wanted(tmp_path: Path) -> None:
     pair = Pair(tmp_path, "semi_sync = yes\n")
+    pair.here.semi_sync = {"rpl_semi_sync_master_enabled": "OFF"}
     promote(pair.flow())
     assert pair.here.done[-2:] == ["SET GLOBAL rpl_semi_sync_master_enabled = ON", "SET GLOBAL read_only = OFF"]
+
+
+def test_a_server_without_semi_synchronous_replication_is_promoted_all_the_same(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, "semi_sync = yes\n")
+    flow = pair.flow()
+    promote(flow)
+    assert flow.passed_over == ["promote: [replication] semi_sync is set, but the server has not got it; hint: install its plugin"]
+    assert not pair.here.read_only
 
 
 class TestNoReplica:

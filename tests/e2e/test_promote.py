@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab import Lab, why_not
+from tests.lab import Host, Lab, why_not
 from tests.lab.replication import DROP_IN, begin_anew, caught_up, follow, replicate, restart, sql
 from tests.lab.suite import COMMAND, STATE, is_active
 
@@ -78,6 +78,10 @@ def rows(lab: Lab) -> list[str]:
     return sql(lab.nabira, "SELECT v FROM perfparse.t ORDER BY id").split()
 
 
+def files(host: Host, directory: str) -> list[str]:
+    return host.run(["ls", f"{STATE}/perfdata/{directory}"]).stdout.split()
+
+
 def heartbeat_age(lab: Lab) -> int:
     return int(time.time()) - int(sql(lab.nabira, "SELECT COALESCE(MAX(UNIX_TIMESTAMP(last_update)), 0) FROM nagios.programstatus"))
 
@@ -114,10 +118,15 @@ def test_a_frozen_source_is_not_waited_for_and_what_is_not_known_is_said(lab: La
     database = lab.yasu.service("mariadbd")
     database.freeze()
     try:
+        lab.wait(lambda: len(files(lab.yasu, "queue")) >= 3, 15, "yasu's loader cannot load")
         run = fail_over(lab)
+        waiting = files(lab.yasu, "queue")
     finally:
         database.thaw()
     detail = step(run)["detail"]
+    fetched = files(lab.nabira, "from-yasu")
+    assert step(run, "fetch queue")["detail"] == f"{len(fetched)} files of performance data are here that yasu had not loaded"
+    assert waiting and set(waiting) <= set(fetched)
     assert run["outcome"] == "done", run
     assert step(run)["seconds"] < LONGEST_SECONDS
     assert "yasu's database could not be made read-only: database: " in detail

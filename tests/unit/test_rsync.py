@@ -59,3 +59,13 @@ def test_what_went_wrong_is_one_line() -> None:
         "rsync ended with exit code 11: 'rsync"
     )
     assert rsync.explain(Output(12, "", "")) == "rsync ended with exit code 12: it says nothing"
+
+
+def test_the_waiting_files_of_a_directory_and_nothing_below_it() -> None:
+    argv = rsync.files_command(
+        ("ssh", "-l", "hb"), "fd00::1", Path("/s/perfdata/queue"), Path("/s/perfdata/from-yasu"), timeout=7.6
+    )
+    assert argv == (
+        *("rsync", "--dirs", "--times", "--compress", "--protect-args", "--chmod=D750,F640", "--timeout=8", "--rsh=ssh -l hb"),
+        *("[fd00::1]:/s/perfdata/queue/", "/s/perfdata/from-yasu/"),
+    )

@@ -243,6 +243,14 @@ class MailSection:
 
 
 @dataclass(frozen=True)
+class ReadySection:
+    """[ready]: what check_failover_ready and a switchover ask for."""
+
+    disk_free: int = 100  # MiB, on each file system that a run, Nagios's state and its log are written to
+    clock_difference: Seconds = Seconds(5)  # between the two hosts
+
+
+@dataclass(frozen=True)
 class Config:
     """Both hosts in the file's order, and the sections. `this` and `peer` are views from one host."""
 
@@ -258,6 +266,7 @@ class Config:
     sync: SyncSection
     database: DatabaseSection
     run: RunSection
+    ready: ReadySection
     mail: MailSection
     this_name: str
     path: Path
@@ -298,6 +307,7 @@ SECTIONS: Mapping[str, type] = {
     "sync": SyncSection,
     "database": DatabaseSection,
     "run": RunSection,
+    "ready": ReadySection,
     "mail": MailSection,
 }
 

@@ -60,7 +60,7 @@ class HostReport:
     earlier look, with the same PID missing both times. `gone_for`: how long the file has been seen to be gone.
     `flags` None: the file does not say. `role` None: the suite is not installed there, or its role file cannot be read
     (`role_problem` says which). `handlers`: are its event handlers on? `looked_ago`: how long ago its suite last looked at this
-    host; both None where that is not said."""
+    host; both None where that is not said. `now`: that host's clock (epoch) when it answered."""
 
     process: Process | Blocked
     pid: int | None
@@ -75,6 +75,7 @@ class HostReport:
     handlers: bool | None = None
     looked_ago: float | None = None
     seconds: float = 0.0
+    now: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,20 @@ def unknown(name: str, sentence: str, lines: Iterable[str] = ()) -> NoReturn:
     raise SystemExit(int(State.UNKNOWN))
 
 
+def add_line(text: str) -> None:
+    """A line below the first one."""
+    import nagiosplugin
+
+    nagiosplugin.runtime.Runtime().output.add_longoutput(one_line(text))
+
+
+def whole_seconds(text: str) -> int:
+    """The argument of -t."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to 3600")
+    return int(text)
+
+
 class PluginParser(argparse.ArgumentParser):
     """A plugin's wrong usage is UNKNOWN (argparse's own exit code 2 would be CRITICAL), and so are --help and --version."""
 

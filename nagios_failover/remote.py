@@ -51,6 +51,7 @@ def parse_report(stdout: str, *, binary: str = "") -> HostReport:
         gone_for=max(0.0, float(now - gone_since)) if gone and gone_since is not None else 0.0,
         handlers={"0": False, "1": True}.get(values.get("status.enable_event_handlers", "")),
         looked_ago=_looked_ago(_number(values.get("looks")), role, now),
+        now=now,
     )
 
 

@@ -17,7 +17,7 @@ from nagios_failover.config import Config, load
 from nagios_failover.errors import Failed, FailoverError
 from nagios_failover.flag_report import FlagReport, Problem
 from nagios_failover.flags import compare, record
-from nagios_failover.plugin_words import PluginParser, one_line, unknown
+from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown, whole_seconds
 from nagios_failover.role import describe_flags
 from nagios_failover.state_files import StateFiles
 from nagios_failover.user import become_nagios
@@ -95,9 +95,9 @@ class ReportSummary(nagiosplugin.Summary):  # type: ignore[misc]
         findings = sorted(report.findings, key=lambda finding: order.index(finding.state))
         for index, finding in enumerate(findings):
             if index:
-                _add_line(f"{finding.state.name}: {finding.sentence}")
+                add_line(f"{finding.state.name}: {finding.sentence}")
             if finding.hint:
-                _add_line(f"hint: {finding.hint}")
+                add_line(f"hint: {finding.hint}")
         more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
         return one_line(findings[0].sentence) + more
 
@@ -125,16 +125,6 @@ def _record(config: Config, state: StateFiles) -> list[Problem]:
     return []
 
 
-def _add_line(text: str) -> None:
-    nagiosplugin.runtime.Runtime().output.add_longoutput(one_line(text))
-
-
-def _timeout(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to 3600")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = PluginParser(
         NAME,
@@ -144,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("-C", "--config", metavar="FILE", type=Path, default=Path(CONFIG_FILE), help=f"configuration file (default: {CONFIG_FILE})")
-    add("-t", "--timeout", metavar="SECONDS", type=_timeout, default=10, help="of the whole check (default: 10)")
+    add("-t", "--timeout", metavar="SECONDS", type=whole_seconds, default=10, help="of the whole check (default: 10)")
     add("-v", "--verbose", action="count", default=0, help="what was looked at, too (-vvv: a traceback)")
     add("-V", "--version", action="version", version=f"check_failover_state {__version__} (nagios-failover {__version__})\n")
     return parser

@@ -110,7 +110,7 @@ x = 1
         "[host yasu] adress: no such option; hint: one of address, nagios_cfg, nagios_binary, nagios_service",
         "[host nabira] nagios_cfg: 'nagios.cfg' is not an absolute path; hint: begin with /",
         "[extra]: no such section; hint: one of [host NAME], [pair], [nagios], [paths], [ssh], [look], [heartbeat], [witness], "
-        "[replication], [sync], [database], [run], [mail]",
+        "[replication], [sync], [database], [run], [ready], [mail]",
         "[pair] mode: 'both' is none of redundancy, failover",
         "[ssh] port: '22x' is not a port; hint: 1 to 65535",
         "[ssh] timeout: '0' is not a duration above 0; hint: 10, 2.5s, 5m or 1h",

@@ -16,6 +16,7 @@ from nagios_failover.hold import Process, _look
 from nagios_failover.log_files import LogFile
 from nagios_failover.log_merge import Own, merge
 from nagios_failover.log_swap import LogSwap
+from nagios_failover.state_files import StateFiles
 
 RUNS: Final = 5
 LINES: Final = 1_800_000
@@ -68,9 +69,9 @@ def merge_once(directory: Path, theirs: Path, own: Path) -> tuple[float, float]:
     try:
         time.sleep(0.3)
         process = Process(writer.pid, _look(writer.pid)[1])
-        swap = LogSwap(log, directory / "archives", directory, lambda part: None)
+        swap = LogSwap(log, directory / "archives", StateFiles(directory), lambda part: None)
         began = time.monotonic()
-        end = swap.end()
+        end = swap.end(term=0)
         filtered = Own(set(), since=0).kept(LogFile("", log, end).own())
         lines = merge([LogFile("", theirs, theirs.stat().st_size).theirs(), filtered])
         held = swap.put(lines, end=end, process=process)

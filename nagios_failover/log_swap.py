@@ -5,7 +5,8 @@
        length (cut, or grown by a hole). That takes milliseconds, and all that Nagios logs from then on stands behind it
     3. Nagios goes on; the merged file is copied over the log's beginning, at leisure
 
-STATE/merge says how far it has come: killed before 2, nothing has changed; killed after it, the next call copies again.
+STATE/merge says how far it has come: killed before 2, nothing has changed; killed after it, the next call copies again. The
+position up to which an operator's switches have been read (log_tail.py) goes with the lines: behind it stands what stood there.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from nagios_failover.copies import CHUNK
 from nagios_failover.errors import CouldNotLook, Failed, Incomplete
 from nagios_failover.hold import Process, hold_still
 from nagios_failover.log_files import beside, require_space, write_beside
-from nagios_failover.state_files import cannot_write, write_atomically
+from nagios_failover.log_tail import head_of, is_in
+from nagios_failover.state_files import StateFiles, cannot_write, write_atomically
 
 HOLD_SECONDS = 2.0
 """So long Nagios is held still at most. What it takes is milliseconds; a disk that takes longer gets another chance later."""
@@ -35,35 +37,45 @@ Part = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Record:
-    """`inode` is the log's. Its first `seam` bytes are in the merged file's first `merged`, which go on with what the log goes on
-    with; `check` is a sum of the log's last bytes before the seam. `copying`: the log has its new length. `pid` and `started`
-    are the Nagios that is held still, 0 for none."""
+    """`inode` is the log's. Its first `end` bytes are in the merged file's first `length`; from there on both go on alike, in the
+    merged file as far as `merged`, which is the log's `seam`. `check` is a sum of the log's last bytes before the seam. `copying`:
+    the log has its new length, and `read` of it has been read for switches. `pid` and `started` are the Nagios that is held still,
+    0 for none."""
 
     log: str
     inode: int
+    end: int
+    length: int
     seam: int
     merged: int
     check: int
     pid: int = 0
     started: str = ""
     copying: bool = False
+    read: int = -1
 
 
 class LogSwap:
-    def __init__(self, log: Path, archives: Path, state_directory: Path, part: Part) -> None:
+    def __init__(self, log: Path, archives: Path, state: StateFiles, part: Part) -> None:
         self.log = log
         self.archives = archives
         self.merged = beside(log)
-        self.record_path = state_directory / "merge"
+        self.record_path = state.directory / "merge"
+        self._state = state
         self._part = part
 
     # --- anew ---
 
-    def end(self) -> int:
-        """How many bytes of whole lines the log holds."""
+    def end(self, *, term: int) -> int:
+        """How many bytes of whole lines there are to merge: those that this host logged before its role of this `term` began.
+        What it has logged since stands behind, as it is, and so does what is still to be read for switches."""
+        position = self._state.log_position()
         try:
             with self.log.open("rb") as file:
-                return _whole_end(file.fileno())
+                end = _whole_end(file.fileno())
+                if position is None or position.term != term or not is_in(position, file):
+                    return end
+                return min(end, position.offset)
         except OSError as error:
             raise CouldNotLook(f"{self.log} cannot be read: {error.strerror}", hint="log_file in nagios.cfg names it") from error
 
@@ -80,8 +92,9 @@ class LogSwap:
             if _same_beginning(descriptor, self.merged, end):
                 self._clear()
                 return None
-            held, record = self._take_its_place(descriptor, end, process)
-            self._copy_over(descriptor, record)
+            with self._state.alone(self._state.position_path):
+                held, record = self._take_its_place(descriptor, end, process)
+                self._copy_over(descriptor, record)
             return held
         except OSError as error:
             if self.record_path.exists():
@@ -97,12 +110,13 @@ class LogSwap:
 
     def _take_its_place(self, descriptor: int, end: int, process: Process | None) -> tuple[float, Record]:
         with self.merged.open("r+b") as merged:
+            length = copied = merged.seek(0, os.SEEK_END)
             for attempt in range(TRIES):
                 seam = _whole_end(descriptor)
-                _copy(descriptor, merged.fileno(), end, seam, merged.seek(0, os.SEEK_END))
-                end = seam
+                _copy(descriptor, merged.fileno(), end + copied - length, seam, copied)
+                copied = length + seam - end
                 os.fsync(merged.fileno())
-                record = self._record(descriptor, seam, merged.seek(0, os.SEEK_END), process)
+                record = self._record(descriptor, Record(str(self.log), 0, end, length, seam, copied, 0), process)
                 require_space(self.log.parent, max(0, record.merged - seam))
                 self._write(record)
                 self._part("recorded")
@@ -118,10 +132,10 @@ class LogSwap:
                 time.sleep(0.05)
         raise AssertionError("the loop returns or raises")
 
-    def _record(self, descriptor: int, seam: int, merged: int, process: Process | None) -> Record:
-        check = zlib.crc32(_read(descriptor, max(0, seam - CHECKED_BYTES), seam))
+    def _record(self, descriptor: int, record: Record, process: Process | None) -> Record:
+        check = zlib.crc32(_read(descriptor, max(0, record.seam - CHECKED_BYTES), record.seam))
         pid, started = (process.pid, process.started) if process else (0, "")
-        return Record(str(self.log), os.fstat(descriptor).st_ino, seam, merged, check, pid, started)
+        return replace(record, inode=os.fstat(descriptor).st_ino, check=check, pid=pid, started=started)
 
     def _hold(self, descriptor: int, merged: int, record: Record, process: Process | None) -> float:
         def work() -> None:
@@ -164,7 +178,8 @@ class LogSwap:
                 if not record.copying and not self._has_new_length(descriptor, record):
                     self._clear()
                     return False
-                self._copy_over(descriptor, record)
+                with self._state.alone(self._state.position_path):
+                    self._copy_over(descriptor, record)
                 return True
             finally:
                 os.close(descriptor)
@@ -178,7 +193,10 @@ class LogSwap:
     def _copy_over(self, descriptor: int, record: Record) -> None:
         os.fsync(descriptor)
         try:
-            self._write(replace(record, copying=True))
+            if not record.copying:
+                record = replace(record, copying=True, read=self._read_until(descriptor, record))
+                self._write(record)
+            self._move_position(record)
         except Failed as error:
             raise Incomplete(f"{self.log} has its new length, not yet its lines: {error}", hint=error.hint) from error
         self._part("copying")
@@ -187,6 +205,23 @@ class LogSwap:
         os.fsync(descriptor)
         self._part("copied")
         self._clear()
+
+    def _read_until(self, descriptor: int, record: Record) -> int:
+        """Where in the new log the position of the old one is; -1 where that cannot be said."""
+        position = self._state.log_position()
+        with os.fdopen(os.dup(descriptor), "rb") as log:
+            if position is None or position.offset < record.end or not is_in(replace(position, offset=0), log):
+                return -1
+        old = record.seam + self.merged.stat().st_size - record.merged
+        return position.offset if position.offset > old else record.length + position.offset - record.end
+
+    def _move_position(self, record: Record) -> None:
+        """One that cannot be moved is told from the lines' times: its head fits no file."""
+        position = self._state.log_position()
+        if position is not None and position.inode == record.inode:
+            with self.merged.open("rb") as merged:
+                head = head_of(merged) if record.read >= 0 else "moved"
+            self._state.write_log_position(replace(position, head=head, offset=max(record.read, 0)))
 
     def _has_new_length(self, descriptor: int, record: Record) -> bool:
         """Had the log been given its new length when that was cut short? Nagios writes no NULs, so a hole tells."""

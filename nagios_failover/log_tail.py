@@ -43,7 +43,7 @@ def read_new_switches(cfg: NagiosCfg, position: Position | None) -> tuple[list[S
                 found.extend(part)
                 newest = max([newest, *(switch.time for switch in part)])
                 last = time or last
-                here = Position(os.fstat(file.fileno()).st_ino, _head(file), end, last, newest)
+                here = Position(os.fstat(file.fileno()).st_ino, head_of(file), end, last, newest)
         return found, here
     except OSError as error:
         raise CouldNotLook(
@@ -83,10 +83,14 @@ def _is(path: Path, position: Position) -> bool:
     """Is `path` the file that was read last, and has it not been cut?"""
     try:
         with path.open("rb") as file:
-            stat = os.fstat(file.fileno())
-            return stat.st_ino == position.inode and stat.st_size >= position.offset and _head(file) == position.head
+            return is_in(position, file)
     except FileNotFoundError:
         return False
+
+
+def is_in(position: Position, file: BinaryIO) -> bool:
+    stat = os.fstat(file.fileno())
+    return stat.st_ino == position.inode and stat.st_size >= position.offset and head_of(file) == position.head
 
 
 def archives_of(cfg: NagiosCfg) -> list[Path]:
@@ -117,7 +121,7 @@ def _whole_lines(file: BinaryIO) -> tuple[list[str], int, int]:
     return commands, end, int(stamp) if stamp.isdigit() else 0
 
 
-def _head(file: BinaryIO) -> str:
+def head_of(file: BinaryIO) -> str:
     """A sum of the first line; "-" while that is not finished."""
     file.seek(0)
     line = file.readline(4096)

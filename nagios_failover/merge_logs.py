@@ -9,8 +9,10 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from nagios_failover import flags as flag_state
 from nagios_failover.config import Config
 from nagios_failover.copies import Copies, chunks
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError
@@ -43,7 +45,7 @@ def merge_logs(flow: Flow) -> str:
     with."""
     cfg = read_nagios_cfg(flow.config.this.nagios_cfg)
     part = _part(flow)
-    swap = LogSwap(cfg.log_file, cfg.log_archive_path, flow.state.directory, part)
+    swap = LogSwap(cfg.log_file, cfg.log_archive_path, flow.state, part)
     swap.finish()
     _mark(flow, "begun")
     try:
@@ -128,7 +130,9 @@ def _merge(flow: Flow, cfg: NagiosCfg, swap: LogSwap, part: Part) -> str:
     if record is None:
         raise Failed(f"there is no copy of {flow.peer}'s event log", hint=f"its lines are in its own log, on {flow.peer}")
     theirs = copied_logs(copies, record)
-    own = {**own_archives(cfg), "": LogFile("", cfg.log_file, swap.end())}
+    with suppress(FailoverError):
+        flag_state.record(flow.config, flow.state)  # an operator's switches stay his, the old master's lines are not read as such
+    own = {**own_archives(cfg), "": LogFile("", cfg.log_file, swap.end(term=flow.term))}
     found = _Merge(
         [file for file in theirs if file.size],
         own,

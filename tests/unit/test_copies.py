@@ -169,3 +169,18 @@ def test_a_stream_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(CouldNotLook):
         write_stream(path, broken())  # type: ignore[arg-type]
     assert path.read_text() == "old" and [entry.name for entry in tmp_path.iterdir()] == ["retention.dat"]
+
+
+def test_logs_that_were_merged_over_there_are_copied_anew(tmp_path: Path) -> None:
+    """They begin as before, so rsync would append to them."""
+    copies = Copies(tmp_path, "yasu")
+    copies.make()
+    (copies.incoming / "archives").mkdir()
+    logs = [copies.incoming / "nagios.log", copies.log_before, copies.incoming / "archives" / "nagios-11-25-2026-00.log"]
+    for path in [*logs, copies.status]:
+        path.write_text("[1795619077] x\n")
+    record = CopyRecord(1.0, 1, 0.0, 0.1, 1, 1, "nagios.log", "archives", merged="run-1 done")
+    copies.write_record(record)
+    assert copies.record() == record
+    copies.forget_logs(record)
+    assert not any(path.exists() for path in logs) and copies.status.exists()

@@ -20,6 +20,10 @@ from nagios_failover.errors import Failed, Incomplete
 from nagios_failover.hold import Process, _look, hold_still
 from nagios_failover.lock import run_lock
 from nagios_failover.log_swap import LogSwap
+from nagios_failover.log_tail import read_new_switches
+from nagios_failover.nagios_cfg import NagiosCfg
+from nagios_failover.state_files import StateFiles
+from nagios_failover.words import Flag
 
 WRITER = """
 import os, sys, time
@@ -35,6 +39,7 @@ while True:
 class Site:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.state = StateFiles(directory)
         self.log = directory / "nagios.log"
         self.log.write_bytes(b"[1795619000] old\n" * 1000)
         self.inode = self.log.stat().st_ino
@@ -50,11 +55,11 @@ class Site:
             time.sleep(0.005)
 
     def swap(self, part: object = None) -> LogSwap:
-        return LogSwap(self.log, self.directory / "archives", self.directory, part or (lambda name: None))  # type: ignore[arg-type]
+        return LogSwap(self.log, self.directory / "archives", self.state, part or (lambda name: None))  # type: ignore[arg-type]
 
     def put(self, swap: LogSwap, *, theirs: int = 3000, keep: bool = True) -> float | None:
         """`theirs` lines of another host before this host's own, which are all kept or all but the old ones."""
-        end = swap.end()
+        end = swap.end(term=0)
         own = [line for line in self.log.read_bytes()[:end].splitlines(keepends=True) if keep or b"old" not in line]
         merged = [*(b"[1795618000] their %d\n" % number for number in range(theirs)), *own]
         return swap.put(iter(merged), end=end, process=self.process)
@@ -69,7 +74,7 @@ class Site:
         assert lines[theirs : theirs + old] == [b"[1795619000] old"] * old
         own = lines[theirs + old :]
         assert own == [b"[1795619077] own %d" % number for number in range(len(own))]
-        left = {path.name for path in self.directory.iterdir() if not path.name.startswith(".merge.")}  # a kill's own
+        left = {path.name for path in self.directory.iterdir() if not path.name.startswith((".merge.", ".log.", "log."))}
         assert left == {"nagios.log", "archives"}
 
 
@@ -86,6 +91,45 @@ def test_no_line_is_lost_and_the_file_is_the_same(site: Site) -> None:
     held = site.put(site.swap())
     assert held is not None and 0 < held < 1
     site.assert_whole()
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("last", ["", "cut", "copying", "copied"])
+def test_what_was_switched_on_the_other_host_is_no_word_of_this_ones_operator(site: Site, last: str, keep: bool) -> None:
+    """And what is switched here after it was read last, is."""
+    cfg = NagiosCfg(site.log, {"log_file": str(site.log), "log_archive_path": str(site.directory / "archives")}, {})
+    switched = b"[1795619077] EXTERNAL COMMAND: DISABLE_NOTIFICATIONS;\n"
+    append(site.log, switched)
+    found, position = read_new_switches(cfg, None)
+    assert len(found) == 1
+    site.state.write_log_position(position)
+    append(site.log, switched.replace(b"DIS", b"EN"))
+
+    def part(name: str) -> None:
+        if name == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    swap = site.swap(part)
+    end = swap.end(term=0)
+    assert end == position.offset
+    own = [line for line in site.log.read_bytes()[:end].splitlines(keepends=True) if keep or b"old" not in line]
+    theirs = [b"[1795618000] EXTERNAL COMMAND: STOP_EXECUTING_SVC_CHECKS;\n"] * (500 if keep else 5)
+    child = os.fork()
+    if child == 0:
+        try:
+            swap.put([*theirs, *own], end=end, process=site.process)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    site.swap().finish()
+    append(site.log, switched)
+    found, _ = read_new_switches(cfg, site.state.log_position())
+    assert [(switch.flag, switch.on) for switch in found] == [(Flag.NOTIFICATIONS, True), (Flag.NOTIFICATIONS, False)]
+
+
+def append(path: Path, text: bytes) -> None:
+    with path.open("ab", buffering=0) as file:
+        file.write(text)
 
 
 def test_a_shorter_one_cuts_the_log(site: Site) -> None:
@@ -157,7 +201,7 @@ def test_who_is_left_stopped_goes_on_with_the_next_call(site: Site) -> None:
     site.wait(lambda: site.process.state() == "T")
     swap = site.swap()
     swap.merged.write_bytes(b"half\n")
-    record = {"log": str(site.log), "inode": site.inode, "seam": swap.end(), "merged": 5, "check": 0,
+    record = {"log": str(site.log), "inode": site.inode, "end": 0, "length": 5, "seam": swap.end(term=0), "merged": 5, "check": 0,
               "pid": site.process.pid, "started": site.process.started, "copying": False}  # fmt: skip
     swap.record_path.write_text(json.dumps(record))
     swap.finish()

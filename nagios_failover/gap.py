@@ -223,11 +223,13 @@ class Incident:
 
     def _unnotify(self) -> None:
         """Back to one check before HARD: that check makes it HARD again, and whatever this host remembers of an earlier
-        notification (next_notification, no_more_notifications) is forgotten with it."""
+        notification (next_notification, no_more_notifications) is forgotten with it. Or it finds it well: then the RECOVERY is
+        due, for the PROBLEM has left in most cases, and Nagios sends it to whom it counts as notified."""
         number = self.number("current_notification_number") - 1
         self.put(current_notification_number=number, last_notification=0)
         if self.number("max_attempts") > 1:
             self.put(state_type=0, current_attempt=self.number("max_attempts") - 1)
+            self.put(**{f"notified_on_{self.words[self.state]}": 1})
         else:
             self.put(current_state=0, last_hard_state=0, state_type=1, current_attempt=1)
             self.outcome.check_now = True

@@ -74,7 +74,8 @@ def test_opened_and_closed_in_the_gap_leaves_nothing() -> None:
 def test_a_problem_mailed_in_the_last_seconds_is_sent_again() -> None:
     fields = http(*PROBLEM, until=CREATED + 5)
     assert (fields["current_state"], fields["state_type"], fields["current_attempt"]) == ("2", "0", "2"), "one check before HARD"
-    assert fields["current_notification_number"] == "0" and "notified_on_critical" not in fields
+    assert fields["current_notification_number"] == "0", "and it counts as the first"
+    assert fields["notified_on_critical"] == "1", "it has left in most cases: if it is well already, its recovery is due"
     assert fields["in_doubt"] == "PROBLEM of web1/HTTP (logged 2 s before the last sign of life)"
 
 

@@ -209,7 +209,8 @@ def test_a_flapping_service_is_given_a_history() -> None:
 def test_a_notification_in_doubt_in_the_snapshot_itself_is_taken_back() -> None:
     made, inherited = convert(gap=no_gap(until=CREATED - 499))
     http = block_of(made, "service_description=HTTP", "current_state=2")
-    assert "\tstate_type=0\n" in http and "\tcurrent_attempt=2\n" in http and "notified_on" not in http
+    assert "\tstate_type=0\n" in http and "\tcurrent_attempt=2\n" in http
+    assert "\tnotified_on_critical=1\n" in http, "if it is well already, its recovery is due"
     assert inherited.in_doubt == [
         "PROBLEM of web2 (logged 1 s before the last sign of life)",
         "PROBLEM of web1/HTTP (logged 1 s before the last sign of life)",

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tests.incident_site import FAULTS, Site, follow_incidents, join_again, monitored, power_off
+from tests.incident_site import FAULTS, Site, follow_incidents, join_again, monitored, name_of, power_off
 from tests.lab import Host, Lab
 from tests.lab.nagios_site import services_of
 from tests.lab.state import Settings
@@ -81,18 +81,20 @@ def _trial(site: Site, draw: random.Random, fault: Callable[[Host], None]) -> tu
         lab.wait(lambda: site.role(new) == "master", 60, f"{new.name} takes over")
         time.sleep(draw.uniform(5, 15))
     settle(site, new)
-    audits = [site.found(new, mail_log=False)]
+    findings = site.audit(new, mail_log=False)["findings"]
     sequences = {name: mailed(site, name) for name in OBJECTS}
     finals = {f"{row['host_name']}/{row['service_description']}": int(row["current_state"]) for row in services(new)}
     mended = join_again(site, old, new)
+    named = {name_of(one) for one in findings}
     if fault is power_off:
-        audits.append(site.found(old, until=mended, mail_log=False))
-    named = {name for found in audits for what, _, name in found}
-    wrong = [f"the audit: {' '.join(one)}" for one in audits[0] if one[0] != "in doubt"]
+        named |= {name for _, _, name in site.found(old, until=mended, mail_log=False)}
+    wrong = [f"{name_of(one)}: {one['what']}: {one['notification']}: {one['why']}" for one in findings if one["what"] != "in doubt"]
     for name in OBJECTS:
         why = judge(sequences[name], finals[name])
         if why and name not in named:
             wrong.append(f"{name} {why}: {', '.join(' '.join(one) for one in sequences[name])}")
+    if wrong:
+        wrong.append(f"in doubt were {', '.join(sorted(name_of(one) for one in findings if one['what'] == 'in doubt')) or 'none'}")
     return churn.flips, wrong
 
 

@@ -27,9 +27,17 @@ LATE_SECONDS = 10
 
 
 def audit(
-    history: History, rules: AllRules, *, takeovers: Sequence[Takeover], status: Mapping[Key, Fields], watch_host: str, now: float
+    history: History,
+    rules: AllRules,
+    *,
+    takeovers: Sequence[Takeover],
+    status: Mapping[Key, Fields],
+    seen_at: int = 0,
+    watch_host: str,
+    now: float,
 ) -> Audit:
-    """`status` are the blocks of today's status.dat, for what is so now and was before the history began."""
+    """`status` are the blocks of today's status.dat (of what is not well or not as usual), for what is so now and was before the
+    history began; `seen_at` is when it was written, before the logs were read; 0: there is none."""
     result = Audit()
     judge = _Judge(history, rules, Suppression(history, status), takeovers)
     objects: dict[Key, _Object] = {}
@@ -46,7 +54,8 @@ def audit(
         elif not isinstance(line, Notification) and logged.host == history.reigns.at(line.time):
             one.alerted(logged.host, line)
     for one in objects.values():
-        result.findings.extend(one.end(int(now)))
+        is_well = status.get(one.key, {}).get("current_state", "0") == "0"
+        result.findings.extend(one.end(int(now), well_at=seen_at if is_well else 0))
     result.findings.extend(_unseen(takeovers, objects, result.findings))
     for takeover in takeovers:
         if not judge.knows_all_of(takeover):
@@ -141,7 +150,12 @@ class _Object:
         else:
             self._recovery(recipient, sent)
 
-    def end(self, now: int) -> list[Finding]:
+    def end(self, now: int, *, well_at: int) -> list[Finding]:
+        """`well_at`: it was seen to be well then, whatever the logs say; 0: it was not. A master that never learned of an incident
+        logs no end of it."""
+        incident = self.incident
+        if incident and incident.last and max(sent.time for sent in incident.last.values()) + LATE_SECONDS < well_at:
+            self._close(well_at)
         if self.incident:
             self._judge_problem(self.incident, now, still_open=True)
         for incident, end in self.closed:
@@ -216,7 +230,7 @@ class _Object:
             told = any(problem.time <= sent.time for sent in self.recoveries.get(recipient, ()))
             if told or (self.rules and not self.rules.wanted(0, contact, is_host=self.is_host)):
                 continue
-            why = f"PROBLEM by {problem.host} at {clock(problem.time)}, well since {clock(time)}"
+            why = f"PROBLEM by {problem.host} at {clock(problem.time)}, well at {clock(time)}"
             self._missing("RECOVERY", recipient[0], time, why)
 
     def _anybody_wants(self, state: int) -> bool:

@@ -71,11 +71,11 @@ def look_back(config: Config, state: StateFiles, *, since: float | None, mail_lo
     runs = [run for run in Journal(config.paths.state).runs() if run.kind in ENDS]
     newest = max((float(run.notes["active_at"]) for run in runs if "active_at" in run.notes), default=now)
     begin = int(newest - DAY if since is None else since)
+    shown = _shown(config, state, cfg)  # before the logs: what it shows as over, they tell
     history = _history(config, state, cfg, begin)
     rules = rules_of(cfg, _keys(history))
     takeovers = [_takeover(run) for run in runs if float(run.notes.get("active_at", 0)) >= begin]
-    shown = _shown(config, state, cfg)
-    result = audit(history, rules, takeovers=takeovers, status=shown.objects, watch_host=host, now=now)
+    result = audit(history, rules, takeovers=takeovers, status=shown.objects, seen_at=shown.created, watch_host=host, now=now)
     if not rules.known:
         result.notes.append(f"{cfg.object_cache_file} cannot be read: when a notification may come again is not known")
     if config.peer.name not in history.until:

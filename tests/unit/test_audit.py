@@ -57,6 +57,7 @@ def audited(
     rules: Mapping[Key, Rules] | None = None,
     status: Mapping[Key, Fields] | None = None,
     now: int = 1000,
+    seen_at: int = 0,
     **takeover: Any,
 ) -> Audit:
     """As nabira, the new master, sees it."""
@@ -71,7 +72,7 @@ def audited(
     )
     known = AllRules(dict({WEB: RULES} if rules is None else rules), dict(CONTACTS))
     run = Takeover("RUN", "nabira", float(ACTIVE), **takeover)
-    return audit(history, known, takeovers=[run], status=status or {}, watch_host="nagios-failover", now=T + now)
+    return audit(history, known, takeovers=[run], status=status or {}, seen_at=seen_at, watch_host="nagios-failover", now=T + now)
 
 
 def test_an_incident_that_is_mailed_once_and_recovers_is_clean() -> None:
@@ -152,7 +153,7 @@ def test_a_problem_that_is_over_before_it_was_mailed_is_missing() -> None:
 def test_a_recovery_that_nobody_mailed_is_missing() -> None:
     [one] = found(OPENED, alert(120, "OK"))
     assert (one.kind, one.notification, one.contact) == (Kind.MISSING, "RECOVERY", "oncall")
-    assert one.why == f"PROBLEM by yasu at {clock(T + 10)}, well since {clock(T + 120)}"
+    assert one.why == f"PROBLEM by yasu at {clock(T + 10)}, well at {clock(T + 120)}"
 
 
 def test_a_recovery_is_due_to_those_who_got_the_last_problem() -> None:
@@ -261,6 +262,15 @@ def test_where_nothing_was_fetched_the_first_check_of_an_object_is_in_doubt() ->
     late = alert(150, "CRITICAL", soft=1) + mail(154, "CRITICAL") + alert(154, "CRITICAL")
     assert found("", late, fetched=False, known_until=T + 80) == []
     assert found(alert(200, "OK", key=("web9", "HTTP")), early, fetched=False) == [], "its log has been copied since"
+
+
+def test_an_incident_that_the_new_master_never_learned_of_and_is_over_lacks_its_recovery() -> None:
+    """Its end is in no log: only today's status.dat shows it."""
+    [one] = found(OPENED, "", seen_at=T + 500)
+    assert (one.kind, one.notification, one.contact) == (Kind.MISSING, "RECOVERY", "oncall")
+    assert one.why == f"PROBLEM by yasu at {clock(T + 10)}, well at {clock(T + 500)}"
+    assert found(OPENED, "", seen_at=T + 500, status={WEB: {"current_state": "2"}}) == []
+    assert found(OPENED, "", seen_at=T + 15) == [], "too soon to tell"
 
 
 def test_what_a_standby_logs_is_no_incident() -> None:

@@ -114,6 +114,10 @@ probe_pid() {
 # No file names a PID: is there a Nagios for this nagios.cfg all the same? It only ever speaks for life: by name alone nothing
 # is dead, since workers and the command-file child outlive a kill -9.
 probe_name() {
+    if ! command -v ps >/dev/null; then
+        say 'process no-ps'
+        return
+    fi
     if ! identify 1 || ! everybody=$(ps -A -o pid= -o ppid= -o args= 2>/dev/null) || [ -z "$everybody" ]; then
         say 'process hidden'
         return

@@ -102,6 +102,8 @@ def _process(values: Mapping[str, str], pid: int | None, binary: str) -> Process
         case ["hidden"]:
             named = f"PID {pid}" if pid else "Nagios's process"
             return Blocked(f"{named} cannot be looked at: other users' processes are hidden there", _HIDDEN_HINT)
+        case ["no-ps"]:
+            return Blocked("Nagios's process cannot be looked for: there is no ps there", "install it there (on Debian: procps)")
         case ["unknown", said]:
             return Blocked(f"PID {pid} cannot be looked at: {said}", _HIDDEN_HINT)
     return Blocked("the probe says nothing of the process")

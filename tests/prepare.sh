@@ -58,6 +58,7 @@ missing_for_doors() {
     missing_of <<END
 ssh openssh-client
 busybox busybox
+ps procps
 END
 }
 

@@ -183,6 +183,13 @@ def test_a_child_with_the_command_line_of_its_parent_is_not_the_main_process(sit
             parent.kill()
 
 
+def test_a_status_file_that_is_gone_where_there_is_no_ps(site: Site) -> None:
+    site.before += 'command() { [ ps != "$2" ]; }\n'
+    assert site.report().process == Blocked(
+        "Nagios's process cannot be looked for: there is no ps there", "install it there (on Debian: procps)"
+    )
+
+
 def test_a_status_file_that_is_gone(site: Site) -> None:
     report = site.report()
     assert (report.process, report.pid, report.status_age, report.status_created) == (Process.MISSING, None, None, None)

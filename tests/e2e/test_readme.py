@@ -231,8 +231,9 @@ def test_the_objects_sample_is_valid_in_a_stock_debian_configuration_as_it_is(ba
     assert "Total Errors:   0" in said
     # the objects that mail by the suite's own path
     assert re.findall(r"Warning: (.*)", said) == [
-        "Service 'Failover state' on host 'nagios-failover' has no default contacts or contactgroups defined!",
-        "Service 'Master Nagios' on host 'nagios-failover' has no default contacts or contactgroups defined!",
-        "Service 'State sync' on host 'nagios-failover' has no default contacts or contactgroups defined!",
+        *(
+            f"Service '{name}' on host 'nagios-failover' has no default contacts or contactgroups defined!"
+            for name in ("Failover ready", "Failover state", "Master Nagios", "Replication", "State sync")
+        ),
         "Host 'nagios-failover' has no default contacts or contactgroups defined!",
     ]

@@ -43,6 +43,17 @@ def minus(one: str, other: str) -> str:
     return ",".join(str(gtid) for gtid in sorted(lacking))
 
 
+def fork(own: str, other: str) -> str:
+    """Where history `own` leaves history `other`: the last transaction of each domain that both have, "" for none."""
+    known = _highest(parse(other))
+    last: dict[int, Gtid] = {}
+    for (domain, server), sequence in _highest(parse(own)).items():
+        common = Gtid(domain, server, min(sequence, known.get((domain, server), 0)))
+        if common.sequence > last.get(domain, Gtid(domain, 0, 0)).sequence:
+            last[domain] = common
+    return ",".join(str(last[domain]) for domain in sorted(last))
+
+
 def transactions_between(earlier: str, later: str) -> int | None:
     """How many transactions lie between two positions of one line of history, domain by domain; None where that cannot be told
     (a position is missing, or the later one is behind)."""

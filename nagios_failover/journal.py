@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nagios_failover.errors import Failed, StateUnreadable
-from nagios_failover.run_record import SAID_NO, Outcome, RunRecord, parse_journal, same_words
+from nagios_failover.run_record import BY_COMMAND_ALONE, SAID_NO, Outcome, RunRecord, parse_journal, same_words
 from nagios_failover.state_files import FILE_MODE, StateFiles, cannot_write, sync_directory
 from nagios_failover.words import Role
 
@@ -72,10 +72,10 @@ class Journal:
         return [self._read(path) for path in self._paths()]
 
     def open_runs(self) -> list[RunRecord]:
-        """The runs that have not been closed, the oldest first. Looks at the end of each file only, so it is cheap enough for
-        each call of the handler."""
+        """The runs that have not been closed, the oldest first, but for those that only their own command finishes. Looks at
+        the end of each file only, so it is cheap enough for each call of the handler."""
         found = [self._read(path) for path in self._paths() if not _ends_closed(path)]
-        return [record for record in reversed(found) if record.open]
+        return [record for record in reversed(found) if record.open and record.kind not in BY_COMMAND_ALONE]
 
     def _paths(self) -> list[Path]:
         try:

@@ -25,11 +25,11 @@ class LockHeld(Refused):
 
 
 @contextmanager
-def run_lock(state_directory: Path, *, wait: float) -> Iterator[None]:
-    """Hold STATE/run.lock (flock: the kernel lets go of it when the process ends, however it ends).
+def run_lock(state_directory: Path, *, wait: float, name: str = "run.lock") -> Iterator[None]:
+    """Hold STATE/`name` (flock: the kernel lets go of it when the process ends, however it ends).
 
     Raises LockHeld when another process still has it after `wait` seconds, Failed when the file cannot be opened."""
-    path = state_directory / "run.lock"
+    path = state_directory / name
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     except OSError as error:

@@ -28,6 +28,12 @@ class Outcome(StrEnum):
 SAID_NO = (Outcome.REFUSED, Outcome.ABORTED)
 
 
+SETUP_STANDBY = "setup-standby"
+REJOIN = "rejoin"
+BY_COMMAND_ALONE = (SETUP_STANDBY, REJOIN)
+"""Runs that only their own command finishes: they need root, and hours, and a failover does not wait for them."""
+
+
 class StepOutcome(StrEnum):
     """What became of a step."""
 

@@ -64,3 +64,19 @@ def test_how_many_transactions_lie_between_two_positions(earlier: str, later: st
 )
 def test_how_many_transactions_a_set_of_mysqls_names(text: str, count: int) -> None:
     assert gtid.count_of_set(text) == count
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "fork"),
+    [
+        ("0-1-102", "0-1-100", "0-1-100"),
+        ("0-1-100", "0-1-120", "0-1-100"),
+        # the newest that both have was written by the other server
+        ("0-1-99,0-2-98", "0-1-50,0-2-98,0-2-130", "0-2-98"),
+        ("0-1-9,1-1-4", "0-1-7,1-1-4", "0-1-7,1-1-4"),
+        ("0-2-3", "0-1-9", ""),
+        ("", "0-1-9", ""),
+    ],
+)
+def test_where_two_histories_part(own: str, other: str, fork: str) -> None:
+    assert gtid.fork(own, other) == fork

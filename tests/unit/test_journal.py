@@ -41,6 +41,12 @@ def test_a_run_tells_its_steps_their_outcome_and_how_long_they_took(journal: Jou
     assert record.notes == {"flags_before": {"notifications": False}}
 
 
+def test_a_copy_of_hours_that_was_cut_short_is_no_run_that_a_failover_would_have_to_finish(journal: Journal) -> None:
+    journal.open("setup-standby", 4, "nabira", trigger="command")
+    run = journal.open("failover", 4, "nabira", trigger="event")
+    assert [record.id for record in journal.open_runs()] == [run.id]
+
+
 def test_an_open_run_is_found_until_it_is_closed(journal: Journal) -> None:
     run = journal.open("failover", 4, "nabira")
     assert [record.id for record in journal.open_runs()] == [run.id]

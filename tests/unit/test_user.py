@@ -70,6 +70,41 @@ def test_root_becomes_the_nagios_user_for_good() -> None:
     ]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_root_can_keep_the_way_back_and_what_it_starts_meanwhile_cannot() -> None:
+    account = pwd.getpwnam("daemon")
+    script = """
+import os, subprocess, sys
+from nagios_failover.config import parse
+from nagios_failover.user import as_root, become_nagios
+become_nagios(parse(sys.argv[1], hostname="yasu"), root_again=True)
+print(os.getresuid(), subprocess.run(["grep", "^Uid", "/proc/self/status"], capture_output=True, text=True).stdout.split()[1:])
+with as_root():
+    print(os.getresuid(), os.getresgid(), os.getgroups())
+print(os.getresuid(), os.getresgid()[1], sorted(os.getgroups()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, text("daemon")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    uid, gid = account.pw_uid, account.pw_gid
+    assert done.stdout.splitlines() == [
+        f"({uid}, {uid}, 0) {[str(uid)] * 4}",
+        "(0, 0, 0) (0, 0, 0) []",
+        f"({uid}, {uid}, 0) {gid} {sorted(os.getgrouplist('daemon', gid))}",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may")
+def test_only_root_can_keep_a_way_back() -> None:
+    with pytest.raises(UsageError, match="this must run as root, not as "):
+        become_nagios(config(me()), root_again=True)
+
+
 def test_the_nagios_user_itself_just_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOME", raising=False)
     before = os.umask(0o022)

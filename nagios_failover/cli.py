@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nagios_failover import __version__, commands, show, show_incidents
+from nagios_failover import __version__, commands, replication_commands, show, show_incidents
 from nagios_failover.config import Config, duration, load
 from nagios_failover.errors import DONE, FAILED, FailoverError, UsageError
 from nagios_failover.user import become_nagios
@@ -82,7 +82,12 @@ def build_parser() -> Parser:
     role.add_argument("--standby", action="store_true", help="this host waits")
     init.add_argument("--force", action="store_true", help="overwrite the role that is there")
     init.set_defaults(finishes_runs=False)  # it gives them up
-    database = command("init-database", commands.init_database, "create the programstatus table on this host's database server")
+    database = command(
+        "init-database",
+        replication_commands.init_database,
+        "make this host's database server ready: the programstatus table, the accounts, and what replication needs",
+    )
+    database.add_argument("--restart", action="store_true", help="the database server may be restarted for its new settings")
     database.set_defaults(stays_root=True, finishes_runs=False)
 
     failover = command("failover", commands.failover, "take over, now, on the standby")
@@ -137,6 +142,20 @@ def build_parser() -> Parser:
     )
     incidents.add_argument("--json", action="store_true", help="everything, with stable keys")
     incidents.set_defaults(finishes_runs=False)
+    setup = command(
+        "setup-standby",
+        replication_commands.setup_standby,
+        "make this host's database a replica of the master's",
+        "Can be given again: what was cut short is finished, and a healthy replica is left alone.",
+    )
+    setup.add_argument("--replace", action="store_true", help="what this host's server holds may be replaced by the source's")
+    rejoin = command(
+        "rejoin", replication_commands.rejoin, "the old master, repaired, becomes the standby, and its database a replica"
+    )
+    for one in (setup, rejoin):
+        one.add_argument("--restart", action="store_true", help="the database server may be restarted for its new settings")
+        one.add_argument("--dry-run", action="store_true", help="walk the same list and change nothing")
+        one.set_defaults(stays_root=True, finishes_runs=False)
     watch = command("watch", commands.watch, "look at the master, confirm, and fail over: for cron, on a cold standby")
     watch.add_argument("--once", action="store_true", required=True, help="one look (cron calls it again)")
     watch.add_argument(

@@ -40,14 +40,6 @@ def init(config: Config, args: argparse.Namespace) -> int:
     return DONE
 
 
-def init_database(config: Config, args: argparse.Namespace) -> int:
-    from nagios_failover.programstatus import init_database as create
-
-    for line in create(config):
-        print(line)
-    return DONE
-
-
 def failover(config: Config, args: argparse.Namespace) -> int:
     from nagios_failover.failover import run_failover
 

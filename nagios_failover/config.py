@@ -186,6 +186,8 @@ class ReplicationSection:
     silence_critical: Seconds = Seconds(60)
     drain_timeout: Seconds = Seconds(30)  # the relay log is applied within this, or the database stays read-only
     old_source_timeout: Seconds = Seconds(10)  # spent on a source that may still be read
+    setup_timeout: Seconds = Seconds(3600)  # setup-standby and rejoin: of one long statement, and of catching up
+    service: str = "mariadb"  # as `service NAME restart` takes it
 
 
 @dataclass(frozen=True)

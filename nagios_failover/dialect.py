@@ -88,6 +88,7 @@ class Dialect(ABC):
     stop_receiving: str
     stop_replica: str
     start_receiving: str
+    stop_applying: str
     start_applying: str
     start_replica: str
     start_discards_relay_log: ClassVar[bool]
@@ -96,6 +97,16 @@ class Dialect(ABC):
     make_read_only: tuple[str, ...]
     make_writable: tuple[str, ...]
     is_read_only = "SELECT @@GLOBAL.read_only"
+    position: str
+    """One value: how far this server's history reaches, where it would go on as a replica."""
+    go_on_from: str
+    """Sets that position, with one %s. The replica is stopped."""
+    forget_history: str
+    """Drops the binary logs and every GTID."""
+    apply_until: str
+    """Applies up to a place in the source's binary log, file %s and offset %s, and stops there; receiving goes on. (To stop at a
+    GTID, MariaDB ends the receiving, too, and with semi-synchronous replication that leaves a thread on the source which never
+    ends and lets no replica attach again.)"""
     replica_timeout: str
     """The variable after whose seconds a replica notices that its source is silent."""
     sessions: str
@@ -171,10 +182,15 @@ class MariaDB(Dialect):
     stop_receiving = "STOP SLAVE IO_THREAD"
     stop_replica = "STOP SLAVE"
     start_receiving = "START SLAVE IO_THREAD"
+    stop_applying = "STOP SLAVE SQL_THREAD"
     start_applying = "START SLAVE SQL_THREAD"
     start_replica = "START SLAVE"
     start_discards_relay_log = True
     forget_replication = "RESET SLAVE ALL"
+    position = "SELECT @@GLOBAL.gtid_current_pos"
+    go_on_from = "SET GLOBAL gtid_slave_pos = %s"
+    forget_history = "RESET MASTER"
+    apply_until = "START SLAVE SQL_THREAD UNTIL MASTER_LOG_FILE = %s, MASTER_LOG_POS = %s"
     make_read_only = ("SET GLOBAL read_only = ON",)
     make_writable = ("SET GLOBAL read_only = OFF",)
     replica_timeout = "slave_net_timeout"
@@ -240,10 +256,15 @@ class MySQL(Dialect):
     stop_receiving = "STOP REPLICA IO_THREAD"
     stop_replica = "STOP REPLICA"
     start_receiving = "START REPLICA IO_THREAD"
+    stop_applying = "STOP REPLICA SQL_THREAD"
     start_applying = "START REPLICA SQL_THREAD"
     start_replica = "START REPLICA"
     start_discards_relay_log = False
     forget_replication = "RESET REPLICA ALL"
+    position = "SELECT @@GLOBAL.gtid_executed"
+    go_on_from = "SET GLOBAL gtid_purged = %s"
+    forget_history = "RESET BINARY LOGS AND GTIDS"
+    apply_until = "START REPLICA SQL_THREAD UNTIL SOURCE_LOG_FILE = %s, SOURCE_LOG_POS = %s"
     # Never SET PERSIST: what is persisted outranks the role's drop-in at the next start, so that a crashed old source, told by
     # its drop-in to be a replica, would come back writable.
     make_read_only = ("SET GLOBAL super_read_only = ON",)

@@ -155,7 +155,8 @@ def _told(what: str, *, hint: str) -> Iterator[None]:
 
 def init_database(config: Config) -> list[str]:
     """Make the database and the table where they are missing, and say what was done, line by line; then what differs in a
-    table that is there (nothing of it is changed), and the GRANT statements that a person should run for the two users.
+    table that is there (nothing of it is changed). The two users' accounts are made, too, with the passwords of the configuration;
+    without one the statements are printed for a person to run.
 
     Connects through [database] socket as the account that is named like the user who runs this, without a password: for root
     that is what MariaDB's unix_socket and MySQL's auth_socket are for. Raises ConfigError without [database] socket, Refused
@@ -178,6 +179,8 @@ def init_database(config: Config) -> list[str]:
             done = _make_missing(cursor, section.database)
             found = _columns(cursor, section.database)
             engine = str(_one(cursor, _ENGINE, section.database))
+            wanted = grants(config, [_address(host.address) for host in config.hosts], version)
+            accounts = _make_accounts(cursor, config, wanted)
     except FailoverError as error:
         error.host = config.this_name
         raise
@@ -188,9 +191,28 @@ def init_database(config: Config) -> list[str]:
         f"the table {section.database}.{TABLE} {state}",
         *(f"  {line}" for line in differs),
         *mismatches(config),
-        "Run as the server's administrator, with your passwords in place of the words:",
-        *(f"  {line}" for line in grants(config, [_address(host.address) for host in config.hosts], version)),
+        *accounts,
     ]
+
+
+def _make_accounts(cursor: Cursor, config: Config, wanted: Sequence[str]) -> list[str]:
+    """Run the statements, on this server alone (the other one makes its own). Without a password to give them they are for a
+    person to run."""
+    passwords = {"'PASSWORD OF [database]'": config.database.password, "'PASSWORD OF [heartbeat]'": config.heartbeat.password}
+    if any(word in statement and not password for statement in wanted for word, password in passwords.items()):
+        told = "Run as the server's administrator, with your passwords in place of the words:"
+        return [told, *(f"  {line}" for line in wanted)]
+    cursor.execute("SET SESSION sql_log_bin = 0")
+    for statement in wanted:
+        known = [password for word, password in passwords.items() if word in statement]
+        for word in passwords:
+            statement = statement.replace(word, "%s")
+        cursor.execute(statement, known or None)
+        if known:  # it may have been there, with another password
+            cursor.execute(statement.replace("CREATE USER IF NOT EXISTS", "ALTER USER"), known)
+    cursor.execute("SET SESSION sql_log_bin = 1")
+    names = dict.fromkeys(f"{user}@{host}" for user, host in re.findall(r" TO '([^']*)'@'([^']*)'", "\n".join(wanted)))
+    return [f"accounts {', '.join(names)} have what they need"]
 
 
 _ENGINE = "SELECT COALESCE(MAX(engine), '') FROM information_schema.tables WHERE table_schema = %s AND table_name = 'programstatus'"

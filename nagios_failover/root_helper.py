@@ -7,6 +7,9 @@
     restore-config   put back what the last install-config replaced
     database-source  write what mysqld is at its next start: the source ...         [replication] drop_in
     database-replica ... or a replica; the running server is not touched
+    database-settings    write the settings that both servers of a pair need        beside [replication] drop_in
+    start-database, restart-database                                                [replication] service
+                     (these three for root's own commands: sudoers.sample does not give them to the Nagios user)
     version          say which version this is; changes nothing, so `nagios-failover test` uses it
 
 What is started and written, and where files go, is named in the configuration file, which must be root's alone to change, and so
@@ -27,6 +30,8 @@ from nagios_failover.config import Config, load
 from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import DONE, Failed, FailoverError, Incomplete, Refused, UsageError
 from nagios_failover.root_only import require_roots_own
+from nagios_failover.server_settings import FILE_NAME, certificate_of
+from nagios_failover.server_settings import drop_in as settings_text
 from nagios_failover.shell import run
 from nagios_failover.state_files import write_atomically
 from nagios_failover.words import CONFIG_FILE
@@ -35,7 +40,12 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEMD = Path("/run/systemd/system")
 START_SECONDS = 60.0
 DROP_INS = {"database-source": Part.SOURCE, "database-replica": Part.REPLICA}
-VERBS = ("start-nagios", "start-perfdata", "stop-perfdata", "install-config", "restore-config", *DROP_INS, "version")
+DATABASE_ACTIONS = {"start-database": "start", "restart-database": "restart"}
+VERBS = (
+    *("start-nagios", "start-perfdata", "stop-perfdata", "install-config", "restore-config"),
+    *(*DROP_INS, "database-settings", *DATABASE_ACTIONS, "version"),
+)
+PAST = {"start": "started", "stop": "stopped", "restart": "restarted"}
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:-]*")
 
 
@@ -72,6 +82,8 @@ def perform(arguments: Sequence[str], config_file: Path) -> list[str]:
         return install_config.install(config) if verb == "install-config" else install_config.restore(config)
     if verb in DROP_INS:
         return [write_drop_in(config, DROP_INS[verb])]
+    if verb == "database-settings":
+        return [write_settings(config)]
     return _all(config.this.name, services(config, verb))
 
 
@@ -85,10 +97,24 @@ def write_drop_in(config: Config, part: Part) -> str:
     return f"{config.this.name}: {path} says {part}"
 
 
+def write_settings(config: Config) -> str:
+    """The settings of a pair's server, in the directory of the role's drop-in. Raises as write_drop_in does."""
+    role = config.replication.drop_in
+    if role is None:
+        raise UsageError("[replication] drop_in is not set", hint="drop_in = /etc/mysql/mariadb.conf.d/zz-nagios-failover.cnf")
+    path = role.with_name(FILE_NAME)
+    require_roots_own(path if path.exists() else path.parent)
+    certificate, key = certificate_of(config)
+    write_atomically(path, settings_text(config, config.this.name, certificate=certificate, key=key), mode=0o644)
+    return f"{config.this.name}: wrote {path}"
+
+
 def services(config: Config, verb: str) -> list[tuple[str, str]]:
-    """(service, start or stop) in order. Pure. Raises UsageError for a name that is no service's, before anything is done."""
+    """(service, start, stop or restart) in order. Pure. Raises UsageError for a name that is no service's."""
     if verb == "start-nagios":
         names, action = [config.this.nagios_service], "start"
+    elif verb in DATABASE_ACTIONS:
+        names, action = [config.replication.service], DATABASE_ACTIONS[verb]
     elif verb == "start-perfdata":
         names, action = list(config.run.perfdata_services), "start"
     else:
@@ -112,7 +138,7 @@ def _all(host: str, wanted: Sequence[tuple[str, str]]) -> list[str]:
         if failure:
             failures.append(failure)
         else:
-            done.append(f"{host}: {name} {'started' if action == 'start' else 'stopped'}")
+            done.append(f"{host}: {name} {PAST[action]}")
     if not failures:
         return done
     kind = Incomplete if done else Failed

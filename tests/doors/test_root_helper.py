@@ -51,8 +51,8 @@ def test_anything_but_one_verb_is_wrong_usage(arguments: tuple[str, ...]) -> Non
     assert (code, output) == (2, "")
     assert error.startswith("error: not a verb of nagios-failover-root: ")
     assert error.endswith(
-        "hint: exactly one of start-nagios, start-perfdata, stop-perfdata, install-config, restore-config, "
-        "database-source, database-replica, version\n"
+        "hint: exactly one of start-nagios, start-perfdata, stop-perfdata, install-config, restore-config, database-source, "
+        "database-replica, database-settings, start-database, restart-database, version\n"
     )
 
 
@@ -132,6 +132,19 @@ def test_the_database_s_role_is_one_of_two_fixed_files(tmp_path: Path) -> None:
 
 
 @ROOT_ONLY
+def test_the_settings_of_a_pair_s_server_are_one_fixed_file_beside_the_role_s(tmp_path: Path) -> None:
+    path, role = tmp_path / "nagios-failover.cfg", tmp_path / "zz-nagios-failover.cnf"
+    path.write_text(f"{TEXT}[replication]\ndrop_in = {role}\ntls_ca = /etc/mysql/nagios-failover/ca.pem\n")
+    path.chmod(0o640)
+    written = tmp_path / "90-nagios-failover.cnf"
+    assert with_config(path, "database-settings") == (0, f"{THIS}: wrote {written}\n", "")
+    text = written.read_text()
+    assert "\nserver-id = 1\n" in text and "\nread-only = ON\n" in text
+    assert "\nssl-key = /etc/mysql/nagios-failover/key.pem\n" in text
+    assert not role.exists()
+
+
+@ROOT_ONLY
 def test_a_drop_in_is_not_written_where_others_can_write(tmp_path: Path) -> None:
     path, directory = tmp_path / "nagios-failover.cfg", tmp_path / "d"
     directory.mkdir()
@@ -158,6 +171,7 @@ def test_the_verbs_are_the_services_of_the_configuration() -> None:
     config = parse(TEXT, hostname=THIS)
     assert services(config, "start-nagios") == [("nagios4", "start")]
     assert services(config, "start-perfdata") == [("one", "start"), ("two@x.service", "start")]
+    assert services(config, "restart-database") == [("mariadb", "restart")]
     assert services(config, "stop-perfdata") == [("two@x.service", "stop"), ("one", "stop")]
 
 

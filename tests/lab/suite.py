@@ -131,7 +131,7 @@ def _sample(name: str) -> str:
 
 def _prepare_host(host: Host, settings: Settings) -> None:
     _lay_down(host, settings)
-    _make_database(host)
+    host.run([COMMAND, "init-database"])
 
 
 def _lay_down(host: Host, settings: Settings) -> None:
@@ -145,10 +145,3 @@ def _lay_down(host: Host, settings: Settings) -> None:
             File(SUDOERS, _sample("sudoers.sample"), mode=0o440),
         ]
     )
-
-
-def _make_database(host: Host) -> None:
-    """As the README has it: init-database, then the statements that it prints, with the lab's password."""
-    said = host.run([COMMAND, "init-database"]).stdout
-    statements = "\n".join(line.strip() for line in said.splitlines() if line.strip().endswith(";"))
-    host.run(["mariadb"], stdin=statements.replace("PASSWORD OF [heartbeat]", PASSWORD).replace("PASSWORD OF [database]", PASSWORD))

@@ -17,6 +17,16 @@ from tests.lab.state import ADDRESSES, HOSTS, NAGIOS_HOSTS, Settings
 KEYED = {"root": "/root", "nagios": "/var/lib/nagios", "hb": "/home/hb"}
 
 
+#: for `service mariadb ...`: as every daemon of the lab, without Debian's wrapper, which would start a killed server anew
+MARIADB_SERVICE = """#!/bin/sh
+case "$1" in
+start|stop) exec /lab/service mariadbd "$1" ;;
+restart) /lab/service mariadbd stop && exec /lab/service mariadbd start ;;
+*) exit 64 ;;
+esac
+"""
+
+
 @dataclass(frozen=True)
 class Keys:
     """The public keys of one host: its own, and its accounts'."""
@@ -65,6 +75,7 @@ def _nagios_host(host: str, settings: Settings) -> Iterator[File | Directory]:
     server_id = 1 + NAGIOS_HOSTS.index(host)
     mariadb = f"[mysqld]\nbind-address = 0.0.0.0\nserver-id = {server_id}\nskip-name-resolve\n"
     yield File("/etc/mysql/mariadb.conf.d/91-lab.cnf", mariadb)
+    yield File("/etc/init.d/mariadb", MARIADB_SERVICE, mode=0o755)
     packaged = (Path(settings.root) / NAGIOS_CFG.lstrip("/")).read_text()
     yield File(NAGIOS_CFG, nagios_site.nagios_cfg(packaged, nagios_settings(host, settings)))
     yield File("/etc/nagios4/conf.d/monitored.cfg", nagios_site.objects(settings.profile, settings.services))

@@ -1,0 +1,188 @@
+"""Copying the databases of the source into this host's server: one consistent dump, read over verified TLS and loaded as it
+comes. Nothing is needed on the source but the account that replicas log in with, and nothing of the dump is kept on a disk.
+
+The password goes to the dump on its standard input: no command line, no environment and no file ever has it. Needs root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
+
+from nagios_failover.config import Config
+from nagios_failover.errors import Failed
+
+LOCK = "nagios_failover_copy"
+"""The loading session holds this lock of the server's: one that outlives a killed run is found by it."""
+CHUNK = 1 << 16
+TAIL = 1 << 14
+_POSITION = re.compile(rb"^-- SET GLOBAL gtid_slave_pos='([0-9,-]*)';$", re.M)
+_COMPLETE = re.compile(rb"^-- Dump completed", re.M)
+
+Progress = Callable[[int], None]
+"""Told the bytes that have come so far."""
+
+
+def copy(config: Config, databases: Sequence[str], *, progress: Progress) -> str:
+    """Copy `databases` of the other host's server; the position in the source's history that the copy is of.
+
+    Raises Failed: the copy is then not complete, and worth nothing."""
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as loader_said:
+        dump = _start(dump_argv(databases), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
+        load = _start(load_argv(config), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=loader_said)
+        try:
+            _tell(dump, options(config))
+            tail, loader_ended = _pump(dump, load, config.replication.silence_critical, progress)
+            dump_code = 0 if loader_ended else dump.wait(timeout=config.replication.silence_critical)
+            load_code = load.wait(timeout=config.replication.setup_timeout)
+        except subprocess.TimeoutExpired as error:
+            raise Failed(f"{error.cmd[0]} did not end", hint="see the database server's error log") from error
+        finally:
+            _end(load)
+            _end(dump)
+        if dump_code:
+            raise Failed(f"{config.peer.name}: the dump failed: {_words(said)}", hint="give the command again")
+        if load_code or loader_ended:
+            raise Failed(
+                f"{config.this_name}: loading the copy failed: {_words(loader_said)}",
+                hint="is its disk full? then give the command again",
+            )
+    position = position_of(tail)
+    if position is None:
+        raise Failed(f"{config.peer.name}: the dump is cut off", hint="give the command again")
+    return position
+
+
+def position_of(tail: bytes) -> str | None:
+    """The GTID position at the end of a whole dump; None for one that is cut off. Pure."""
+    found = _POSITION.findall(tail)
+    return found[-1].decode("ascii") if found and _COMPLETE.search(tail) else None
+
+
+def dump_argv(databases: Sequence[str]) -> tuple[str, ...]:
+    consistent = ("--single-transaction", "--gtid", "--master-data=2")
+    whole = ("--routines", "--triggers", "--events", "--hex-blob")
+    return (program("mariadb-dump", "mysqldump"), "--defaults-file=/dev/stdin", *consistent, *whole, "--databases", *databases)
+
+
+def load_argv(config: Config) -> tuple[str, ...]:
+    return (
+        program("mariadb", "mysql"),
+        "--no-defaults",
+        f"--socket={config.database.socket}",
+        "--user=root",
+        "--batch",
+        "--max-allowed-packet=1G",
+    )
+
+
+def program(*names: str) -> str:
+    """The first of these programs that is there. Raises Failed."""
+    found = next((path for path in map(shutil.which, names) if path), None)
+    if found is None:
+        raise Failed(f"{names[0]} is not installed", hint="apt-get install mariadb-client")
+    return found
+
+
+def options(config: Config) -> str:
+    """How to reach the source, password included, as an option file has it. Pure."""
+    replication = config.replication
+    lines = {
+        "host": config.peer.address,
+        "port": str(replication.port),
+        "user": replication.replication_user,
+        "password": replication.replication_password,
+        "ssl-ca": str(replication.tls_ca),
+        **({"ssl-cert": str(replication.tls_cert), "ssl-key": str(replication.tls_key)} if replication.tls_cert else {}),
+        "max-allowed-packet": "1G",
+    }
+    written = "".join(f"{name} = {quoted(value)}\n" for name, value in lines.items())
+    return f"[client]\nssl-verify-server-cert\ncompress\n{written}"
+
+
+def quoted(value: str) -> str:
+    """As option files take it. Pure."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _start(argv: Sequence[str], **streams: object) -> subprocess.Popen[bytes]:
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+    streams.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.Popen(list(argv), env=environment, cwd="/", start_new_session=True, **streams)  # type: ignore[call-overload, no-any-return]
+
+
+def _tell(dump: subprocess.Popen[bytes], text: str) -> None:
+    assert dump.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it has ended: its exit code and its words tell why
+        dump.stdin.write(text.encode())
+        dump.stdin.close()
+
+
+def _pump(dump: subprocess.Popen[bytes], load: subprocess.Popen[bytes], patience: float, progress: Progress) -> tuple[bytes, bool]:
+    """Everything from the one to the other. The end of it, and whether the loader has ended before (its own words tell why). The
+    copy is not written to this server's own binary log."""
+    assert dump.stdout is not None and load.stdin is not None
+    tail, total = b"", 0
+    try:
+        load.stdin.write(f"SET SESSION sql_log_bin = 0;\nSELECT GET_LOCK('{LOCK}', 0);\n".encode())
+        for chunk in _chunks(dump.stdout, patience):
+            load.stdin.write(chunk)
+            total += len(chunk)
+            tail = (tail + chunk)[-TAIL:]
+            progress(total)
+        load.stdin.close()
+    except BrokenPipeError:
+        return tail, True
+    return tail, False
+
+
+def _chunks(stream: IO[bytes], patience: float) -> Iterator[bytes]:
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while True:
+            if not selector.select(patience):
+                raise Failed(
+                    f"nothing has come from the source for {patience:g} s ([replication] silence_critical)",
+                    hint="give the command again",
+                )
+            chunk = os.read(stream.fileno(), CHUNK)
+            if not chunk:
+                return
+            yield chunk
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Nothing of ours is left running, and no pipe open."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def _words(said: IO[bytes]) -> str:
+    said.seek(0)
+    return " ".join(said.read(4000).decode("utf-8", errors="replace").split())[-500:] or "no word of why"
+
+
+def wait_until_alone(ask: Callable[[str], str], *, seconds: float) -> None:
+    """Until no loading session of an earlier run is left on the server; it is ended. `ask` runs a query of one value."""
+    deadline = time.monotonic() + seconds
+    while holder := ask(f"SELECT IS_USED_LOCK('{LOCK}')"):
+        if time.monotonic() > deadline:
+            raise Failed(
+                f"an earlier copy is still being loaded by connection {holder}", hint="kill it in the server, and try again"
+            )
+        with contextlib.suppress(Failed):  # it has ended meanwhile
+            ask(f"KILL {int(holder)}")
+        time.sleep(0.1)

@@ -1,0 +1,74 @@
+"""What an old source alone has, saved as SQL before its databases are copied anew: the binlog tool's own text, which a person can
+read (comments show each row) and, where it is wanted after all, load."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from nagios_failover import clone, gtid
+from nagios_failover.config import Config
+from nagios_failover.database_server import Server
+from nagios_failover.errors import Failed
+from nagios_failover.own_database import administered, source
+from nagios_failover.server_settings import release
+from nagios_failover.state_files import cannot_write, sync_directory
+from nagios_failover.user import as_root
+
+KNOWS_GTIDS = (10, 8)
+"""Since then the binlog tool takes a GTID position to begin at; before, all of the binary log is saved."""
+
+
+def save_errant(config: Config, state_directory: Path, run: str) -> tuple[Path, str]:
+    """Write them to STATE/errant/RUN.sql, which only the Nagios user can read; the path, and a sentence. Raises Failed."""
+    with source(config) as there, administered(config) as here:
+        own, theirs = here.value(here.dialect.history), there.value(there.dialect.history)
+        errant = gtid.minus(own, theirs)
+        fork = gtid.fork(own, theirs) if release(here.dialect.version) >= KNOWS_GTIDS else ""
+        argv = (clone.program("mariadb-binlog", "mysqlbinlog"), *binlog_arguments(fork), *_files(here))
+    path = state_directory / "errant" / f"{run}.sql"
+    try:
+        path.parent.mkdir(mode=0o750, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    with os.fdopen(descriptor, "wb") as file:
+        when = time.strftime("%Y-%m-%d %H:%M:%S%z")
+        file.write(
+            f"-- {config.this_name}, {when}: {errant}, which {config.peer.name} has not, after {fork or 'the beginning'}\n".encode()
+        )
+        file.flush()
+        with as_root():
+            done = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.PIPE,
+                timeout=config.replication.setup_timeout,
+                check=False,
+            )
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
+    if done.returncode:
+        said = " ".join(done.stderr.decode(errors="replace").split())[-300:]
+        raise Failed(
+            f"{argv[0]} failed: {said}",
+            host=config.this_name,
+            hint=f"nothing was changed; free space for {path}, or mend the binary log",
+        )
+    count = gtid.transactions_between(fork, errant)
+    many = "the transactions" if count is None else f"{count} transaction{'s' if count != 1 else ''}"
+    return path, f"{many} that {config.peer.name} has not ({errant}) in {path}"
+
+
+def binlog_arguments(fork: str) -> tuple[str, ...]:
+    """Rows as comments beside what can be loaded; from the fork on. Pure."""
+    begin = (f"--start-position={fork}",) if fork else ()
+    return ("--no-defaults", "--verbose", *begin)
+
+
+def _files(here: Server) -> list[str]:
+    directory = Path(here.value("SELECT @@GLOBAL.log_bin_basename")).parent
+    return [str(directory / str(row["Log_name"])) for row in here.rows("SHOW BINARY LOGS")]

@@ -1,0 +1,105 @@
+"""What both servers of a pair need, and how a running one differs from it."""
+
+from pathlib import Path
+
+import pytest
+
+from nagios_failover.config import Config, parse
+from nagios_failover.server_settings import certificate_of, drop_in, foreign, release, variables, wrong, wrong_pair
+
+
+def config(more: str = "") -> Config:
+    text = (
+        "[host yasu]\n[host nabira]\n[witness]\naddresses = none\n[mail]\nto = a@b\n[replication]\ndatabases = nagios, perfparse\n"
+        f"{more}"
+    )
+    return parse(text, hostname="nabira")
+
+
+WELL = {
+    "server_id": "2",
+    "bind_address": "0.0.0.0",
+    "log_bin": "ON",
+    "log_slave_updates": "ON",
+    "binlog_format": "ROW",
+    "gtid_strict_mode": "ON",
+    "sync_binlog": "1",
+    "innodb_flush_log_at_trx_commit": "1",
+    "relay_log_recovery": "ON",
+    "slave_net_timeout": "4",
+    "have_ssl": "YES",
+    "version": "10.11.6-MariaDB-0+deb12u1",
+}
+
+
+def test_the_file_holds_all_of_it_and_an_id_of_its_own() -> None:
+    text = drop_in(config(), "nabira", certificate=Path("/c"), key=Path("/k"))
+    assert "\n[mysqld]\nserver-id = 2\nreport-host = nabira\nbind-address = 0.0.0.0\n" in text
+    assert "\nread-only = ON\n" in text and text.endswith("\nssl-cert = /c\nssl-key = /k\n")
+    assert "semi-sync" not in text
+    assert "\nrpl-semi-sync-master-wait-point = AFTER_SYNC\n" in drop_in(
+        config("semi_sync = yes\n"), "yasu", certificate=None, key=None
+    )
+
+
+def test_a_server_that_is_as_it_should_be() -> None:
+    assert wrong(config(), "nabira", WELL) == []
+    assert set(WELL) <= {*variables(config())}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("log_bin", "OFF", "log_bin is OFF, it needs log-bin = nagios-failover-bin: a source writes a binary log"),
+        ("bind_address", "127.0.0.1", "bind_address is 127.0.0.1, it needs bind-address = 0.0.0.0: the other host has to reach it"),
+        (
+            "binlog_format",
+            "MIXED",
+            "binlog_format is MIXED, it needs binlog-format = ROW: statements may mean something else on a replica",
+        ),
+        (
+            "slave_net_timeout",
+            "60",
+            "slave_net_timeout is 60, it needs slave-net-timeout = 4: a replica must notice a silent source within seconds",
+        ),
+        (
+            "have_ssl",
+            "DISABLED",
+            "it has no certificate (have_ssl), it needs ssl-cert and ssl-key: replication goes over verified TLS",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_line_that_mends_it(variable: str, value: str, sentence: str) -> None:
+    assert wrong(config(), "nabira", {**WELL, variable: value}) == [sentence]
+
+
+def test_a_variable_that_the_server_does_not_know_is_wrong() -> None:
+    found = {name: value for name, value in WELL.items() if name != "gtid_strict_mode"}
+    (sentence,) = wrong(config(), "nabira", found)
+    assert sentence.startswith("gtid_strict_mode is not known to it, it needs gtid-strict-mode = ON")
+
+
+def test_two_servers_have_two_ids_and_the_replica_is_not_older() -> None:
+    assert wrong_pair(config(), WELL, {**WELL, "server_id": "1", "version": "10.6.1-MariaDB"}) == []
+    assert wrong_pair(config(), WELL, {**WELL, "version": "11.4.2-MariaDB"}) == [
+        "both servers have the server-id 2",
+        "nabira has MariaDB 10.11.6-MariaDB-0+deb12u1, older than yasu's 11.4.2-MariaDB: a replica may be newer than its source, "
+        "not older",
+    ]
+
+
+def test_releases_are_compared_as_numbers() -> None:
+    assert release("10.5.1") < release("10.11.6-MariaDB") < release("11.4.2")
+
+
+def test_databases_that_nobody_listed() -> None:
+    names = ["information_schema", "mysql", "performance_schema", "sys", "nagios", "perfparse", "shop", "Nagios"]
+    assert foreign(config(), names) == ["Nagios", "shop"]
+
+
+def test_our_certificates_or_the_administrator_s() -> None:
+    assert certificate_of(config("tls_ca = /etc/mysql/nagios-failover/ca.pem\n")) == (
+        Path("/etc/mysql/nagios-failover/cert.pem"),
+        Path("/etc/mysql/nagios-failover/key.pem"),
+    )
+    assert certificate_of(config("tls_ca = /x/ca.pem\ntls_cert = /x/c\ntls_key = /x/k\n")) == (Path("/x/c"), Path("/x/k"))

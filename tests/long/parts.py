@@ -16,6 +16,7 @@ from tests.long.incidents import incidents
 from tests.long.mysql_pair import mysql_pair
 from tests.long.result import Result
 from tests.long.semi_sync import asynchronous, semi_sync
+from tests.long.setup_standby import setup_standby
 from tests.long.trial import LAB, Part, chance, say
 from tests.takeover import FAULTS, bound, fail_over, join_again
 
@@ -104,6 +105,7 @@ PARTS: Final = {
     "semi-sync": Part("a dead source under load, with semi-synchronous replication", 20, semi_sync),
     "async": Part("a dead source under load, asynchronous over a slow link", 5, asynchronous),
     "mysql": Part("promises that a pair of real MySQL servers keeps, once", 1, mysql_pair),
+    "setup-standby": Part("setup-standby killed at a random moment under load, and given again", 10, setup_standby),
     "kills": Part("kill -9 of the run after each step that acts", 2 * len(ACTING), kills),
 }
 

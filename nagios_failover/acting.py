@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nagios_failover import failback, failover, flags, standdown
+from nagios_failover import failback, failover, flags, isolation, return_fence, standdown
 from nagios_failover.config import Config
 from nagios_failover.confirm import FAILBACK, FAILOVER
 from nagios_failover.errors import FailoverError, StateUnreadable
@@ -23,7 +23,7 @@ from nagios_failover.words import State
 from nagios_failover.workflow import Trigger, longest_run
 
 HINTS: dict[str, str] = {
-    Code.PEER_ACTIVE: "this version fences nothing: decide who goes on, and run on the other: nagios-failover standdown",
+    Code.PEER_ACTIVE: "with [fence] it is fenced; without, run on the one that shall not go on: nagios-failover standdown",
     Code.PEER_GONE: "nobody takes over from this host now: repair the other one",
 }
 MAILED_BY_ITSELF = (Outcome.DONE, Outcome.INCOMPLETE)
@@ -90,6 +90,8 @@ def _act(act: Act, look: Look | None, config: Config, state: StateFiles, *, earl
             return Result(runs=(failover.run_failover(config, state, trigger=Trigger.EVENT),))
         if act is Act.FAILBACK:
             return Result(runs=(failover.run_failover(config, state, trigger=Trigger.EVENT, kind=FAILBACK),))
+        if act is Act.FENCE:
+            return Result(runs=(return_fence.run_fence(config, state, trigger=Trigger.EVENT),))
         if act is Act.STAND_DOWN:
             return Result(runs=(standdown.run_standdown(config, state, trigger=Trigger.EVENT),))
         if act is Act.GIVE_BACK:
@@ -97,8 +99,10 @@ def _act(act: Act, look: Look | None, config: Config, state: StateFiles, *, earl
         if act is Act.WITHDRAW:
             said = failback.withdraw(config, state)
             return Result(said=(said,) if said else ())
+        if act is Act.ISOLATE and look:
+            return Result(said=(*earlier.said, *isolation.isolate(config, state, look)))
         if act is Act.CORRECT:
-            return Result(said=(*earlier.said, *flags.correct(config, state)))
+            return Result(said=(*earlier.said, *isolation.reconsider(config, state), *flags.correct(config, state)))
     except LockHeld as error:
         return _held(error, config)
     except FailoverError as error:
@@ -135,6 +139,8 @@ def after_run(event: Event, config: Config, run: RunRecord) -> Said:
     name = config.nagios.master_watch if event.service is not None else event.watch
     if run.kind == FAILOVER:
         return Said(name, "WARNING", Code.PEER_GONE)
+    if run.kind == return_fence.FENCE:
+        return Said(name, "WARNING", Code.PASSIVE)
     return Said(name, "OK")
 
 
@@ -165,7 +171,9 @@ def _state_watch_says(event: Event, config: Config, state: StateFiles, run_words
         return None  # begun since this event was acted upon: it acts, and tells
     if not seen.problems and (event.state is State.WARNING or not (run_words or event.well)):
         return None  # a warning that is over; a CRITICAL one that was corrected is told
-    return Said(event.watch, name, words="; ".join(seen.problems) or seen.sentence, run=run_words)
+    # That a person is needed is another reason, and mailed at once.
+    code = "for-a-person" if isolation.BY_A_PERSON in run_words else ""
+    return Said(event.watch, name, code, words="; ".join(seen.problems) or seen.sentence, run=run_words)
 
 
 def _role(state: StateFiles) -> RoleRecord | None:

@@ -53,6 +53,7 @@ def check_addresses(host: str, config: Config, etc_hosts: str) -> list[Finding]:
     known = known_names(etc_hosts)
     named = [(f"[host {section.name}] address", section.address) for section in config.hosts]
     named += [("[witness] addresses", _without_port(address)) for address in config.witness.addresses if address != "none"]
+    named += [("[witness] accounts", account.host) for account in config.witness.accounts]
     why = "with DNS out of reach the name means nothing, the host cannot be looked at, and no failover starts"
     return [
         Finding(Kind.WRONG, host, str(config.path), f"{option} = {name}", f"its IP address, or {name} in /etc/hosts", why)

@@ -207,6 +207,17 @@ def check_nagios_cfg(host: str, place: str, cfg: NagiosCfg, wanted: Iterable[Rul
     return findings
 
 
+def check_second_opinion(config: Config) -> list[Finding]:
+    """What a pair can do when the direct way to the other host is gone."""
+    if config.witness.accounts or config.fence.command:
+        return []
+    why = (
+        "neither [witness] accounts nor [fence] command: behind a cut link a master that lives cannot be told from a dead one, nor "
+        "be kept from notifying"
+    )
+    return [Finding(Kind.ADVICE, config.this_name, str(config.path), "", "", why)]
+
+
 def check_replica_timeout(host: str, server: str, variable: str, seconds: int) -> list[Finding]:
     """With [replication] watch: a replica must notice a silent source before the failover does. `server` and `variable` are named
     as the server itself does."""

@@ -92,6 +92,7 @@ def build_parser() -> Parser:
 
     failover = command("failover", commands.failover, "take over, now, on the standby")
     failover.add_argument("--dry-run", action="store_true", help="walk the same list and change nothing")
+    failover.add_argument("--fenced", action="store_true", help="the old master has no power or no Nagios: you have seen to it")
     standdown = command("standdown", commands.standdown, "give the role back: this host becomes a standby")
     standdown.add_argument("--force", action="store_true", help="even when nobody is seen to monitor then")
     promote = command(
@@ -156,6 +157,8 @@ def build_parser() -> Parser:
         one.add_argument("--restart", action="store_true", help="the database server may be restarted for its new settings")
         one.add_argument("--dry-run", action="store_true", help="walk the same list and change nothing")
         one.set_defaults(stays_root=True, finishes_runs=False)
+    guard = command("guard", commands.guard, "before Nagios starts: be passive until it is known who is the master", "For boot.")
+    guard.set_defaults(finishes_runs=False)
     watch = command("watch", commands.watch, "look at the master, confirm, and fail over: for cron, on a cold standby")
     watch.add_argument("--once", action="store_true", required=True, help="one look (cron calls it again)")
     watch.add_argument(

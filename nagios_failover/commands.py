@@ -44,7 +44,7 @@ def failover(config: Config, args: argparse.Namespace) -> int:
     from nagios_failover.failover import run_failover
 
     state = StateFiles(config.paths.state)
-    run = run_failover(config, state, trigger="command", dry_run=args.dry_run, say=_say)
+    run = run_failover(config, state, trigger="command", dry_run=args.dry_run, fenced_by_hand=args.fenced, say=_say)
     return _report(run, dry_run=args.dry_run)
 
 
@@ -142,7 +142,8 @@ def _pause_there(config: Config, state: StateFiles) -> list[str]:
     """The other host's marker counts too, and the account that looks there cannot remove it."""
     from nagios_failover.observe import look
 
-    report = look(config, state).evidence.ssh
+    evidence = look(config, state).evidence
+    report = evidence.report or evidence.ssh
     name = config.peer.name
     if not isinstance(report, HostReport):
         return [f"{name}: not seen ({report.reason}); a pause that stands there, stays"]
@@ -172,6 +173,13 @@ def sync_config(config: Config, args: argparse.Namespace) -> int:
         return False
 
     copy(config, StateFiles(config.paths.state), ask=ask, say=_say, dry_run=args.dry_run)
+    return DONE
+
+
+def guard(config: Config, args: argparse.Namespace) -> int:
+    from nagios_failover.guard import guard as decide
+
+    print(decide(config, StateFiles(config.paths.state)))
     return DONE
 
 

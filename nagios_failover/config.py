@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NewType, get_args, get_origin, get_type_hints
 
+from nagios_failover.account import Account, parse_account
 from nagios_failover.errors import ConfigError
 from nagios_failover.words import CONFIG_FILE, Mode
 
@@ -49,6 +50,13 @@ class MailMethod(StrEnum):
     COMMAND = "command"
 
 
+class Fencing(StrEnum):
+    """What a failover does when the old master is not proved to be fenced: go on, or refuse."""
+
+    BEST_EFFORT = "best-effort"
+    REQUIRED = "required"
+
+
 class Start(StrEnum):
     """Is the standby's Nagios running (warm), or does cron look and a failover start it (cold)?"""
 
@@ -62,6 +70,14 @@ Port = NewType("Port", int)
 
 class Seconds(float):
     """A duration in seconds."""
+
+
+class Options(tuple[tuple[str, str], ...]):
+    """`key=value`, one a line, as a fence agent reads them. Values may hold blanks, commas and anything else."""
+
+    @property
+    def hold_a_password(self) -> bool:
+        return any("pass" in name.lower() and value for name, value in self)
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,7 @@ class HostSection:
     nagios_cfg: Path = Path("/etc/nagios4/nagios.cfg")
     nagios_binary: Path = Path("/usr/sbin/nagios4")
     nagios_service: str = "nagios4"  # for `service NAME start`, cold standby only
+    fence_options: Options = Options()  # noqa: RUF009 - immutable; over [fence] options, when this host is cut off
 
 
 @dataclass(frozen=True)
@@ -155,9 +172,33 @@ class HeartbeatSection:
 
 @dataclass(frozen=True)
 class WitnessSection:
-    """[witness]: addresses (`host` for ping or `host:port` for TCP) that answer if this host is on the network; or none."""
+    """[witness]: addresses (`host` for ping or `host:port` for TCP) that answer if this host is on the network; or none. A
+    witness with an ssh account (`user@host`) is a second route to the other host, too."""
 
     addresses: tuple[str, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    isolation: Seconds | None = Seconds(60)  # a master that sees nobody for so long mutes itself; none: never
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Every address whose answer says that this host is on the network; an account's host is one, too."""
+        addresses = tuple(address for address in self.addresses if address != "none")
+        others = (account for account in self.accounts if not {account.host, account.address} & set(addresses))
+        return (*addresses, *(account.address for account in others))
+
+
+@dataclass(frozen=True)
+class FenceSection:
+    """[fence]: how the old master is kept from notifying. Its port and known hosts are those of [ssh]."""
+
+    fencing: Fencing = Fencing.BEST_EFFORT
+    user: str = ""  # an account on the other host that may write to Nagios's command file and end it: nagios; empty: none
+    identity: Path | None = None  # its key; none: the Nagios user's own
+    timeout: Seconds = Seconds(4)  # of a login, and of what is run there
+    verify_timeout: Seconds = Seconds(10)  # the flags are seen off within this, and two of its status_update_intervals
+    command: tuple[str, ...] = ()  # e.g. /usr/sbin/fence_ipmilan; never given to a shell
+    options: Options = Options()  # noqa: RUF009 - immutable; what it reads on its standard input, beside action=off
+    command_timeout: Seconds = Seconds(60)
 
 
 @dataclass(frozen=True)
@@ -228,6 +269,7 @@ class RunSection:
     pre_hook: tuple[str, ...] = ()
     post_hook: tuple[str, ...] = ()
     hook_timeout: Seconds = Seconds(30)
+    guard_timeout: Seconds = Seconds(30)  # `guard` asks who is the master for so long, before Nagios starts
     perfdata_services: tuple[str, ...] = ()  # names as `service NAME start` takes them; the root helper's file lists them
 
 
@@ -264,6 +306,7 @@ class Config:
     look: LookSection
     heartbeat: HeartbeatSection
     witness: WitnessSection
+    fence: FenceSection
     replication: ReplicationSection
     sync: SyncSection
     database: DatabaseSection
@@ -289,7 +332,9 @@ class Config:
     @property
     def has_password(self) -> bool:
         replication = self.replication
-        return any((self.heartbeat.password, self.database.password, replication.password, replication.replication_password))
+        words = (self.heartbeat.password, self.database.password, replication.password, replication.replication_password)
+        options = (self.fence.options, *(host.fence_options for host in self.hosts))
+        return any(words) or any(some.hold_a_password for some in options)
 
     @property
     def preferred_host(self) -> str:
@@ -305,6 +350,7 @@ SECTIONS: Mapping[str, type] = {
     "look": LookSection,
     "heartbeat": HeartbeatSection,
     "witness": WitnessSection,
+    "fence": FenceSection,
     "replication": ReplicationSection,
     "sync": SyncSection,
     "database": DatabaseSection,
@@ -365,7 +411,7 @@ def parse(text: str, *, path: Path = Path(CONFIG_FILE), hostname: str) -> Config
     this_name = _this_host(hosts, hostname, mistakes)
     if not mistakes:
         config = Config(hosts=(hosts[0], hosts[1]), this_name=this_name, path=path, **values)
-        mistakes.extend(_contradictions(config, has_witness=bool(config.witness.addresses)))
+        mistakes.extend(_contradictions(config, has_witness=bool(config.witness.addresses or config.witness.accounts)))
         if not mistakes:
             return config
     count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
@@ -423,12 +469,16 @@ def _convert(kind: Any, text: str) -> Any:
         return None if not text or text == "none" else _convert(get_args(kind)[0], text)
     if get_origin(kind) is tuple:
         return tuple(_convert(get_args(kind)[0], word) for word in _words(text))
+    if kind is Account:
+        return parse_account(text)
     if kind is Path:
         if not text.startswith("/"):
             raise ValueError(f"{text!r} is not an absolute path; hint: begin with /")
         return Path(text)
     if kind is Seconds:
         return duration(text)
+    if kind is Options:
+        return _options(text)
     if kind is bool:
         if text not in ("yes", "no"):
             raise ValueError(f"{text!r} is neither yes nor no")
@@ -453,6 +503,19 @@ def _words(text: str) -> tuple[str, ...]:
         return tuple(shlex.split(text.replace(",", " ")))
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}; hint: close the quotation") from error
+
+
+def _options(text: str) -> Options:
+    pairs = []
+    for line in text.splitlines():
+        name, equals, value = line.strip().partition("=")
+        if not line.strip():
+            continue
+        if not equals or not name.replace("_", "").replace("-", "").isalnum():
+            shown = f"{name}=..." if equals else "a line"  # it may be a part of a password
+            raise ValueError(f"{shown} is not an option; hint: key=value, one a line, the lines below the first begin with a blank")
+        pairs.append((name, value))
+    return Options(pairs)
 
 
 def duration(text: str) -> Seconds:
@@ -485,9 +548,17 @@ def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
             "write addresses = none to fail over without any"
         )
     witnesses = config.witness.addresses
-    if "none" in witnesses and len(witnesses) > 1:
-        mistakes.append("[witness] addresses: none beside others; hint: either addresses or none")
+    if "none" in witnesses and (len(witnesses) > 1 or config.witness.accounts):
+        mistakes.append("[witness] addresses: none beside others; hint: either addresses (and accounts) or none")
     mistakes.extend(f"[witness] addresses: {name!r} begins with a dash" for name in witnesses if name.startswith("-"))
+    if config.fence.fencing is Fencing.REQUIRED and not (config.fence.user or config.fence.command):
+        mistakes.append("[fence] fencing: required, but there is nothing to fence with; hint: set user, or command, or both")
+    if not config.fence.command and (config.fence.options or any(host.fence_options for host in config.hosts)):
+        mistakes.append(
+            "[fence] options: there is no command that would read them; hint: set command, e.g. /usr/sbin/fence_ipmilan"
+        )
+    if config.fence.user.startswith("-"):
+        mistakes.append(f"[fence] user: {config.fence.user!r} begins with a dash")
     for title, low, high in (
         ("[look] status_warning", look.status_warning, look.status_critical),
         ("[heartbeat] warning", heartbeat.warning, heartbeat.critical),

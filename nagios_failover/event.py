@@ -52,6 +52,8 @@ class Act(Enum):
     NOTHING = "nothing to start"
     FAILOVER = "look, confirm and fail over"
     FAILBACK = "take the role that is offered"
+    FENCE = "fence the other host: it notifies beside this master"
+    ISOLATE = "notify nobody: this master has seen nobody for too long"
     STAND_DOWN = "stand down: the other host has the higher term"
     GIVE_BACK = "give the role back to the preferred host when it has been well long enough"
     WITHDRAW = "take back what was offered"
@@ -94,7 +96,13 @@ def decide(event: Event, config: Config, role: RoleRecord | None, look: Look | N
 
     Only the watch of the master that is HARD CRITICAL, or the master itself that is HARD DOWN, starts a failover; everything else
     about the other host follows from the recorded look, never from a macro."""
-    if not event.hard or event.well:
+    if event.well:
+        return Act.NOTHING
+    if _notifies_beside_us(event, config, role, look):
+        return Act.FENCE
+    if _alone_for_too_long(event, config, role, look):
+        return Act.ISOLATE
+    if not event.hard:
         return Act.NOTHING
     if event.service == config.nagios.state_watch:
         return Act.CORRECT
@@ -112,6 +120,24 @@ def decide(event: Event, config: Config, role: RoleRecord | None, look: Look | N
         if config.pair.failback is Failback.AUTOMATIC and config.preferred_host == config.peer.name:
             return Act.GIVE_BACK if code in (Code.PEER_RETURNED, Code.PEER_ACTIVE) else Act.WITHDRAW
     return Act.NOTHING
+
+
+def _notifies_beside_us(event: Event, config: Config, role: RoleRecord | None, look: Look | None) -> bool:
+    """Two masters are fenced at the first look that sees them, HARD or not; the preferred host of an automatic failback is given
+    the role instead."""
+    if role is None or role.role is not Role.MASTER or event.service not in (None, config.nagios.master_watch):
+        return False
+    given_back = config.pair.failback is Failback.AUTOMATIC and config.preferred_host == config.peer.name
+    can_fence = bool(config.fence.user or config.fence.command)
+    return can_fence and not given_back and look is not None and look.code == Code.PEER_ACTIVE
+
+
+def _alone_for_too_long(event: Event, config: Config, role: RoleRecord | None, look: Look | None) -> bool:
+    """The looks' own count decides, not Nagios's SOFT and HARD."""
+    limit = config.witness.isolation
+    if role is None or role.role is not Role.MASTER or event.service not in (None, config.nagios.master_watch):
+        return False
+    return limit is not None and look is not None and look.code == Code.ISOLATED and look.uptime - look.isolated_since >= limit
 
 
 def of_this_role(look: Look, role: RoleRecord | None) -> bool:

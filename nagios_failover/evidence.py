@@ -6,7 +6,7 @@ could not look is never "fails".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from nagios_failover.role import Flags, RoleRecord, describe_flags
@@ -97,15 +97,53 @@ class Witness:
 
 
 @dataclass(frozen=True)
+class Detour:
+    """The same probe, sent through the account of a witness. `reached`: that witness itself let us in, so `ssh` tells of the
+    host behind it."""
+
+    witness: str
+    ssh: HostReport | NoAnswer | Blocked
+    reached: bool
+
+
+@dataclass(frozen=True)
 class Evidence:
-    """One look. `ssh` NoAnswer: ssh fails. `witnesses` empty: none configured. Items that the look did not need are None
-    (`reachable` and `witnesses` are asked only when ssh did not answer)."""
+    """One look. `ssh` NoAnswer: ssh fails. `witnesses` empty: none configured. Items that the look did not need are None or empty
+    (`reachable`, `witnesses` and `detours` are asked only when ssh did not answer)."""
 
     ssh: HostReport | NoAnswer | Blocked
     heartbeat: Heartbeat | NoAnswer | Blocked | NotConfigured = NOT_CONFIGURED
     reachable: bool | Blocked | None = None
     witnesses: tuple[Witness, ...] = field(default_factory=tuple)
     replicating: bool | Blocked | NotConfigured = NOT_CONFIGURED
+    detours: tuple[Detour, ...] = ()
+
+    @property
+    def detour(self) -> Detour | None:
+        """What was seen of the host when the direct way did not answer: a report first; None where no detour came through."""
+        seen = [one for one in self.detours if one.reached and not isinstance(one.ssh, NoAnswer)]
+        return min(seen, key=lambda one: not isinstance(one.ssh, HostReport), default=None)
+
+    @property
+    def report(self) -> HostReport | None:
+        """What the host told of itself, whichever way it came."""
+        seen = self.detour.ssh if isinstance(self.ssh, NoAnswer) and self.detour else self.ssh
+        return seen if isinstance(seen, HostReport) else None
+
+    @property
+    def alone(self) -> bool:
+        """Does this host see nobody: not the other host, and no witness?"""
+        if not self.witnesses or not isinstance(self.ssh, NoAnswer) or any(one.reached for one in self.detours):
+            return False
+        return not any(witness.answered for witness in self.witnesses)
+
+
+def with_report(evidence: Evidence, report: HostReport) -> Evidence:
+    """The evidence with its report completed."""
+    detour = evidence.detour
+    if isinstance(evidence.ssh, HostReport) or detour is None:
+        return replace(evidence, ssh=report)
+    return replace(evidence, detours=tuple(replace(one, ssh=report) if one is detour else one for one in evidence.detours))
 
 
 def describe(evidence: Evidence) -> list[str]:
@@ -124,6 +162,12 @@ def describe(evidence: Evidence) -> list[str]:
         )
     for witness in evidence.witnesses:
         lines.append(f"witness {witness.address}: {'answers' if witness.answered else witness.reason}")
+    for detour in evidence.detours:
+        through = f"through witness {detour.witness}"
+        if not detour.reached and not isinstance(detour.ssh, HostReport):
+            lines.append(f"{through}: the witness: {_describe_missing(detour.ssh)}")
+        else:
+            lines.extend(f"{through}: {line}" for line in _describe_ssh(detour.ssh))
     replicating = evidence.replicating
     if isinstance(replicating, bool):
         lines.append(f"replication: the local replica {'hears' if replicating else 'does not hear'} from it")

@@ -30,7 +30,7 @@ def examine_this(config: Config) -> list[Finding]:
     findings += _examine_objects(config, cfg)
     findings += address_rules.check_listening(name, config, _proc_net_tcp())
     findings += address_rules.check_addresses(name, config, _etc_hosts())
-    return findings + _examine_replica(config)
+    return findings + _examine_replica(config) + cfg_rules.check_second_opinion(config)
 
 
 def _examine_objects(config: Config, cfg: NagiosCfg) -> list[Finding]:

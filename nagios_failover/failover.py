@@ -15,6 +15,7 @@ from nagios_failover.activate import activate, activated, check_at_once, flags_t
 from nagios_failover.config import Config, Start
 from nagios_failover.confirm import FAILBACK, FAILOVER, confirm, enough_alone, ring_of, would_confirm
 from nagios_failover.errors import Failed, FailoverError, NoReader, Refused, StateUnreadable
+from nagios_failover.fence_steps import HARD, MILD, by_hand
 from nagios_failover.inherit import fetch, inherit, inherited, would_fetch, would_inherit
 from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
@@ -49,9 +50,9 @@ from nagios_failover.workflow import (
 # --- register ---
 
 
-def next_term(own: RoleRecord, ring: Sequence[Look]) -> int:
-    """Above every term that is known: our own, and those seen in the other host's role file."""
-    return 1 + max([own.term, *(look.peer_term for look in ring)])
+def next_term(own: RoleRecord, ring: Sequence[Look], witness: int = 0) -> int:
+    """Above every term that is known: our own, those seen in the other host's role file, a witness's."""
+    return 1 + max([own.term, witness, *(look.peer_term for look in ring)])
 
 
 def _register(flow: Flow) -> str:
@@ -59,7 +60,7 @@ def _register(flow: Flow) -> str:
         flag_state.record(flow.config, flow.state)  # an operator's flags are written down as his before any is ours
     role = flow.state.role()
     flow.note("boot", flow.hands.boot())
-    flow.note("term", next_term(role, ring_of(flow.state)))
+    flow.note("term", next_term(role, ring_of(flow.state), flow.hands.witness_term()))
     flow.remember_what_is(role)
     flow.state.write_role(RoleRecord(Role.TAKING_OVER, flow.this, flow.term, flow.run.id, int(flow.hands.now())))
     return f"role is taking-over, term {flow.term} (it was {role.role}, term {role.term})"
@@ -99,6 +100,15 @@ def _nagios_runs(flow: Flow) -> str:
     return "Nagios runs and reads its command file"
 
 
+def _tell_witnesses(flow: Flow) -> str:
+    """Before anything is activated: an old master that is cut off, or wakes up, must find the new term there."""
+    flow.note("witnesses_told", True)
+    failed = flow.hands.tell_witnesses(flow.term, flow.this)
+    if failed:
+        raise Failed(f"not recorded: {'; '.join(failed)}")
+    return f"term {flow.term}, master {flow.this}: recorded by {', '.join(map(str, flow.config.witness.accounts))}"
+
+
 def _later(what: str) -> Callable[[Flow], str]:
     return lambda flow: f"nothing to do in this version: {what}"
 
@@ -133,9 +143,9 @@ STEPS: tuple[Step[Flow], ...] = (
         Weight.FATAL,
         idle=_unless(lambda config: config.run.pre_hook, "not configured"),
     ),
-    _placeholder("fence, mild", "the old master is neither stopped nor muted"),
+    MILD,
     Step("fetch", would_fetch, fetch, Weight.LESSER, idle=_unless(lambda config: config.sync.watch, "not configured")),
-    _placeholder("fence, hard", "the old master is not cut off"),
+    HARD,
     Step(
         "inherit",
         would_inherit,
@@ -151,6 +161,13 @@ STEPS: tuple[Step[Flow], ...] = (
         Weight.FATAL,
         idle=_unless(lambda config: config.pair.standby is Start.COLD, "the standby is warm: its Nagios runs"),
         holds=_nagios_runs,
+    ),
+    Step(
+        "tell witnesses",
+        lambda flow: f"would record the new term with {', '.join(map(str, flow.config.witness.accounts))}",
+        _tell_witnesses,
+        Weight.LESSER,
+        idle=_unless(lambda config: config.witness.accounts, "not configured"),
     ),
     Step("activate", would_activate, activate, Weight.FATAL, holds=activated),
     Step(
@@ -182,7 +199,7 @@ STEPS: tuple[Step[Flow], ...] = (
         Weight.LESSER,
         idle=_nothing_to_verify,
     ),
-    mail_step(lambda flow: result(flow)),
+    mail_step(lambda flow: result(flow), only_told=(MILD.name, HARD.name)),
     Step(
         MERGE_LOGS,
         would_merge_logs,
@@ -219,13 +236,16 @@ def run_failover(
     trigger: str,
     kind: str = FAILOVER,
     dry_run: bool = False,
+    fenced_by_hand: bool = False,
     say: Callable[[str], None] | None = None,
     hands: Hands | None = None,
 ) -> RunRecord:
     """One failover (or failback) run, under the lock. Returns how it ended: done, incomplete, aborted or refused.
 
     Raises LockHeld while another run is on its way, Refused (dry run, or an open run that must be finished first), Failed when it
-    cannot be journaled. Changes nothing before the looks have confirmed the master's death."""
+    cannot be journaled. `fenced_by_hand`: a person says that the old master is off.
+
+    Changes nothing before the looks have confirmed the master's death."""
     if dry_run:
         return rehearsal(config, state, kind, STEPS, trigger=trigger, say=say)
     with run_lock(state.directory, wait=A_MOMENT):
@@ -233,6 +253,8 @@ def run_failover(
         if left:
             raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
         flow = start(config, state, kind, trigger=trigger, term=_expected_term(state), hands=hands, say=say)
+        if fenced_by_hand:
+            flow.note("fenced", by_hand(config.peer.name).note())
         return _to_the_end(flow)
 
 

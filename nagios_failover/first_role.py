@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from nagios_failover import flags
+from nagios_failover import flags, witness_record
 from nagios_failover.config import Config
 from nagios_failover.errors import FailoverError, Refused, StateUnreadable
 from nagios_failover.evidence import HostReport
@@ -65,6 +65,10 @@ def write_first_role(config: Config, state: StateFiles, *, master: bool, force: 
                 said.append(f"{this}: {left.kind} run {left.id} was open and is given up")
         with suppress(FailoverError):
             flags.count_from_here(config, state, term=record.term)
+        if master:
+            said += [
+                f"not recorded by the witness {problem}" for problem in witness_record.record(config, term=record.term, master=this)
+            ]
         state.write_role(replace(record, run=run.id))
         run.close(Outcome.DONE, said[0])
     return [*said, *_set_flags(config, state)]
@@ -83,7 +87,8 @@ def _own_role(state: StateFiles) -> RoleRecord | str | None:
 def _peer_role(config: Config, state: StateFiles) -> tuple[RoleRecord | None, str]:
     from nagios_failover.observe import look
 
-    report = look(config, state).evidence.ssh
+    evidence = look(config, state).evidence
+    report = evidence.report or evidence.ssh
     return (report.role, "") if isinstance(report, HostReport) else (None, report.reason)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nagios_failover.config import Config, DatabaseSection, load
-from nagios_failover.errors import DONE, FailoverError, Refused, UsageError
+from nagios_failover.errors import DONE, Failed, FailoverError, Refused, UsageError
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status, version_of
 from nagios_failover.perfdata import newest_moment, split_at_limit
 from nagios_failover.perfdata_queue import PerfdataFiles
@@ -170,6 +170,7 @@ def load_with(config: Config, files: PerfdataFiles) -> str:
     """Be the loader of this host until something ends it; returns why. Raises Refused when another one runs."""
     files.claim()
     cfg_path = config.this.nagios_cfg
+    state = StateFiles(config.paths.state)
 
     def status() -> Mapping[str, str] | None:
         """None when status.dat cannot be read: the heartbeat does not depend on it."""
@@ -178,13 +179,18 @@ def load_with(config: Config, files: PerfdataFiles) -> str:
         except FailoverError:
             return None
 
+    def role() -> RoleRecord:
+        if state.is_isolated():
+            raise Failed("this master is cut off and mute (override.isolated): what comes is kept, and loaded when it goes on")
+        return state.role()
+
     def versions() -> object:
         return version_of(config.path), version_of(Path(__file__))
 
     heartbeat = Heartbeat(config.database, time_zone=config.heartbeat.time_zone) if config.database.socket else None
     loader = Loader(
         files=files,
-        role=StateFiles(config.paths.state).role,
+        role=role,
         status=status,
         heartbeat=heartbeat,
         options=config.database,

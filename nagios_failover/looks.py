@@ -33,6 +33,7 @@ class Look:
     missing_pid: int = 0  # the PID that status.dat named and that was missing; 0: not missing
     created: int = 0  # info.created of that status.dat
     gone_since: float = 0.0  # uptime at which the status file was first seen to be gone; 0: it is there
+    isolated_since: float = 0.0  # uptime at which a master first saw neither its standby nor any witness; 0: it sees somebody
     received: int = 0  # replication: the counter of what the local replica received
     received_at: float = 0.0  # uptime at which that counter last grew
     peer_term: int = 0  # the highest term seen so far in that host's role file; 0: none seen

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from nagios_failover import heartbeat, net, remote, replication, ssh
+from nagios_failover import heartbeat, net, remote, replication, second_route, ssh
+from nagios_failover.account import Account
 from nagios_failover.config import Config, Schema, SshSection
 from nagios_failover.errors import CouldNotLook, FailoverError, StateUnreadable
 from nagios_failover.evidence import (
     NOT_CONFIGURED,
     Blocked,
+    Detour,
     Evidence,
     Heartbeat,
     HostReport,
@@ -25,6 +27,7 @@ from nagios_failover.evidence import (
     NotConfigured,
     Process,
     Witness,
+    with_report,
 )
 from nagios_failover.looks import Look, newest
 from nagios_failover.role import RoleRecord
@@ -48,6 +51,7 @@ class Probes:
     witnesses: tuple[tuple[str, Callable[[float], Witness]], ...] = ()
     heartbeat: Callable[[float], Heartbeat | NoAnswer | Blocked] | None = None
     received: Callable[[float], int | NoAnswer | Blocked] | None = None
+    detours: tuple[tuple[str, Callable[[float], Detour]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,8 @@ class _Question(threading.Thread, Generic[T]):
 
 
 def gather(probes: Probes, times: Times) -> Gathered:
-    """Ask everything side by side; the host's reachability and the witnesses only when ssh fails or takes long."""
+    """Ask everything side by side; the host's reachability, the witnesses and the way through them only when ssh fails or takes
+    long."""
     started = time.monotonic()
     deadline = started + times.asking
     room = times.asking - 0.2
@@ -142,11 +147,13 @@ def gather(probes: Probes, times: Times) -> Gathered:
     received_asked = _Question(_surely(probes.received), min(times.heartbeat, room)) if probes.received else None
 
     seen = ssh_asked.answer(times.others_after)
-    reach_asked, witnesses_asked = None, []
+    reach_asked, witnesses_asked, detours_asked = None, [], []
     if seen is None or isinstance(seen, NoAnswer):
         limit = min(times.reach, deadline - 0.2 - time.monotonic())
         reach_asked = _Question(_surely(probes.reachable), limit)
         witnesses_asked = [(address, _Question(ask, limit)) for address, ask in probes.witnesses]
+        rest = deadline - 0.2 - time.monotonic()
+        detours_asked = [(witness, _Question(_surely(ask), rest)) for witness, ask in probes.detours]
 
     def wait(question: _Question[T]) -> T | None:
         return question.answer(min(question.rest(), deadline - time.monotonic()))
@@ -161,6 +168,7 @@ def gather(probes: Probes, times: Times) -> Gathered:
         received = NoAnswer(f"no answer within {received_asked.limit:.3g} s") if received is None else received
     reach: bool | Blocked | None = None
     witnesses: list[Witness] = []
+    detours: list[Detour] = []
     if isinstance(seen, NoAnswer) and reach_asked:
         reach = wait(reach_asked)
         reach = (
@@ -170,15 +178,22 @@ def gather(probes: Probes, times: Times) -> Gathered:
             wait(asked) or Witness(address, answered=False, reason=f"no answer within {asked.limit:.3g} s")
             for address, asked in witnesses_asked
         ]
+        detours = [_detour(witness, wait(asked), asked.limit) for witness, asked in detours_asked]
     seconds = {"ssh": ssh_asked.seconds, "total": time.monotonic() - started}
     if beat_asked:
         seconds["database"] = beat_asked.seconds
-    return Gathered(Evidence(ssh=seen, heartbeat=beat, reachable=reach, witnesses=tuple(witnesses)), received, seconds)
+    evidence = Evidence(ssh=seen, heartbeat=beat, reachable=reach, witnesses=tuple(witnesses), detours=tuple(detours))
+    return Gathered(evidence, received, seconds)
+
+
+def _detour(witness: str, came: Detour | Blocked | None, limit: float) -> Detour:
+    if isinstance(came, Detour):
+        return came
+    return Detour(witness, came or NoAnswer(f"no answer within {limit:.3g} s"), reached=False)
 
 
 def probes_from(config: Config, *, at_master: bool = True) -> Probes:
-    """The items of a look at the peer, as the configuration has them. Only a master has a heartbeat; of a standby nothing is
-    concluded that witnesses or replication would have to bear out."""
+    """The items of a look at the peer, as the configuration has them. Only a master has a heartbeat and is replicated from."""
     host = config.peer
     ports = [config.ssh.port] if config.heartbeat.schema is Schema.NONE else [config.ssh.port, config.heartbeat.port]
     script = remote.probe_script(str(host.nagios_cfg), str(config.paths.state))
@@ -186,12 +201,13 @@ def probes_from(config: Config, *, at_master: bool = True) -> Probes:
     asked_alone = Probes(
         ssh=lambda limit: _report(ssh.run_remote(config, host, script, timeout=limit), binary=host.nagios_binary.name),
         reachable=lambda limit: net.reachable(host.address, ports, limit),
+        witnesses=tuple((address, _witness(address)) for address in config.witness.asked),
+        detours=tuple((account.host, _through(config, account, script)) for account in config.witness.accounts),
     )
     if not at_master:
         return asked_alone
     return replace(
         asked_alone,
-        witnesses=tuple((address, _witness(address)) for address in config.witness.addresses if address != "none"),
         heartbeat=(lambda _: heartbeat.read(host.address, config.heartbeat)) if beats else None,
         received=(lambda _: replication.received(config)) if config.replication.watch else None,
     )
@@ -208,6 +224,15 @@ def probes_by_options(section: SshSection, address: str, *, nagios_cfg: str, sta
 
 def _witness(address: str) -> Callable[[float], Witness]:
     return lambda limit: net.witness(address, limit)
+
+
+def _through(config: Config, account: Account, script: str) -> Callable[[float], Detour]:
+    def ask(limit: float) -> Detour:
+        came = second_route.run_through(config, account, config.peer, script, timeout=limit)
+        seen = came.problem or _report(came.output, binary=config.peer.nagios_binary.name)
+        return Detour(account.host, seen, came.reached)
+
+    return ask
 
 
 def _report(output: Output, *, binary: str = "") -> HostReport | NoAnswer | Blocked:
@@ -246,7 +271,7 @@ def look(
     )
     verdict = _judge(config, own, evidence, limits or limits_from(config))
     highest = max((entry.peer_term for entry in ring if entry.host == config.peer.name), default=0)
-    report = evidence.ssh
+    report = evidence.report
     seen = Look(
         host=config.peer.name,
         time=time.time(),
@@ -257,7 +282,8 @@ def look(
         code=verdict.code,
         sentence=verdict.sentence,
         hint=verdict.hint,
-        peer_term=max(highest, report.role.term if isinstance(report, HostReport) and report.role else 0),
+        peer_term=max(highest, report.role.term if report and report.role else 0),
+        isolated_since=_isolated_since(verdict, previous, now, remembered=_remembered(config)),
         **memory,
         **_pause_seen(report, ring, config.peer.name),
     )
@@ -266,9 +292,17 @@ def look(
     return Observation(evidence, verdict, seen, gathered.seconds)
 
 
-def _pause_seen(report: HostReport | NoAnswer | Blocked, ring: list[Look], host: str) -> dict[str, Any]:
+def _isolated_since(verdict: Verdict, previous: Look | None, now: float, *, remembered: float) -> float:
+    """How long a master sees nobody is counted from look to look: a gap begins it anew."""
+    if verdict.code is not Code.ISOLATED:
+        return 0.0
+    follows = previous is not None and now - previous.uptime <= remembered
+    return previous.isolated_since if follows and previous and previous.isolated_since else now
+
+
+def _pause_seen(report: HostReport | None, ring: list[Look], host: str) -> dict[str, Any]:
     """A pause set on the other host holds when that host has gone away since: it is what the pause was for."""
-    if isinstance(report, HostReport):
+    if report:
         marker = report.paused
         if marker is None:
             return {}
@@ -316,16 +350,16 @@ def compare(
     evidence = gathered.evidence
     recent = previous if previous and now - previous.uptime <= remembered else None
     memory: dict[str, Any] = {}
-    report = evidence.ssh
-    if isinstance(report, HostReport) and report.process is Process.MISSING:
+    report = evidence.report
+    if report and report.process is Process.MISSING:
         if report.status_created is not None:
             same = recent is not None and recent.missing_pid == (report.pid or 0) != 0
             advanced = same and recent is not None and 0 < recent.created < report.status_created
-            evidence = replace(evidence, ssh=replace(report, status_advanced=advanced))
+            evidence = with_report(evidence, replace(report, status_advanced=advanced))
             memory = {"missing_pid": report.pid or 0, "created": report.status_created}
         else:
             since = recent.gone_since if recent and recent.gone_since else now
-            evidence = replace(evidence, ssh=replace(report, gone_for=now - since))
+            evidence = with_report(evidence, replace(report, gone_for=now - since))
             memory = {"gone_since": since}
     replicating, counters = _replicating(gathered.received, previous, now=now, period=period)
     return replace(evidence, replicating=replicating), memory | counters

@@ -75,7 +75,7 @@ def gather(config: Config, state: StateFiles, *, now: float | None = None) -> Ov
     return Overview(
         config=config,
         this=_this_host(config, state, moment),
-        peer=_peer_host(config, observation.evidence.ssh),
+        peer=_peer_host(config, observation.evidence.report or observation.evidence.ssh),
         verdict=observation.verdict,
         runs=tuple(Journal(config.paths.state).runs()),
         lock_file=state.lock_path.exists(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from nagios_failover.errors import CouldNotLook, StateUnreadable
@@ -11,6 +12,8 @@ from nagios_failover.evidence import Blocked, HostReport, PauseMarker, Process
 from nagios_failover.role import RoleRecord, parse_pairs, parse_role
 from nagios_failover.words import STATUS_KEY, Flag
 
+DEFAULT_INTERVAL = 60
+"""Nagios's own status_update_interval, where nagios.cfg names none."""
 NAGIOS_NAMES = ("nagios", "naemon", "icinga")
 
 _READ_HINT = "let the maintenance account read it: on Debian, add it to the groups www-data (status.dat) and adm (our state)"
@@ -23,6 +26,62 @@ def probe_script(nagios_cfg: str, state: str) -> str:
     """What `sh -s` reads on the other host."""
     script = Path(__file__).with_name("probe.sh").read_text(encoding="ascii")
     return f"nagios_cfg={shlex.quote(nagios_cfg)}\nstate={shlex.quote(state)}\n{script}"
+
+
+def log_lines_script(nagios_cfg: str, what: str, *, since: int, at_most: int) -> str:
+    """The newest lines of nagios.log that hold `what` and are not older than `since` (epoch seconds), and then `end`."""
+    return f"""LC_ALL=C; export LC_ALL
+nagios_cfg={shlex.quote(nagios_cfg)}
+log=$(sed -n 's/^[[:blank:]]*log_file[[:blank:]]*=[[:blank:]]*//p' "$nagios_cfg" | tail -n 1)
+case $log in /*) ;; *) log=${{nagios_cfg%/*}}/$log ;; esac
+[ -r "$log" ] || {{ echo "$log is not readable" >&2; exit 3; }}
+awk -v what={shlex.quote(what)} -v since={since} 'index($0, what) && substr($1, 2) + 0 >= since' "$log" | tail -n {at_most}
+echo end
+"""
+
+
+@dataclass(frozen=True)
+class Fence:
+    """What fence.sh is to do there. `flags` are `name=off` lines of an override, `commands` Nagios's external commands."""
+
+    verb: str
+    term: int = 0
+    flags: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    victim: int = 0
+
+
+@dataclass(frozen=True)
+class FenceAnswer:
+    """`said` are its own lines (`commands written`, `override failed`), `at` is that host's clock when it was done, `interval` its
+    status_update_interval in seconds."""
+
+    said: tuple[str, ...]
+    at: int
+    interval: float
+    report: HostReport
+
+
+def fence_script(nagios_cfg: str, state: str, fence: Fence) -> str:
+    """What the fence account's sh runs on the other host."""
+    words = {"verb": fence.verb, "term": fence.term, "victim": fence.victim}
+    words |= {"flags": " ".join(fence.flags), "commands": " ".join(fence.commands)}
+    given = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in words.items())
+    functions = probe_script(nagios_cfg, state).removesuffix("probe </dev/null\n")
+    return given + functions + Path(__file__).with_name("fence.sh").read_text(encoding="ascii")
+
+
+def parse_fence(stdout: str, *, binary: str = "") -> FenceAnswer:
+    """Raises CouldNotLook when the lines are cut off or not fence.sh's."""
+    report = parse_report(stdout, binary=binary)
+    _, _, body = stdout.partition("nagios-failover-fence 1\n")
+    lines = body.partition("nagios-failover-probe 1\n")[0].splitlines()
+    values = dict(line.split(" ", 1) for line in lines if " " in line)
+    at = _number(values.get("fenced.at"))
+    if at is None:
+        raise CouldNotLook("the fence's answer is cut off or is something else", detail=stdout[-200:].strip())
+    said = tuple(line for line in lines if not line.startswith(("interval", "fenced.at")))
+    return FenceAnswer(said, at, float(_number(values.get("interval")) or DEFAULT_INTERVAL), report)
 
 
 def parse_report(stdout: str, *, binary: str = "") -> HostReport:

@@ -13,8 +13,11 @@ SUBJECT = "[nagios-failover]"
 WIDTH = 20
 
 
-def run_mail(config: Config, record: RunRecord, result: str, troubles: Sequence[str], *, now: float) -> tuple[str, str]:
-    """The mail of a failover, a failback or a stand-down. `result` is the run's sentence, `troubles` what was passed over."""
+def run_mail(
+    config: Config, record: RunRecord, result: str, troubles: Sequence[str], *, now: float, notes: Sequence[str] = ()
+) -> tuple[str, str]:
+    """The mail of a failover, a failback, a stand-down or a fence. `result` is the run's sentence, `troubles` what was passed over
+    and is left for a person, `notes` what is told besides."""
     this, peer = config.this, config.peer
     subject = f"{SUBJECT} {result.partition(':')[0]}{' - incomplete: a person is needed' if troubles else ''}"
     parts = [
@@ -33,6 +36,11 @@ def run_mail(config: Config, record: RunRecord, result: str, troubles: Sequence[
     ]
     if troubles:
         parts.append(_block("What is left for a person to do", troubles))
+    if notes:
+        parts.append(_block("What failed and is no reason to stop", notes))
+    mailed = record.notes.get("mailed_by_peer")
+    if mailed is not None:
+        parts.append(_block(f"What {peer.name} has mailed since {this.name} became the master", mailed or ["nothing"]))
     looks = record.notes.get("looks", [])
     if looks:
         parts.append(_block("What was seen", [look_line(look) for look in looks]))
@@ -62,7 +70,12 @@ def next_steps(config: Config, record: RunRecord) -> list[str]:
             f"Find out what happened to {peer}, and repair it. There is no standby until then: nothing watches {this}.",
             f"With nagios-failover installed, {peer} sees at its first check that {this} has the higher term, and stands down by"
             " itself. Its role file lost? Run there: nagios-failover init --standby",
-            f"Without it, stop Nagios on {peer} before both notify: this version fences nothing.",
+            f"Without it, {peer} is fenced when it is back and notifies, if [fence] is configured; else stop its Nagios first.",
+            f"Look at both hosts: nagios-failover status. {history}",
+        ]
+    if record.kind == "fence":
+        return [
+            f"Make {peer} the standby: with nagios-failover installed it stands down by itself; without, leave its Nagios muted.",
             f"Look at both hosts: nagios-failover status. {history}",
         ]
     if record.kind == "failback":

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 
-from nagios_failover import failover, promote_run, standdown
+from nagios_failover import failover, promote_run, return_fence, standdown
 from nagios_failover.config import Config
 from nagios_failover.confirm import FAILBACK, FAILOVER
 from nagios_failover.errors import Failed
@@ -42,6 +42,8 @@ def _finish(
         return standdown.finish(config, state, record, hands=hands, say=say)
     if record.kind == promote_run.PROMOTE:
         return promote_run.finish(config, state, record, hands=hands, say=say)
+    if record.kind == return_fence.FENCE:
+        return return_fence.finish(config, state, record, hands=hands, say=say)
     run = Journal(state.directory).run(record.id)
     role = state.role()
     if role.run == record.id:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from nagios_failover.report import run_mail
 from nagios_failover.steps import Step, Weight
@@ -16,13 +16,17 @@ def role_is_ours(flow: Flow, *roles: Role) -> str:
     return f"role is {role.role}, term {role.term}" if role.run == flow.run.id and role.role in roles else ""
 
 
-def mail_step(result: Callable[[Flow], str]) -> Step[Flow]:
-    """`result` is the run's sentence so far. What a step passed over, or failed at, is in the mail, too."""
+def mail_step(result: Callable[[Flow], str], *, only_told: Collection[str] = ()) -> Step[Flow]:
+    """`result` is the run's sentence so far. What a step passed over, or failed at, is in the mail, too; of the steps named in
+    `only_told` nobody is asked to do what they could not."""
 
     def send(flow: Flow) -> str:
         record = flow.run.record()
-        failed = [f"{step.name}: {step.detail}" for step in record.steps if step.outcome == "failed"]
-        subject, body = run_mail(flow.config, record, result(flow), [*flow.passed_over, *failed], now=flow.hands.now())
+        failed = {step.name: f"{step.name}: {step.detail}" for step in record.steps if step.outcome == "failed"}
+        left = [words for name, words in failed.items() if name not in only_told]
+        told = [words for name, words in failed.items() if name in only_told]
+        troubles = [*flow.passed_over, *left]
+        subject, body = run_mail(flow.config, record, result(flow), troubles, now=flow.hands.now(), notes=told)
         flow.hands.deliver(flow.run.id, subject, body)
         flow.note("mailed", True)
         return f"to {', '.join(flow.config.mail.to)} by {flow.config.mail.method}"

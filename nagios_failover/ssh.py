@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -106,19 +107,26 @@ def held_connection(config: Config, host: HostSection, *, now: float) -> Held:
 def run_remote(config: Config, host: HostSection, script: str, *, timeout: float) -> Output:
     """Run `script` by sh on `host`, within `timeout` seconds, over the held connection, or a fresh one."""
     held = held_connection(config, host, now=time.time())
+    return run_held(held, lambda left: command(config.ssh, host.address, held, timeout=left), script, timeout=timeout)
+
+
+def run_held(
+    held: Held, argv: Callable[[float], tuple[str, ...]], script: str, *, timeout: float, env: Mapping[str, str] | None = None
+) -> Output:
+    """Run what `argv` (of the seconds that are left) says, over `held` where that is there and answers, else afresh."""
     problem = _prepare(held)
     if problem:
         return Output(SSH_FAILED, "", problem)
     started = time.monotonic()
     if held.socket.exists():
-        output = shell.run(command(config.ssh, host.address, held, timeout=timeout), timeout=timeout * HELD_SHARE, stdin=script)
+        output = shell.run(argv(timeout), timeout=timeout * HELD_SHARE, stdin=script, env=env)
         if output.code not in (None, SSH_FAILED):
             return output
         # Nobody else shall wait for it; its process ends by itself (ServerAliveInterval, ControlPersist).
         with contextlib.suppress(OSError):
             held.socket.unlink()
     left = max(0.1, started + timeout - time.monotonic())
-    output = shell.run(command(config.ssh, host.address, held, timeout=left), timeout=left, stdin=script)
+    output = shell.run(argv(left), timeout=left, stdin=script, env=env)
     return replace(output, seconds=time.monotonic() - started)
 
 

@@ -10,7 +10,6 @@ from nagios_failover import flags as flag_state
 from nagios_failover.config import Config, Failback
 from nagios_failover.demote import demote, would_demote
 from nagios_failover.errors import FailoverError, Refused, StateUnreadable
-from nagios_failover.evidence import HostReport
 from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.promote import idle as promote_idle
@@ -24,7 +23,7 @@ from nagios_failover.words import Role
 from nagios_failover.workflow import Flow, Hands, Trigger, carry_out, go_on, rehearsal, start
 
 STANDDOWN = "standdown"
-LIVE_STANDBY = (Code.PEER_STANDBY, Code.PEER_RETURNED)
+LIVE_STANDBY = (Code.PEER_STANDBY, Code.PEER_THROUGH, Code.PEER_RETURNED)
 
 
 def due_for_return(config: Config) -> bool:
@@ -41,8 +40,8 @@ def _check(flow: Flow) -> str:
     if role.role is not Role.MASTER:
         raise Refused(f"the role is {role.role} (term {role.term}): there is nothing to give back", host=flow.this)
     seen = flow.hands.look(by=flow.run.id, record=True)
-    report = seen.evidence.ssh
-    theirs = report.role if isinstance(report, HostReport) else None
+    report = seen.evidence.report
+    theirs = report.role if report else None
     code = seen.look.code
     flow.note("reason", seen.verdict.sentence)
     flow.note("term", max(role.term, theirs.term if theirs else 0))
@@ -50,7 +49,7 @@ def _check(flow: Flow) -> str:
         flow.note("monitors", flow.peer)
         return str(seen.verdict.sentence)
     if flow.trigger != Trigger.COMMAND:
-        if code == Code.PEER_ACTIVE and isinstance(report, HostReport) and theirs is None and due_for_return(flow.config):
+        if code == Code.PEER_ACTIVE and report and theirs is None and due_for_return(flow.config):
             flow.note("monitors", flow.peer)
             return str(seen.verdict.sentence)
         raise Refused(f"not confirmed: {seen.verdict.sentence}")

@@ -144,9 +144,12 @@ class StateFiles:
                 self.write_log_position(replace(position, term=new.term))
             begins = old.role is Role.STANDBY and new.role is Role.TAKING_OVER
             for override in self.overrides():
-                if override.owner is not Owner.FENCE and begins and override.term != old.term:
+                if override.owner is Owner.FENCE:
+                    if new.role is Role.MASTER and lapsed(override, new):
+                        self.remove_override(override.owner)
+                elif begins and override.term != old.term:
                     self.remove_override(override.owner)
-                elif override.owner is not Owner.FENCE and aborted:
+                elif aborted:
                     self.write_override(replace(override, term=new.term))
 
     def signs_astray(self, record: RoleRecord) -> list[str]:
@@ -178,6 +181,10 @@ class StateFiles:
                 error.hint = f"look at {path}; remove it if the role alone shall decide"
                 raise
         return found
+
+    def is_isolated(self) -> bool:
+        """Has this host muted itself because it sees nobody? Cheap: the loader asks before each batch."""
+        return self._override_path(Owner.ISOLATED).exists()
 
     def write_override(self, override: Override) -> None:
         write_atomically(self._override_path(override.owner), override.text())

@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from nagios_failover import flags, ssh
+from nagios_failover import flags, second_route, ssh
+from nagios_failover.account import Account
 from nagios_failover.cfg_rules import Kind
 from nagios_failover.config import Config, Schema, Start
 from nagios_failover.errors import CouldNotLook, FailoverError
@@ -45,6 +46,7 @@ def trials(config: Config, state: StateFiles, *, mail: bool) -> Iterator[Trial]:
     yield _own_database(config)
     yield from _replication(config)
     yield from _witnesses(config)
+    yield from _fences(config)
     yield _root_helper(config)
     yield _mail(config, send=mail)
 
@@ -278,7 +280,7 @@ def _replication(config: Config) -> Iterator[Trial]:
 def _witnesses(config: Config) -> Iterator[Trial]:
     from nagios_failover.net import witness
 
-    addresses = [address for address in config.witness.addresses if address != "none"]
+    addresses = config.witness.asked
     if not addresses:
         yield Trial("witness", None, "none configured: a standby that is cut off takes the master for dead")
     for address in addresses:
@@ -288,3 +290,41 @@ def _witnesses(config: Config) -> Iterator[Trial]:
         else:
             fix = "name an address that answers whenever this host is on the network ([witness] addresses)"
             yield Trial("witness", False, f"{address} does not answer: {answer.reason}", fix)
+    for account in config.witness.accounts:
+        yield _second_route(config, account)
+
+
+def _second_route(config: Config, account: Account) -> Trial:
+    """The witness lets us in, and the other host through it."""
+    name, through = config.peer.name, f"through the witness {account}"
+    came = second_route.run_afresh(config, account, config.peer, "true", timeout=2 * config.ssh.timeout)
+    if came.problem is None:
+        return Trial("second route", True, f"{name}: {config.ssh.user} logs in {through} ({came.output.seconds:.2f} s)")
+    fix = getattr(came.problem, "hint", "") or f"ssh -J {account} -l {config.ssh.user} {config.peer.address}, by hand, shows why"
+    who = name if came.reached else f"{name}: {account}"
+    return Trial("second route", False, f"{who}: not {through}: {came.problem.reason}", fix)
+
+
+def _fences(config: Config) -> Iterator[Trial]:
+    from nagios_failover import fence_agent, fencing
+
+    name, user = config.peer.name, config.fence.user
+    if user:
+        try:
+            way = fencing.try_mild(config)
+            yield Trial("fence", True, f"{name}: {user} logs in {way}, and may mute or end its Nagios")
+        except CouldNotLook as error:
+            yield Trial("fence", False, f"{name}: {user}: {error}", error.hint)
+    if not config.fence.command:
+        return
+    program = config.fence.command[0]
+    if not program.rpartition("/")[2].startswith("fence_"):
+        # Only an agent is known to take "status" for what it is.
+        yield Trial("fence agent", None, f"{name}: {program} is not tried: it is no fence_* agent, and may not know action=status")
+        return
+    output = fence_agent.run_agent(config, os.environ, action="status")
+    if output.code in (0, 2):
+        yield Trial("fence agent", True, f"{name}: {program} says that it is {'on' if output.well else 'off'}")
+    else:
+        said = fence_agent.what_it_said(config, output) or ("no answer in time" if output.timed_out else "nothing")
+        yield Trial("fence agent", False, f"{name}: {program}: exit code {output.code}: {said}", "compare [fence] options")

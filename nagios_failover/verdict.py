@@ -6,12 +6,14 @@ table). Pure: evidence and limits in, one English sentence out. `judge_master` i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from nagios_failover.config import Config, Failback, Severity, Start
 from nagios_failover.evidence import (
+    NOT_CONFIGURED,
     Blocked,
+    Detour,
     Evidence,
     Heartbeat,
     HostReport,
@@ -27,6 +29,7 @@ class Code(StrEnum):
     """The verdict's name, for the look ring, --json and tests."""
 
     ALIVE = "alive"
+    ALIVE_THROUGH = "alive-through-witness"
     PASSIVE = "passive"
     NO_HEARTBEAT = "no-heartbeat"
     STALE_HEARTBEAT = "stale-heartbeat"
@@ -49,15 +52,26 @@ class Code(StrEnum):
     UNCLEAR = "unclear"
     HANDOVER = "handover-offered"
     PEER_STANDBY = "peer-standby"
+    PEER_THROUGH = "standby-through-witness"
     PEER_RETURNED = "preferred-returned"
     PEER_GONE = "no-standby"
     PEER_IDLE = "standby-idle"
     PEER_ACTIVE = "two-masters"
     PEER_OUTRANKS = "outranked"
+    ISOLATED = "isolated"
 
 
 PEER_CODES = frozenset(
-    {Code.PEER_STANDBY, Code.PEER_RETURNED, Code.PEER_IDLE, Code.PEER_GONE, Code.PEER_ACTIVE, Code.PEER_OUTRANKS}
+    {
+        Code.PEER_STANDBY,
+        Code.PEER_THROUGH,
+        Code.PEER_RETURNED,
+        Code.PEER_IDLE,
+        Code.PEER_GONE,
+        Code.PEER_ACTIVE,
+        Code.PEER_OUTRANKS,
+        Code.ISOLATED,
+    }
 )
 """What a master says of its peer: never of a death."""
 
@@ -149,7 +163,8 @@ def judge_master(host: str, evidence: Evidence, limits: Limits) -> Verdict:
     if isinstance(report, Blocked):
         return _blocked(host, report)
     if isinstance(report, NoAnswer):
-        return _judge_unseen(host, report, evidence, limits)
+        detour = evidence.detour
+        return _judge_through(host, report, detour, evidence, limits) if detour else _judge_unseen(host, report, evidence, limits)
     if isinstance(report.process, Blocked):
         return _blocked(host, report.process)
     pulse = beat(evidence, limits)
@@ -188,6 +203,26 @@ def judge_master(host: str, evidence: Evidence, limits: Limits) -> Verdict:
         f"Nagios (PID {report.pid}) is stopped (state T), {_status_words(report)}{_heartbeat_words(evidence)}: not stale yet",
         _heartbeat_hint(evidence),
     )
+
+
+def _judge_through(host: str, failure: NoAnswer, detour: Detour, evidence: Evidence, limits: Limits) -> Verdict:
+    """The same ladder, by what came through the witness. A database that does not answer over the broken way tells of the way."""
+    heartbeat = NOT_CONFIGURED if isinstance(evidence.heartbeat, NoAnswer) else evidence.heartbeat
+    seen = judge_master(host, replace(evidence, ssh=detour.ssh, heartbeat=heartbeat, detours=()), limits)
+    if seen.state is State.OK:
+        seen = replace(seen, state=State.WARNING, code=Code.ALIVE_THROUGH)
+    return _seen_through(host, failure, detour, seen)
+
+
+def _seen_through(host: str, failure: NoAnswer, detour: Detour, seen: Verdict) -> Verdict:
+    words = seen.sentence.removeprefix(f"{host}: ")
+    hint = seen.hint or f"mend the network between this host and {host}"
+    sentence = f"{host}: seen through the witness {detour.witness}: {words}; directly {_ssh(failure)}"
+    return replace(seen, sentence=sentence, hint=hint)
+
+
+def _ssh(failure: NoAnswer) -> str:
+    return f"ssh fails ({failure.reason})"
 
 
 def _judge_running(host: str, report: HostReport, evidence: Evidence, pulse: Beat, limits: Limits) -> Verdict:
@@ -289,11 +324,11 @@ def _judge_missing(host: str, report: HostReport, limits: Limits) -> Verdict:
 
 def _judge_unseen(host: str, failure: NoAnswer, evidence: Evidence, limits: Limits) -> Verdict:
     """ssh fails: what do the database, the network and the witnesses say?"""
-    ssh = f"ssh fails ({failure.reason})"
+    ssh = _ssh(failure)
     pulse = beat(evidence, limits)
     if pulse in (Beat.FRESH, Beat.BETWEEN):
         return _verdict(host, State.WARNING, Code.SSH_BROKEN, f"alive, ssh is broken: {failure.reason}{_heartbeat_words(evidence)}")
-    if evidence.witnesses and not any(witness.answered for witness in evidence.witnesses):
+    if evidence.alone:
         names = ", ".join(witness.address for witness in evidence.witnesses)
         return _verdict(host, State.UNKNOWN, Code.CUT_OFF, f"this standby is cut off: {ssh}, and no witness answers ({names})")
     if pulse is Beat.BLOCKED:
@@ -325,8 +360,9 @@ def _judge_unseen(host: str, failure: NoAnswer, evidence: Evidence, limits: Limi
         )
     if isinstance(evidence.replicating, Blocked):
         return _blocked(host, evidence.replicating)
+    nor = "".join(f", nor through the witness {one.witness}" for one in evidence.detours if one.reached)
     return _verdict(
-        host, State.CRITICAL, Code.HOST_DOWN, f"the host is down: {ssh}{_heartbeat_words(evidence)}; it does not answer at all"
+        host, State.CRITICAL, Code.HOST_DOWN, f"the host is down: {ssh}{_heartbeat_words(evidence)}; it does not answer at all{nor}"
     )
 
 
@@ -336,7 +372,15 @@ def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord) -
     if isinstance(report, Blocked):
         return _blocked(host, report)
     if isinstance(report, NoAnswer):
-        return _verdict(host, State.WARNING, Code.PEER_GONE, f"no standby: ssh fails ({report.reason})")
+        detour = evidence.detour
+        if detour:
+            return _judge_peer_through(host, report, detour, evidence, limits, own)
+        if evidence.alone:
+            names = ", ".join(witness.address for witness in evidence.witnesses)
+            return _verdict(
+                host, State.WARNING, Code.ISOLATED, f"this master is cut off: {_ssh(report)}, and no witness answers ({names})"
+            )
+        return _verdict(host, State.WARNING, Code.PEER_GONE, f"no standby: {_ssh(report)}")
     if isinstance(report.process, Blocked):
         return _blocked(host, report.process)
     if limits.cold_standby and report.process is Process.MISSING and report.role and report.role.role is Role.STANDBY:
@@ -385,6 +429,15 @@ def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord) -
         Code.PEER_ACTIVE,
         f"two masters: it notifies with {rank}, this host is the master with term {own.term}",
     )
+
+
+def _judge_peer_through(
+    host: str, failure: NoAnswer, detour: Detour, evidence: Evidence, limits: Limits, own: RoleRecord
+) -> Verdict:
+    seen = judge_peer(host, replace(evidence, ssh=detour.ssh, detours=()), limits, own)
+    if seen.state is State.OK:
+        seen = replace(seen, state=State.WARNING, code=Code.PEER_THROUGH)
+    return _seen_through(host, failure, detour, seen)
 
 
 def _would_it_take_over(host: str, report: HostReport, limits: Limits, words: str) -> Verdict:

@@ -12,13 +12,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from nagios_failover import flag_setting, mail, nagios_files, observe, shell
+from nagios_failover import fence_agent, fencing, flag_setting, mail, mailed_by, nagios_files, observe, shell, witness_record
 from nagios_failover.command_file import send
 from nagios_failover.config import Config
 from nagios_failover.database_server import Server, own_server, peer_server
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Incomplete, NoReader, Refused, StateUnreadable
+from nagios_failover.event_log import Notification
+from nagios_failover.fenced import Fenced, fenced_from
 from nagios_failover.journal import Journal, Run
-from nagios_failover.role import Flags, RoleRecord
+from nagios_failover.role import Flags, RoleRecord, role_flags
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles, boot_id, uptime
 from nagios_failover.steps import Step, rehearse, walk
@@ -51,6 +53,12 @@ class Hands:
     deliver: Callable[[str, str, str], None]  # name, subject, body
     own_database: Callable[[], AbstractContextManager[Server]]
     old_source: Callable[[], AbstractContextManager[Server]]  # the other host's server, while it may still be read
+    fence_mild: Callable[[int], Fenced]  # the term
+    fence_hard: Callable[[Mapping[str, str]], Fenced]  # the environment, as a hook's
+    unfence: Callable[[int, Flags], Fenced]  # the term, the flags that were on
+    mailed: Callable[[float], tuple[list[Notification], list[Notification]]]  # since: there, here
+    witness_term: Callable[[], int]  # the highest that a witness has recorded, 0 for none
+    tell_witnesses: Callable[[int, str], list[str]]  # term, master; what went wrong
     now: Callable[[], float] = time.time
     uptime: Callable[[], float] = uptime
     boot: Callable[[], str] = boot_id
@@ -77,6 +85,12 @@ def hands_of(config: Config, state: StateFiles) -> Hands:
         deliver=lambda name, subject, body: mail.deliver(config, state.directory, name, subject, body),
         own_database=lambda: own_server(config),
         old_source=lambda: peer_server(config, timeout=min(config.replication.timeout, config.replication.old_source_timeout)),
+        fence_mild=lambda term: fencing.fence_mild(config, term),
+        fence_hard=lambda env: fence_agent.fence_hard(config, {**os.environ, **env}),
+        unfence=lambda term, was_on: fencing.unfence(config, term, was_on),
+        witness_term=lambda: max((one.term for one in witness_record.read(config)), default=0),
+        tell_witnesses=lambda term, master: witness_record.record(config, term=term, master=master),
+        mailed=lambda since: (mailed_by.mailed_there(config, since=since), mailed_by.mailed_here(config, since=since)),
     )
 
 
@@ -126,6 +140,11 @@ class Flow:
         kept = self.notes.get("flags_before")
         return {Flag(name): bool(on) for name, on in kept.items()} if kept else None
 
+    @property
+    def fenced(self) -> Fenced | None:
+        """What came of fencing so far, None before it."""
+        return fenced_from(self.notes.get("fenced"))
+
     def remember_what_is(self, role: RoleRecord) -> None:
         """What an abort puts back: on record before anything changes."""
         try:
@@ -171,7 +190,9 @@ def longest_run(config: Config) -> float:
     if config.replication.watch:
         database = config.replication.drain_timeout + config.replication.old_source_timeout + 10 * config.replication.timeout
     others = 4 * config.run.hook_timeout + 4 * config.nagios.verify_timeout + config.mail.timeout
-    return looks + sync + database + others + 30
+    fence = 4 * config.fence.timeout + config.fence.verify_timeout if config.fence.user else 0.0
+    fence += config.fence.command_timeout if config.fence.command else 0.0
+    return looks + sync + database + fence + others + 30
 
 
 def silent(_: str) -> None:
@@ -234,6 +255,9 @@ def put_back(flow: Flow) -> list[str]:
             pass  # nobody had read the commands that changed them either
         except FailoverError as error:
             troubles.append(f"the flags were not seen put back: {error}")
+    troubles.extend(_give_back_what_was_fenced(flow))
+    if flow.notes.get("witnesses_told"):
+        flow.hands.tell_witnesses(flow.term, flow.peer)
     if before:
         try:
             flow.state.write_role(
@@ -242,6 +266,20 @@ def put_back(flow: Flow) -> list[str]:
         except Failed as error:
             troubles.append(f"the role was not put back: {error}")
     return troubles
+
+
+def _give_back_what_was_fenced(flow: Flow) -> list[str]:
+    """An old master that was only muted monitors again; of one that was killed, a person must know."""
+    fenced = flow.fenced
+    if fenced is None and flow.run.record().begun("fence, mild"):  # killed before it could note what it had done
+        was_on = {flag: True for flag, on in role_flags(flow.config.pair.mode, active=False).items() if not on}
+        fenced = Fenced(False, f"{flow.peer}: a fence was begun", was_on=was_on)
+    if fenced is None or not (fenced.proved or fenced.was_on):
+        return []
+    if not fenced.was_on:
+        return [] if flow.trigger == Trigger.COMMAND else [f"nobody is monitoring: {fenced.sentence}"]
+    released = flow.hands.unfence(flow.term, fenced.was_on)
+    return [] if released.proved else [f"nobody is monitoring: {fenced.sentence}; {released.sentence}"]
 
 
 def rehearsal(

@@ -34,6 +34,7 @@ class FakeNagios:
         self.retention_file = directory / "retention.dat"
         self.log_file = directory / "nagios.log"
         self.flags = dict(zip(KEYS, flags, strict=True))
+        self.pid = 4711
         self.saves = self.writes = self.obeys = True
         self.commands: list[str] = []
         self._stop = threading.Event()
@@ -65,7 +66,7 @@ class FakeNagios:
         flags = "".join(f"\t{key}={value}\n" for key, value in self.flags.items())
         stamp = int(time.time()) if created is None else created
         head = f"info {{\n\tcreated={stamp}\n\tversion=4.4.6\n\t}}\n\n"
-        self._install(self.status_file, f"{head}programstatus {{\n\tnagios_pid=4711\n\tprogram_start=1\n{flags}\t}}\n\n")
+        self._install(self.status_file, f"{head}programstatus {{\n\tnagios_pid={self.pid}\n\tprogram_start=1\n{flags}\t}}\n\n")
 
     def log(self, text: str, *, at: int | None = None) -> None:
         with self.log_file.open("a") as file:

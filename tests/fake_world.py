@@ -10,7 +10,9 @@ from pathlib import Path
 from nagios_failover.config import Config, parse
 from nagios_failover.database_server import Server
 from nagios_failover.errors import CouldNotLook, DatabaseFault, Failed, FailoverError
+from nagios_failover.event_log import Notification
 from nagios_failover.evidence import Evidence, NoAnswer
+from nagios_failover.fenced import Fenced
 from nagios_failover.looks import Look
 from nagios_failover.observe import Observation
 from nagios_failover.role import Flags, RoleRecord
@@ -27,6 +29,7 @@ CUT_OFF = (State.UNKNOWN, Code.CUT_OFF, "yasu: this standby is cut off")
 OFFERED = (State.WARNING, Code.HANDOVER, "yasu: alive, and it offers the role to nabira (term 5)")
 NO_STANDBY = (State.WARNING, Code.PEER_GONE, "yasu: no standby: ssh fails")
 A_STANDBY = (State.OK, Code.PEER_STANDBY, "yasu: standby, its Nagios is alive and notifies nobody")
+TWO_MASTERS = (State.CRITICAL, Code.PEER_ACTIVE, "yasu: two masters: it notifies with no term, this host is the master with term 3")
 OUTRANKED = (State.CRITICAL, Code.PEER_OUTRANKS, "yasu: it is the master with term 9, this host has term 3: this host stands down")
 
 OFF = dict.fromkeys(Flag, False)
@@ -73,6 +76,13 @@ class World:
     commands: list[str] = field(default_factory=list)
     hooks: list[tuple[tuple[str, ...], dict[str, str]]] = field(default_factory=list)
     mails: list[tuple[str, str]] = field(default_factory=list)
+    fence: dict[str, Fenced] = field(default_factory=dict)
+    fences: list[str] = field(default_factory=list)
+    witness_term: int = 0
+    witness_fails: list[str] = field(default_factory=list)
+    witnesses_told: list[tuple[int, str]] = field(default_factory=list)
+    mailed_there: list[Notification] = field(default_factory=list)
+    mailed_here: list[Notification] = field(default_factory=list)
 
     def hands(self) -> Hands:
         return Hands(
@@ -86,6 +96,12 @@ class World:
             deliver=self._deliver,
             own_database=self._no_database,
             old_source=self._no_database,
+            fence_mild=lambda term: self._fence("mild", term),
+            fence_hard=lambda env: self._fence("hard", int(env["NAGIOS_FAILOVER_TERM"])),
+            unfence=self._unfence,
+            witness_term=lambda: self.witness_term,
+            tell_witnesses=self._tell_witnesses,
+            mailed=lambda since: (self.mailed_there, self.mailed_here),
             now=lambda: self.now,
             uptime=lambda: self.now - 1_794_000_000.0,
             boot=lambda: "this boot",
@@ -131,6 +147,18 @@ class World:
         if self.mail_fails:
             raise self.mail_fails
         self.mails.append((subject, body))
+
+    def _fence(self, how: str, term: int) -> Fenced:
+        self.fences.append(f"{how}, term {term}")
+        return self.fence.get(how) or Fenced(True, f"yasu: fenced, {how}")
+
+    def _tell_witnesses(self, term: int, master: str) -> list[str]:
+        self.witnesses_told.append((term, master))
+        return self.witness_fails
+
+    def _unfence(self, term: int, was_on: Flags) -> Fenced:
+        self.fences.append(f"undone, term {term}: {', '.join(was_on)} on")
+        return self.fence.get("undone") or Fenced(True, "yasu: its Nagios was switched on again")
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds

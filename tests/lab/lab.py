@@ -109,6 +109,10 @@ class Lab:
         except KeyError:
             raise LabError(f"no host is called '{name}': there are {', '.join(HOSTS)}") from None
 
+    def shared(self, part: str) -> Path:
+        """A directory that the hosts share with the outside (below /srv inside)."""
+        return self._store.path / part
+
     def has_suite(self, host: str) -> bool:
         """Whether the suite is installed on this host."""
         return self.settings.has_suite(host)

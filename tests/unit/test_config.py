@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nagios_failover.account import Account
 from nagios_failover.config import Config, Failback, Schema, Severity, duration, load, parse
 from nagios_failover.errors import ConfigError
 from nagios_failover.words import Mode
@@ -107,10 +108,10 @@ watch = true
 x = 1
 """
     assert mistakes(text) == [
-        "[host yasu] adress: no such option; hint: one of address, nagios_cfg, nagios_binary, nagios_service",
+        "[host yasu] adress: no such option; hint: one of address, nagios_cfg, nagios_binary, nagios_service, fence_options",
         "[host nabira] nagios_cfg: 'nagios.cfg' is not an absolute path; hint: begin with /",
         "[extra]: no such section; hint: one of [host NAME], [pair], [nagios], [paths], [ssh], [look], [heartbeat], [witness], "
-        "[replication], [sync], [database], [run], [ready], [mail]",
+        "[fence], [replication], [sync], [database], [run], [ready], [mail]",
         "[pair] mode: 'both' is none of redundancy, failover",
         "[ssh] port: '22x' is not a port; hint: 1 to 65535",
         "[ssh] timeout: '0' is not a duration above 0; hint: 10, 2.5s, 5m or 1h",
@@ -142,6 +143,35 @@ def test_a_value_that_cannot_be_is_named_with_its_place(section: str, line: str,
 @pytest.mark.parametrize("addresses", ["", "addresses =", "addresses = none, 10.0.0.1", "addresses = -f"])
 def test_witnesses_are_named_or_renounced_in_writing(addresses: str) -> None:
     assert mistakes(MINIMAL.replace("addresses = none", addresses))[0].startswith("[witness] addresses: ")
+
+
+def test_an_account_of_a_witness_is_a_witness_too() -> None:
+    lines = "addresses = 10.0.0.1, 10.0.0.2\naccounts = hb@10.0.0.2, look@gw:2222"
+    witness = parse(MINIMAL.replace("addresses = none", lines), hostname="yasu").witness
+    assert witness.accounts == (Account("hb", "10.0.0.2"), Account("look", "gw", 2222))
+    assert witness.asked == ("10.0.0.1", "10.0.0.2", "gw:2222")
+    alone = parse(MINIMAL.replace("addresses = none", "accounts = hb@10.0.0.2"), hostname="yasu").witness
+    assert alone.asked == ("10.0.0.2:22",)
+
+
+@pytest.mark.parametrize("account", ["10.0.0.2", "hb@-oProxyCommand=x", "-l@gw", "hb@gw;id", "hb@gw:0", "hb@"])
+def test_what_is_no_account_is_refused(account: str) -> None:
+    text = MINIMAL.replace("addresses = none", f"addresses = gw\naccounts = {account}")
+    assert mistakes(text) == [f"[witness] accounts: {account!r} is not an account; hint: user@host or user@host:port"]
+
+
+def test_options_of_a_fence_agent_are_lines_that_may_hold_anything() -> None:
+    text = f"{MINIMAL}[fence]\ncommand = /usr/sbin/fence_x --quiet\noptions =\n  ip=10.0.0.9\n  password=a b, #c=d;%\n"
+    config = parse(text.replace("[host yasu]", "[host yasu]\nfence_options = plug=3"), hostname="nabira")
+    assert config.fence.options == (("ip", "10.0.0.9"), ("password", "a b, #c=d;%"))
+    assert config.peer.fence_options == (("plug", "3"),) and config.this.fence_options == ()
+    assert mistakes(f"{MINIMAL}[fence]\nfencing = required\noptions =\n  secret\n") == [
+        "[fence] options: a line is not an option; hint: key=value, one a line, the lines below the first begin with a blank"
+    ]
+    assert mistakes(f"{MINIMAL}[fence]\nfencing = required\noptions = ip=1\n") == [
+        "[fence] fencing: required, but there is nothing to fence with; hint: set user, or command, or both",
+        "[fence] options: there is no command that would read them; hint: set command, e.g. /usr/sbin/fence_ipmilan",
+    ]
 
 
 @pytest.mark.parametrize("hosts", ["[host yasu]", "[host yasu]\n[host nabira]\n[host tokyo]"])

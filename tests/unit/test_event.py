@@ -119,6 +119,17 @@ def test_a_master_never_fails_over(config: Config, code: Code) -> None:
     assert decide(event("CRITICAL"), config, MASTER, look(code, State.CRITICAL)) is Act.NOTHING
 
 
+def test_two_masters_are_fenced_at_the_first_look_where_there_is_something_to_fence_with(tmp_path: Path) -> None:
+    able = config_of(tmp_path, "[fence]\nuser = nagios\n")
+    beside = look(Code.PEER_ACTIVE, State.CRITICAL)
+    for kind in ("SOFT", "HARD"):
+        assert decide(event("CRITICAL", kind), able, MASTER, beside) is Act.FENCE
+    assert decide(event("CRITICAL"), able, STANDBY, beside) is Act.FAILOVER
+    assert decide(event("CRITICAL"), able, MASTER, look(Code.PEER_OUTRANKS, State.CRITICAL)) is Act.STAND_DOWN
+    preferred = config_of(tmp_path, "[fence]\nuser = nagios\n[pair]\nfailback = automatic\n")
+    assert decide(event("CRITICAL"), preferred, MASTER, beside) is Act.GIVE_BACK
+
+
 def test_a_master_that_is_outranked_stands_down(config: Config) -> None:
     assert decide(event("CRITICAL"), config, MASTER, look(Code.PEER_OUTRANKS, State.CRITICAL)) is Act.STAND_DOWN
 

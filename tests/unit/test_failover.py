@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from nagios_failover.account import Account
 from nagios_failover.config import Config
 from nagios_failover.errors import ConfigError, Failed, FailoverError, Incomplete, NoReader, UsageError
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.failover import STEPS, run_failover
+from nagios_failover.fenced import Fenced
 from nagios_failover.journal import Journal, Run
 from nagios_failover.lock import LockHeld, run_lock
 from nagios_failover.resume import resume_open_runs
@@ -75,6 +77,125 @@ def test_a_confirmed_death_makes_this_host_the_master(config: Config, world: Wor
     assert world.looks == 3 and Journal(world.state.directory).open_runs() == []
 
 
+MILD = "[fence]\nuser = nagios\n"
+
+
+def test_the_old_master_is_fenced_before_anything_is_activated_and_with_the_new_term(tmp_path: Path, world: World) -> None:
+    record = run(config_of(tmp_path, MILD), world)
+    assert world.fences == ["mild, term 4"] and outcomes(record)["fence, mild"] == "done"
+    assert record.step("fence, mild").detail == "yasu: fenced, mild"  # type: ignore[union-attr]
+
+
+def test_a_fence_that_is_not_proved_is_told_and_keeps_nobody_from_monitoring(tmp_path: Path, world: World) -> None:
+    world.fence["mild"] = Fenced(False, "yasu: not fenced over ssh: directly: timed out", "look there")
+    record = run(config_of(tmp_path, MILD), world)
+    assert record.outcome == "done" and world.flags == ON
+    assert record.sentence.endswith("fence, mild: yasu: not fenced over ssh: directly: timed out; look there")
+
+
+def test_the_preferred_host_that_is_offered_the_role_fences_nobody(tmp_path: Path, world: World) -> None:
+    world.sees = [OFFERED]
+    record = run(config_of(tmp_path, MILD), world, kind="failback")
+    assert (record.outcome, world.fences, outcomes(record)["fence, mild"]) == ("done", [], "skipped")
+
+
+def test_an_abort_gives_back_what_was_only_muted(tmp_path: Path, world: World) -> None:
+    world.fence["mild"] = Fenced(True, "yasu: its Nagios has notifications off", was_on={Flag.NOTIFICATIONS: True})
+    world.set_flags_fails = NoReader("nobody reads the command file")
+    record = run(config_of(tmp_path, MILD), world)
+    assert record.outcome == "aborted"
+    assert world.fences == ["mild, term 4", "undone, term 4: notifications on"]
+    assert world.state.role().role is Role.STANDBY
+
+
+@pytest.mark.parametrize(
+    ("fenced", "undone", "said"),
+    [
+        (Fenced(True, "yasu: its Nagios (PID 7) was killed"), None, "nobody is monitoring: yasu: its Nagios (PID 7) was killed"),
+        (
+            Fenced(True, "yasu: its Nagios has notifications off", was_on={Flag.NOTIFICATIONS: True}),
+            Fenced(False, "yasu: timed out"),
+            "nobody is monitoring: yasu: its Nagios has notifications off; yasu: timed out",
+        ),
+    ],
+)
+def test_an_abort_after_which_nobody_monitors_says_so(
+    tmp_path: Path, world: World, fenced: Fenced, undone: Fenced | None, said: str
+) -> None:
+    world.fence = {"mild": fenced, **({"undone": undone} if undone else {})}
+    world.set_flags_fails = NoReader("nobody reads the command file")
+    record = run(config_of(tmp_path, MILD), world)
+    assert record.outcome == "incomplete" and record.sentence.endswith(said)
+
+
+def with_witness(directory: Path) -> Config:
+    text = config_of(directory)
+    return replace(text, witness=replace(text.witness, addresses=(), accounts=(Account("hb", "10.0.0.3"),)))
+
+
+def test_the_term_is_above_a_witness_s_and_told_to_it_before_anything_is_activated(tmp_path: Path, world: World) -> None:
+    world.witness_term = 7
+    record = run(with_witness(tmp_path), world)
+    assert (record.outcome, world.state.role().term) == ("done", 8)
+    assert world.witnesses_told == [(8, "nabira")]
+    assert record.step("tell witnesses").detail == "term 8, master nabira: recorded by hb@10.0.0.3"  # type: ignore[union-attr]
+
+
+def test_a_witness_that_records_nothing_is_told_and_keeps_nobody_from_monitoring(tmp_path: Path, world: World) -> None:
+    world.witness_fails = ["hb@10.0.0.3: no answer within 4 s"]
+    record = run(with_witness(tmp_path), world)
+    assert record.outcome == "done" and record.sentence.endswith("tell witnesses: not recorded: hb@10.0.0.3: no answer within 4 s")
+
+
+def test_an_abort_gives_the_old_master_its_place_with_the_witness_back(tmp_path: Path, world: World) -> None:
+    world.set_flags_fails = NoReader("nobody reads the command file")
+    assert run(with_witness(tmp_path), world).outcome == "aborted"
+    assert world.witnesses_told == [(4, "nabira"), (4, "yasu")]
+
+
+BOTH = f"{MILD}command = /bin/fence_x\n"
+REQUIRED = f"{BOTH}fencing = required\n"
+NOT_MILD = Fenced(False, "yasu: not fenced over ssh: timed out")
+NOT_HARD = Fenced(False, "yasu: not cut off: fence_x ended with exit code 1")
+
+
+def test_fences_go_from_mild_to_hard_until_one_is_proved(tmp_path: Path, world: World) -> None:
+    record = run(config_of(tmp_path, BOTH), world)
+    assert world.fences == ["mild, term 4"]
+    assert record.step("fence, hard").detail == "not needed: it is fenced already"  # type: ignore[union-attr]
+
+
+def test_a_mild_fence_that_is_not_proved_is_followed_by_the_hard_one(tmp_path: Path, world: World) -> None:
+    world.fence["mild"] = NOT_MILD
+    record = run(config_of(tmp_path, REQUIRED), world)
+    assert world.fences == ["mild, term 4", "hard, term 4"]
+    assert (record.outcome, outcomes(record)["fence, mild"], outcomes(record)["fence, hard"]) == ("done", "failed", "done")
+
+
+def test_where_a_fence_is_required_and_none_is_proved_nothing_is_activated(tmp_path: Path, world: World) -> None:
+    world.fence = {"mild": NOT_MILD, "hard": NOT_HARD}
+    record = run(config_of(tmp_path, REQUIRED), world)
+    assert record.outcome == "aborted" and world.flags == OFF and world.state.role().role is Role.STANDBY
+    assert record.sentence == (
+        "aborted: yasu is not proved to be fenced, which [fence] fencing = required wants: yasu: not fenced over ssh: timed out; "
+        "yasu: not cut off: fence_x ended with exit code 1; role and flags are as they were: standby; hint: see that yasu has no "
+        "power or its Nagios is stopped, then run on nabira: nagios-failover failover --fenced"
+    )
+
+
+def test_with_best_effort_it_goes_on_and_both_are_told(tmp_path: Path, world: World) -> None:
+    world.fence = {"mild": NOT_MILD, "hard": NOT_HARD}
+    record = run(config_of(tmp_path, BOTH), world)
+    assert record.outcome == "done" and NOT_MILD.sentence in record.sentence and NOT_HARD.sentence in record.sentence
+
+
+def test_a_person_who_has_seen_to_it_goes_before_a_required_fence(tmp_path: Path, world: World) -> None:
+    world.fence = {"mild": NOT_MILD, "hard": NOT_HARD}
+    config = config_of(tmp_path, REQUIRED)
+    record = run_failover(config, world.state, trigger="command", fenced_by_hand=True, hands=world.hands())
+    assert (record.outcome, world.fences) == ("done", [])
+
+
 def test_the_list_can_be_read_aloud(config: Config, world: World) -> None:
     assert [step.name for step in STEPS] == [
         "confirm",
@@ -85,6 +206,7 @@ def test_the_list_can_be_read_aloud(config: Config, world: World) -> None:
         "fence, hard",
         "inherit",
         "start Nagios",
+        "tell witnesses",
         "activate",
         "check at once",
         "promote",
@@ -97,7 +219,7 @@ def test_the_list_can_be_read_aloud(config: Config, world: World) -> None:
     ]
     record = run(config, world)
     skipped = {step.name: step.detail for step in record.steps if step.outcome == "skipped"}
-    assert skipped["fence, hard"] == "nothing to do in this version: the old master is not cut off"
+    assert skipped["fence, hard"] == "not configured"
     assert skipped["pre hook"] == "not configured"
     assert [step.name for step in record.steps] == [step.name for step in STEPS]
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from nagios_failover.config import Config, parse
-from nagios_failover.evidence import NOT_CONFIGURED, Blocked, Evidence, Heartbeat, HostReport, NoAnswer, Process, Witness
+from nagios_failover.evidence import NOT_CONFIGURED, Blocked, Detour, Evidence, Heartbeat, HostReport, NoAnswer, Process, Witness
 from nagios_failover.looks import Look
 from nagios_failover.observe import Gathered, Probes, Times, compare, gather, look, probes_from
 from nagios_failover.role import RoleRecord, role_flags
@@ -79,6 +79,24 @@ def test_when_ssh_takes_long_they_are_asked_meanwhile_and_forgotten_when_it_answ
     gathered, seconds = timed(Probes(after(1.4, REFUSED), after(0.4, False), (("w", after(0.4, Witness("w", False))),)))
     assert gathered.evidence == Evidence(REFUSED, reachable=False, witnesses=(Witness("w", False),))
     assert seconds < 1.8
+
+
+def test_the_way_through_a_witness_is_taken_only_when_the_direct_one_fails_and_all_the_time_left_is_its_own() -> None:
+    detour = Detour("w", REPORT, reached=True)
+    assert timed(Probes(at_once(REPORT), never, detours=(("w", never),)))[0].evidence.detours == ()
+    gathered, seconds = timed(Probes(at_once(REFUSED), at_once(True), detours=(("w", after(1.2, detour)),)))
+    assert gathered.evidence.detours == (detour,) and seconds < 1.4
+    evidence = timed(Probes(at_once(REFUSED), at_once(True), detours=(("w", hanging),)))[0].evidence
+    (late,) = evidence.detours
+    assert isinstance(late.ssh, NoAnswer) and late.ssh.reason.startswith("no answer within 1.") and not late.reached
+
+
+def test_what_a_detour_brought_is_completed_by_the_look_before() -> None:
+    missing = replace(REPORT, process=Process.MISSING, status_created=1005)
+    through = Evidence(REFUSED, detours=(Detour("w", missing, reached=True),))
+    evidence, memory = compared(through, remembered(missing_pid=7, created=1000))
+    assert evidence.report is not None and evidence.report.status_advanced
+    assert isinstance(evidence.ssh, NoAnswer) and memory == {"missing_pid": 7, "created": 1005}
 
 
 def test_it_ends_in_time_when_everything_hangs() -> None:
@@ -208,7 +226,8 @@ def test_a_master_judges_its_peer_and_asks_it_for_no_heartbeat(state: StateFiles
     full = config("[heartbeat]", "schema = nagios1", "[database]", "socket = /run/x.sock", "[replication]", "watch = yes")
     standby, master = probes_from(full), probes_from(full, at_master=False)
     assert standby.heartbeat and standby.received and [address for address, _ in standby.witnesses] == ["10.0.0.1", "gw:80"]
-    assert (master.heartbeat, master.received, master.witnesses) == (None, None, ())
+    assert (master.heartbeat, master.received) == (None, None)
+    assert [address for address, _ in master.witnesses] == ["10.0.0.1", "gw:80"], "a master, too, has to know whether it is alone"
 
 
 def test_witness_none_is_no_witness() -> None:

@@ -13,6 +13,7 @@ from nagios_failover.config import Config, parse
 from nagios_failover.evidence import (
     NOT_CONFIGURED,
     Blocked,
+    Detour,
     Evidence,
     Heartbeat,
     HostReport,
@@ -212,6 +213,49 @@ def test_row_of_the_table(evidence: Evidence, state: State, code: Code, sentence
     assert (verdict.state, verdict.code, verdict.sentence) == (state, code, sentence)
 
 
+def through(report: HostReport | NoAnswer | Blocked, *, reached: bool = True) -> tuple[Detour, ...]:
+    return (Detour("w1", NoAnswer("no answer within 2 s"), reached=False), Detour("w2", report, reached=reached))
+
+
+DIRECT = f"; directly {SSH}"
+VIA = "yasu: seen through the witness w2: "
+
+# ssh fails, but a witness has an account: what came that way is judged by the same ladder.
+THROUGH: list[Row] = [
+    ("the link is cut", Evidence(REFUSED, SILENT, False, HEARS, detours=through(report())), WARNING, Code.ALIVE_THROUGH,
+     f"{VIA}Nagios (PID 4711) is alive, status.dat is 3 s old{DIRECT}"),
+    ("ssh is broken", Evidence(REFUSED, FRESH, True, HEARS, detours=through(report())), WARNING, Code.ALIVE_THROUGH,
+     f"{VIA}Nagios (PID 4711) is alive, status.dat is 3 s old, the heartbeat is 5 s old{DIRECT}"),
+    ("crashed", Evidence(REFUSED, SILENT, False, HEARS, detours=through(missing())), CRITICAL, Code.CRASHED,
+     f"{VIA}Nagios has crashed: PID 4711 is gone, status.dat is 3 s old{DIRECT}"),
+    ("crashed, though no other witness answers", Evidence(REFUSED, SILENT, False, DEAF, detours=through(missing())), CRITICAL,
+     Code.CRASHED, f"{VIA}Nagios has crashed: PID 4711 is gone, status.dat is 3 s old{DIRECT}"),
+    ("hung", Evidence(REFUSED, SILENT, False, HEARS, detours=through(report(age=100))), CRITICAL, Code.HUNG,
+     f"{VIA}Nagios (PID 4711) hangs: status.dat is 100 s old{DIRECT}"),
+    ("passive", Evidence(REFUSED, detours=through(report(flags=NO_NOTIFICATIONS))), WARNING, Code.PASSIVE,
+     f"{VIA}alive, but it checks or notifies nothing (notifications off, service checks on, host checks on); "
+     f"its role is master; nobody monitors{DIRECT}"),
+    ("could not look there", Evidence(REFUSED, SILENT, False, HEARS, detours=through(Blocked("ssh access denied"))), WARNING,
+     Code.BLOCKED, f"{VIA}could not look: ssh access denied{DIRECT}"),
+    ("the witness does not reach it either", Evidence(REFUSED, SILENT, False, HEARS, detours=through(SILENT)), CRITICAL,
+     Code.HOST_DOWN,
+     f"yasu: the host is down: {SSH}, no heartbeat (no answer within 3 s); it does not answer at all, nor through the witness w2"),
+    ("the witness lets nobody in", Evidence(REFUSED, SILENT, False, HEARS, detours=through(DENIED, reached=False)), CRITICAL,
+     Code.HOST_DOWN, f"yasu: the host is down: {SSH}, no heartbeat (no answer within 3 s); it does not answer at all"),
+    ("only the witness's ssh answers", Evidence(REFUSED, SILENT, False, DEAF, detours=through(SILENT)), CRITICAL,
+     Code.HOST_DOWN,
+     f"yasu: the host is down: {SSH}, no heartbeat (no answer within 3 s); it does not answer at all, nor through the witness w2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("evidence", "state", "code", "sentence"), [row[1:] for row in THROUGH], ids=[row[0] for row in THROUGH])
+def test_row_through_a_witness(evidence: Evidence, state: State, code: Code, sentence: str) -> None:
+    verdict = judge_master("yasu", evidence, LIMITS)
+    assert (verdict.state, verdict.code, verdict.sentence) == (state, code, sentence)
+    by_choice = judge_master("yasu", evidence, CRITICALS)
+    assert by_choice.state is state, "database_down = critical is about a database, not about a link that is cut"
+
+
 CRITICALS = replace(LIMITS, stale_heartbeat=CRITICAL, database_down=CRITICAL, unreachable_services=CRITICAL)
 
 # What a site may choose in writing: stale_heartbeat, database_down and unreachable_services = critical.
@@ -259,6 +303,16 @@ PEERS: list[Row] = [
      "nabira: no standby: its Nagios is running, status.dat is 99 s old"),
     ("not seen", Evidence(REFUSED, reachable=False), WARNING, Code.PEER_GONE,
      "nabira: no standby: ssh fails (connect to host yasu port 22: Connection refused)"),
+    ("cut off", Evidence(REFUSED, reachable=False, witnesses=DEAF, detours=(Detour("w", SILENT, False),)), WARNING, Code.ISOLATED,
+     f"nabira: this master is cut off: {SSH}, and no witness answers (10.0.0.1, 10.0.0.2)"),
+    ("standby, the link is cut", Evidence(REFUSED, detours=through(report(flags=OFF, role=replace(MASTER, role=Role.STANDBY)))),
+     WARNING, Code.PEER_THROUGH,
+     f"nabira: seen through the witness w2: standby, its Nagios (PID 4711) is alive and notifies nobody{DIRECT}"),
+    ("active, no suite, the link is cut", Evidence(REFUSED, detours=through(report(role=None))), CRITICAL, Code.PEER_ACTIVE,
+     "nabira: seen through the witness w2: two masters: it notifies with no term, this host is the master with term 3" + DIRECT),
+    ("active, higher term, the link is cut", Evidence(REFUSED, detours=through(report(role=replace(PEER, term=4)))), CRITICAL,
+     Code.PEER_OUTRANKS, "nabira: seen through the witness w2: it is the master with term 4, this host has term 3: "
+     "this host stands down" + DIRECT),
     ("could not look", Evidence(report(HIDDEN)), WARNING, Code.BLOCKED,
      "nabira: could not look: PID 4711 cannot be looked at: other users' processes are hidden there"),
     ("unknown host key", Evidence(Blocked("its host key is unknown")), WARNING, Code.BLOCKED,
@@ -363,6 +417,7 @@ evidences = st.builds(
     reachable=st.none() | st.booleans() | blocked,
     witnesses=st.sampled_from([(), HEARS, DEAF]),
     replicating=st.booleans() | blocked | st.just(NOT_CONFIGURED),
+    detours=st.lists(st.builds(Detour, st.just("w"), reports | silences | blocked, st.booleans()), max_size=2).map(tuple),
 )
 limits = st.sampled_from([LIMITS, CRITICALS])
 
@@ -375,6 +430,7 @@ def test_no_evidence_is_without_a_one_line_sentence(evidence: Evidence, limits: 
 
 @given(evidences, limits)
 def test_what_could_not_be_looked_at_is_never_critical(evidence: Evidence, limits: Limits) -> None:
+    evidence = replace(evidence, detours=())
     state = judge_master("yasu", evidence, limits).state
     ssh = evidence.ssh
     if isinstance(ssh, Blocked) or (isinstance(ssh, HostReport) and isinstance(ssh.process, Blocked)):
@@ -390,12 +446,12 @@ def test_what_could_not_be_looked_at_is_never_critical(evidence: Evidence, limit
 def test_a_standby_that_no_witness_hears_never_says_critical_of_a_host_that_ssh_does_not_reach(
     evidence: Evidence, limits: Limits
 ) -> None:
-    if isinstance(evidence.ssh, NoAnswer) and evidence.witnesses == DEAF:
+    if isinstance(evidence.ssh, NoAnswer) and evidence.witnesses == DEAF and not any(one.reached for one in evidence.detours):
         assert judge_master("yasu", evidence, limits).state is not CRITICAL
 
 
 @given(evidences, limits)
 def test_a_living_nagios_is_never_critical_unless_chosen(evidence: Evidence, limits: Limits) -> None:
-    ssh = evidence.ssh
-    if isinstance(ssh, HostReport) and ssh.process is Process.RUNNING and ssh.status_age is not None and 0 <= ssh.status_age <= 60:
+    seen = evidence.report
+    if seen and seen.process is Process.RUNNING and seen.status_age is not None and 0 <= seen.status_age <= 60:
         assert judge_master("yasu", evidence, LIMITS).state is not CRITICAL

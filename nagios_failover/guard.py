@@ -1,0 +1,195 @@
+"""The guard: run on each host before its Nagios (and its database) starts. A host that wakes up must not go on as the master that
+it was: it is passive until it knows that nobody has taken its place.
+
+Nagios starts with the flags of retention.dat, so these are what is set; a running Nagios is left alone. A database that follows the
+role starts as what the role file says once the guard has ended, and read-only while StateFiles.is_isolated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nagios_failover import flags, mail, observe, witness_record
+from nagios_failover.config import Config
+from nagios_failover.errors import FailoverError, StateUnreadable
+from nagios_failover.evidence import Evidence, HostReport, Process
+from nagios_failover.isolation import BY_A_PERSON
+from nagios_failover.journal import Journal
+from nagios_failover.lock import run_lock
+from nagios_failover.nagios_files import read_nagios_cfg, read_retained_flags, sync_file
+from nagios_failover.overview import probe_here
+from nagios_failover.report import SUBJECT
+from nagios_failover.retention import with_flags
+from nagios_failover.role import Flags, Override, Owner, RoleRecord, differing, parse_pairs, role_flags, wanted_flags
+from nagios_failover.run_record import Outcome
+from nagios_failover.state_files import StateFiles, boot_id, cannot_write, uptime, write_atomically
+from nagios_failover.witness_record import Recorded
+from nagios_failover.words import Flag, Role
+
+GUARD = "guard"
+AGAIN_SECONDS = 60.0
+"""Before a host's database and before its Nagios, the same was decided a moment ago."""
+PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`role` is what this host starts as: master, standby, or None: nobody knows, so a master that is mute. `why` is a sentence."""
+
+    role: Role | None
+    why: str
+    term: int = 0
+
+
+@dataclass(frozen=True)
+class World:
+    """What the guard asks, so that a test can stand in for it."""
+
+    runs: Callable[[], bool]
+    evidence: Callable[[], Evidence]
+    recorded: Callable[[], list[Recorded]]
+    uptime: Callable[[], float] = uptime
+    sleep: Callable[[float], None] = time.sleep
+
+
+def world_of(config: Config, state: StateFiles) -> World:
+    return World(
+        runs=lambda: _nagios_runs(config),
+        evidence=lambda: observe.look(config, state).evidence,
+        recorded=lambda: witness_record.read(config),
+    )
+
+
+def _nagios_runs(config: Config) -> bool:
+    with contextlib.suppress(FailoverError):
+        return probe_here(config).process in (Process.RUNNING, Process.STOPPED)
+    return False
+
+
+def decide(config: Config, role: RoleRecord, fenced: int, evidence: Evidence, recorded: list[Recorded]) -> Decision:
+    """What a host that was the master starts as. `fenced` is the term of a fence that was written here, 0 for none. Pure."""
+    peer, report = config.peer.name, evidence.report
+    theirs = report.role if report else None
+    if fenced > role.term:
+        return Decision(Role.STANDBY, f"it was fenced by {peer} with term {fenced}", fenced)
+    if theirs and theirs.term > role.term:
+        return Decision(Role.STANDBY, f"{peer} has the higher term {theirs.term}", theirs.term)
+    higher = [one for one in recorded if one.term > role.term and one.master != config.this_name]
+    if higher:
+        best = max(higher, key=lambda one: one.term)
+        return Decision(Role.STANDBY, f"the witness {best.account} has recorded the term {best.term} of {best.master}", best.term)
+    if theirs and theirs.role is Role.MASTER and theirs.term == role.term and theirs.since < role.since:
+        return Decision(Role.STANDBY, f"{peer} has been the master with the same term for longer", role.term)
+    if theirs:
+        return Decision(Role.MASTER, f"{peer} answers and has no higher term")
+    if report and report.role_problem == f"there is no {config.paths.state}":
+        return Decision(Role.MASTER, f"{peer} answers, and has no suite that could have taken over")
+    alone = {one.witness for one in evidence.detours if not isinstance(one.ssh, HostReport)}
+    asked = [one.account for one in recorded if not one.problem and one.account.host in alone]
+    if asked and not isinstance(evidence.ssh, HostReport):
+        return Decision(Role.MASTER, f"the witness {asked[0]} has recorded no higher term, and does not reach {peer} either")
+    return Decision(None, f"neither {peer} nor a witness with an account could say who is the master")
+
+
+def guard(config: Config, state: StateFiles, *, world: World | None = None) -> str:
+    """Decide, and set what this host's Nagios will start with. Returns a sentence. Raises LockHeld, StateUnreadable, Failed."""
+    ready = world or world_of(config, state)
+    if ready.runs():
+        return f"{config.this_name}: Nagios runs already: there is nothing to guard"
+    with run_lock(state.directory, wait=config.run.guard_timeout + 10):
+        said = _a_moment_ago(state, ready.uptime())
+        if said:
+            return said
+        sentence = f"{config.this_name}: {_guard(config, state, ready)}"
+        write_atomically(state.directory / "guard", f"boot={boot_id()}\nuptime={ready.uptime():.1f}\nsaid={sentence}\n")
+        return sentence
+
+
+def _a_moment_ago(state: StateFiles, now: float) -> str:
+    try:
+        pairs = parse_pairs((state.directory / "guard").read_text(encoding="utf-8"), "guard")
+        recent = pairs["boot"] == boot_id() and 0 <= now - float(pairs["uptime"]) <= AGAIN_SECONDS
+        return pairs["said"] if recent else ""
+    except (OSError, UnicodeDecodeError, KeyError, ValueError, StateUnreadable):
+        return ""
+
+
+def _guard(config: Config, state: StateFiles, world: World) -> str:
+    passive = role_flags(config.pair.mode, active=False)
+    _start_with(config, passive)
+    try:
+        role = state.role()
+    except StateUnreadable as error:
+        return f"Nagios starts passive: {error}"
+    if role.role is not Role.MASTER:
+        return f"its role is {role.role}, term {role.term}: Nagios starts passive"
+    decision = _ask_until_known(config, state, role, world)
+    if decision.role is Role.MASTER:
+        state.remove_override(Owner.ISOLATED)
+        _start_with(config, wanted_flags(role, config.pair.mode, state.overrides()) or passive)
+        return f"master again, term {role.term}: {decision.why}"
+    run = Journal(state.directory).open(GUARD, role.term, config.this_name, trigger=GUARD)
+    if decision.role is Role.STANDBY:
+        with contextlib.suppress(FailoverError):
+            flags.count_from_here(config, state, term=decision.term)
+        state.write_role(RoleRecord(Role.STANDBY, config.peer.name, decision.term, run.id, int(time.time())))
+        sentence = f"a standby now, term {decision.term}: {decision.why}"
+    else:
+        state.write_override(Override(Owner.ISOLATED, {Flag.NOTIFICATIONS: False}, role.term, _last_seen(state, role)))
+        sentence = f"mute until it is known who is the master (it was, term {role.term}): {decision.why}; {BY_A_PERSON}"
+    run.close(Outcome.DONE, f"{config.this_name}: {sentence}")
+    _tell(config, state, run.id, sentence)
+    return sentence
+
+
+def _ask_until_known(config: Config, state: StateFiles, role: RoleRecord, world: World) -> Decision:
+    """A network that is just coming up, a peer that boots at the same time: ask again until the time is over."""
+    deadline = world.uptime() + config.run.guard_timeout
+    fenced = max((override.term for override in state.overrides() if override.owner is Owner.FENCE), default=0)
+    while True:
+        decision = decide(config, role, fenced, world.evidence(), world.recorded())
+        if decision.role is not None or world.uptime() >= deadline:
+            return decision
+        world.sleep(PAUSE_SECONDS)
+
+
+def _last_seen(state: StateFiles, role: RoleRecord) -> int:
+    """Since when this host may have been replaced without knowing: its last look."""
+    looks = state.looks()
+    return int(looks[-1].time) if looks else role.since
+
+
+def _start_with(config: Config, wanted: Flags) -> None:
+    """Set the flags that Nagios reads back. Without a retention file it starts with nagios.cfg's, which are a standby's."""
+    path: Path = read_nagios_cfg(config.this.nagios_cfg).state_retention_file
+    kept = read_retained_flags(path)
+    if kept is None or not differing(wanted, kept):
+        return
+    temporary = path.with_name(f".{path.name}.guard")
+    try:
+        with (
+            path.open(encoding="utf-8", errors="surrogateescape") as old,
+            temporary.open("w", encoding="utf-8", errors="surrogateescape") as new,
+        ):
+            os.fchmod(new.fileno(), path.stat().st_mode & 0o777)
+            new.writelines(with_flags(old, wanted))
+        temporary.rename(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
+    sync_file(path)
+
+
+def _tell(config: Config, state: StateFiles, name: str, sentence: str) -> None:
+    """Mailed when possible: now, or by the next call of the handler."""
+    subject = f"{SUBJECT} {config.this_name}: {sentence.partition(':')[0]}"
+    said = f"{config.this_name} was started, and its guard decided before Nagios did anything: {sentence}."
+    body = f"{said}\n\nLook at both hosts: nagios-failover status\n"
+    with contextlib.suppress(FailoverError):
+        mail.deliver(config, state.directory, name, subject, body)

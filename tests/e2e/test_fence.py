@@ -1,0 +1,332 @@
+"""Fencing an old master that lives, is stopped, is dead, or comes back: on real hosts, with a fence account of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.test_isolation import WITNESS, configure, look, swap_back
+from tests.lab import Host, Lab, why_not
+from tests.lab.debian_root import CHECKOUT
+from tests.lab.fence_device import OPTIONS as FENCE_OPTIONS
+from tests.lab.fence_device import Behaviour, FenceDevice
+from tests.lab.lab import Mail
+from tests.lab.suite import COMMAND, CONFIG, STATE, config_text, is_active, notifies, with_options
+from tests.notification_stream import Stream
+from tests.takeover import join_again, role_of
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+OPTIONS = {("witness", "accounts"): f"hb@{WITNESS}", ("fence", "user"): "nagios"}
+DOUBLED_LIMIT = 10.0
+"""Seconds: a look every 2 to 3 s, one look's time limit, and a machine that is busy. What is measured is in the README."""
+ALL_OFF = "notifications off, service checks off, host checks off"
+
+
+def let_fence(lab: Lab) -> None:
+    """As the README has it: the Nagios user of each host may log in as the other's."""
+    for host, other in ((lab.yasu, lab.nabira), (lab.nabira, lab.yasu)):
+        host.run("usermod -s /bin/sh nagios")
+        key = other.read("/var/lib/nagios/.ssh/id_ed25519.pub")
+        host.write("/var/lib/nagios/.ssh/authorized_keys", key, owner="nagios", mode=0o600)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab.up(name=f"fence-{os.getpid()}") as lab:
+        let_fence(lab)
+        configure(lab, OPTIONS)
+        yield lab
+
+
+def step(host: Host, name: str) -> str:
+    """Outcome and detail of a step of the host's newest run."""
+    run_id = host.run([COMMAND, "history"]).stdout.splitlines()[1].split()[0]
+    said = host.run([COMMAND, "history", run_id]).stdout
+    match = re.search(rf"^{re.escape(name)} +(\w+) +[\d.]+ s +(.*)$", said, re.M)
+    assert match, said
+    return f"{match.group(1)}: {match.group(2)}"
+
+
+def taken_over(lab: Lab) -> None:
+    lab.wait(lambda: is_active(lab.nabira) and str(role_of(lab.nabira)) == "master", 60, "nabira has taken over")
+    lab.wait(lambda: not lab.nabira.run(f'grep -L \'"event": "closed"\' {STATE}/runs/*').stdout, 20, "the run has ended")
+
+
+def test_a_stopped_master_is_killed_before_the_standby_notifies(lab: Lab) -> None:
+    pid = lab.yasu.nagios_pid()
+    lab.yasu.service("nagios").freeze()
+    taken_over(lab)
+    fenced = f"done: yasu: its Nagios (PID {pid}) was killed: it is stopped; its suite keeps it so"
+    assert step(lab.nabira, "fence, mild") == fenced
+    assert lab.yasu.nagios_pid() is None
+    assert lab.yasu.run("pgrep -c nagios4", check=False).stdout.strip() == "0", "no worker is left either"
+
+
+def test_a_fenced_master_that_is_started_again_is_mute_from_its_first_second(lab: Lab) -> None:
+    """The override of the fence was written there, so its own state watch mutes it, before and beside the term rule."""
+    assert "term=2\n" in lab.yasu.read(f"{STATE}/override.fence")
+    join_again(lab, "kill", lab.yasu, lab.nabira)
+    assert not notifies(lab.yasu)
+    swap_back(lab)
+    assert not lab.yasu.exists(f"{STATE}/override.fence"), "its own term is above the fence's now"
+
+
+def test_behind_a_cut_link_the_fence_goes_through_the_witness(lab: Lab) -> None:
+    pid = lab.yasu.nagios_pid()
+    lab.cut(lab.yasu, lab.nabira)
+    try:
+        lab.wait(lambda: look(lab.nabira)[1].startswith("yasu: seen through"), 20, "the second route")
+        lab.yasu.service("nagios").freeze()
+        taken_over(lab)
+        said = step(lab.nabira, "fence, mild")
+        assert said == (
+            f"done: yasu: its Nagios (PID {pid}) was killed: it is stopped; its suite keeps it so through the witness hb@{WITNESS}"
+        )
+    finally:
+        lab.mend(lab.yasu, lab.nabira)
+    join_again(lab, "kill", lab.yasu, lab.nabira)
+    swap_back(lab)
+
+
+def test_a_host_without_power_cannot_be_fenced_over_ssh_and_is_failed_over_all_the_same(lab: Lab) -> None:
+    lab.yasu.off()
+    taken_over(lab)
+    said = step(lab.nabira, "fence, mild")
+    assert said.startswith("failed: yasu: not fenced over ssh: directly: "), said
+    back_on(lab)
+
+
+def hard(fencing: str) -> dict[tuple[str, str], str]:
+    more = {("fence", "command"): "/lab/fence_lab", ("fence", "options"): f"\n    {FENCE_OPTIONS}", ("fence", "fencing"): fencing}
+    plugs = {(f"host {name}", "fence_options"): f"plug={name}" for name in ("yasu", "nabira")}
+    return {**OPTIONS, **more, **plugs, ("fence", "command_timeout"): "5"}
+
+
+def back_on(lab: Lab) -> None:
+    if not lab.yasu.is_on():
+        lab.yasu.on()
+    lab.wait(lambda: str(role_of(lab.yasu)) == "standby" and not notifies(lab.yasu), 60, "yasu has stood down")
+    lab.wait(lambda: look(lab.nabira)[0] == "OK", 60, "nabira sees its standby")
+    swap_back(lab)
+
+
+@pytest.mark.parametrize("behaviour", ["success", "slow"])
+def test_a_host_that_hangs_is_cut_off_by_the_agent(lab: Lab, behaviour: Behaviour) -> None:
+    """A frozen host answers ping and takes connections: nothing but the agent proves anything."""
+    configure(lab, {**hard("required"), ("look", "unreachable_services"): "critical"})
+    with FenceDevice(lab, behaviour) as device:
+        lab.yasu.freeze()
+        taken_over(lab)
+        assert device.asked == ["off yasu"] and not lab.yasu.is_on()
+    assert step(lab.nabira, "fence, mild").startswith("failed: yasu: not fenced over ssh: ")
+    assert re.fullmatch(r"done: yasu: cut off by /lab/fence_lab \(\d+\.\d s\)", step(lab.nabira, "fence, hard"))
+    assert "se cret" not in lab.nabira.run(f"cat {STATE}/runs/*").stdout
+    back_on(lab)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        ("error", "/lab/fence_lab ended with exit code 1: Failed: Unable to obtain correct plug status"),
+        ("silent", "/lab/fence_lab did not end within 5 s ([fence] command_timeout)"),
+    ],
+)
+def test_where_a_fence_is_required_and_not_proved_a_person_is_mailed_and_decides(lab: Lab, behaviour: Behaviour, said: str) -> None:
+    configure(lab, hard("required"))
+    mailed = len(lab.mails())
+    with FenceDevice(lab, behaviour):
+        lab.yasu.off()
+        told = lab.wait(
+            lambda: [mail for mail in lab.mails()[mailed:] if "is not proved to be fenced" in mail.body], 90, "a mail tells it"
+        )
+        assert said in " ".join(told[0].body.split())
+        assert "then run on nabira: nagios-failover failover --fenced" in " ".join(told[0].body.split())
+        assert str(role_of(lab.nabira)) in ("standby", "taking-over") and not notifies(lab.nabira)
+        lab.wait(lambda: lab.nabira.run([COMMAND, "failover", "--fenced"], check=False, timeout=90).returncode == 0, 90, "by hand")
+    assert is_active(lab.nabira)
+    back_on(lab)
+    configure(lab, OPTIONS)
+
+
+def test_with_best_effort_a_device_that_fails_is_told_and_keeps_nobody_from_monitoring(lab: Lab) -> None:
+    configure(lab, hard("best-effort"))
+    with FenceDevice(lab, "error"):
+        lab.yasu.off()
+        taken_over(lab)
+    assert "/lab/fence_lab ended with exit code 1" in step(lab.nabira, "fence, hard")
+    back_on(lab)
+    configure(lab, OPTIONS)
+
+
+def test_the_trials_show_whether_the_fences_would_work(lab: Lab) -> None:
+    configure(lab, hard("best-effort"))
+    with FenceDevice(lab) as device:
+        said = lab.nabira.run([COMMAND, "test", "--no-mail"], check=False).stdout
+        assert re.search(r"^OK +fence +yasu: nagios logs in directly, and may mute or end its Nagios$", said, re.M), said
+        assert re.search(r"^OK +fence agent +yasu: /lab/fence_lab says that it is on$", said, re.M), said
+        assert device.asked == ["status yasu"] and is_active(lab.yasu)
+    configure(lab, OPTIONS)
+
+
+def test_an_unknown_host_key_is_refused(lab: Lab) -> None:
+    """fabric's own way is to accept it."""
+    known = "/etc/ssh/ssh_known_hosts"
+    kept = lab.nabira.read(known)
+    lab.nabira.write(known, "".join(line for line in kept.splitlines(keepends=True) if not line.startswith("yasu")))
+    try:
+        program = (
+            "from nagios_failover.config import load; from nagios_failover.fencing import fence_mild\nprint(fence_mild(load(), 9))"
+        )
+        said = lab.nabira.run(["/opt/nagios-failover/bin/python", "-c", program], user="nagios", env={"HOME": "/var/lib/nagios"})
+        assert "proved=False" in said.stdout and "not found in known_hosts" in said.stdout, said.stdout
+    finally:
+        lab.nabira.write(known, kept)
+    assert is_active(lab.yasu)
+
+
+# ---- the old master is back ----
+
+
+def fenced_and_told(lab: Lab, mailed: int) -> Mail:
+    (told,) = lab.wait(lambda: [mail for mail in lab.mails()[mailed:] if "and is fenced" in mail.subject], 30, "people are told")
+    return told
+
+
+def test_an_old_master_that_is_powered_on_again_is_mute_after_one_look(lab: Lab) -> None:
+    """Its disk is as it was: it comes back as the active master that it had been, and nothing was written there meanwhile."""
+    lab.yasu.off()
+    taken_over(lab)
+    mailed = len(lab.mails())
+    with Stream(lab) as stream:
+        lab.wait(lambda: stream.notifies_now(lab.nabira), 20, "nabira notifies")
+        lab.yasu.on()
+        lab.wait(lambda: not notifies(lab.yasu) and str(role_of(lab.yasu)) == "standby", 60, "yasu is the standby")
+        lab.wait(lambda: not stream.notifies_now(lab.yasu), 20, "yasu notifies nobody")
+        assert stream.doubled() < DOUBLED_LIMIT, stream.doubled()
+    assert is_active(lab.nabira)
+    kinds = {line.split()[1] for line in lab.nabira.run([COMMAND, "history"]).stdout.splitlines()[1:]}
+    stood_down = "standdown" in lab.yasu.run([COMMAND, "history"]).stdout
+    assert "fence" in kinds or stood_down
+    if "fence" in kinds and any("and is fenced" in mail.subject for mail in lab.mails()[mailed:]):
+        assert "What yasu has mailed since nabira became the master" in fenced_and_told(lab, mailed).body
+    back_on(lab)
+
+
+# ---- the guard ----
+
+HOOK = "/etc/nagios-failover/guard-hook"
+
+
+@pytest.fixture
+def guarded(lab: Lab) -> Iterator[Lab]:
+    """Both hosts run the guard before their daemons start, by the sample hook."""
+    for host in (lab.yasu, lab.nabira):
+        host.write(HOOK, (CHECKOUT / "guard-hook.sample").read_text(), mode=0o755)
+    configure(lab, {**OPTIONS, ("run", "guard_timeout"): "8"})
+    yield lab
+    for host in (lab.yasu, lab.nabira):
+        if not host.is_on():
+            host.on()
+        host.run(["rm", "-f", HOOK])
+    configure(lab, OPTIONS)
+
+
+def guard_said(host: Host) -> str:
+    return str(re.findall(r"^said=(.*)$", host.read(f"{STATE}/guard"), re.M)[-1])
+
+
+def test_with_the_guard_an_old_master_that_is_powered_on_again_never_mails(guarded: Lab) -> None:
+    lab = guarded
+    lab.yasu.off()
+    taken_over(lab)
+    with Stream(lab) as stream:
+        lab.wait(lambda: stream.notifies_now(lab.nabira), 20, "nabira notifies")
+        lab.yasu.on()
+        lab.wait(lambda: str(role_of(lab.yasu)) == "standby" and lab.yasu.nagios_pid() is not None, 60, "yasu is back")
+        lab.wait(lambda: look(lab.nabira)[0] == "OK", 60, "nabira sees its standby")
+        assert stream.moments(lab.yasu) == []
+    assert re.fullmatch(r"yasu: a standby now, term \d+: nabira has the higher term \d+", guard_said(lab.yasu))
+
+
+def test_both_hosts_off_and_on_in_either_order_the_higher_term_is_master(guarded: Lab) -> None:
+    """nabira is the master by now, and yasu's role file says standby of an older term, or of the same; then yasu is the master."""
+    lab = guarded
+    for master, other in ((lab.nabira, lab.yasu), (lab.yasu, lab.nabira)):
+        if not is_active(master):
+            other.run([COMMAND, "standdown"])
+            master.run([COMMAND, "failover"])
+        for first in (master, other):
+            for host in (other, master):
+                host.off()
+            second = other if first is master else master
+            first.on()
+            lab.wait(lambda host=first: host.nagios_pid() is not None, 60, f"{first.name} has started")  # type: ignore[misc]
+            second.on()
+            lab.wait(lambda host=master: is_active(host), 90, f"{master.name} is the master again")  # type: ignore[misc]
+            lab.wait(lambda host=other: not notifies(host), 60, f"{other.name} is passive")  # type: ignore[misc]
+            lab.wait(lambda host=master: look(host)[0] == "OK", 60, f"{master.name} sees its standby")  # type: ignore[misc]
+            assert (str(role_of(master)), str(role_of(other))) == ("master", "standby")
+
+
+def test_two_that_both_were_masters_wake_up_and_the_witness_knows_the_newer(guarded: Lab) -> None:
+    """yasu was failed over while it had no power; then nabira loses its power too, and yasu wakes up alone."""
+    lab = guarded
+    lab.yasu.off()
+    taken_over(lab)
+    lab.nabira.off()
+    lab.yasu.on()
+    assert re.fullmatch(rf"yasu: a standby now, term \d+: the witness hb@{WITNESS} has recorded .*", guard_said(lab.yasu))
+    assert not notifies(lab.yasu)
+    lab.nabira.on()
+    lab.wait(lambda: is_active(lab.nabira), 60, "nabira is the master")
+    lab.wait(lambda: look(lab.nabira)[0] == "OK", 60, "nabira sees its standby")
+    swap_back(lab)
+
+
+def test_without_a_witness_that_can_tell_a_lonely_master_is_mute_and_a_person_is_told(guarded: Lab) -> None:
+    lab = guarded
+    options = {("fence", "user"): "nagios", ("run", "guard_timeout"): "4"}
+    configure(lab, options)
+    lab.nabira.off()
+    mailed = len(lab.mails())
+    lab.yasu.off()
+    lab.yasu.on()
+    assert guard_said(lab.yasu).startswith("yasu: mute until it is known who is the master (it was, term ")
+    told = lab.wait(lambda: lab.mails()[mailed:], 30, "a mail tells it")
+    assert "nagios-failover init --master --force" in " ".join(" ".join(mail.body for mail in told).split())
+    time.sleep(5)
+    assert not notifies(lab.yasu)
+    lab.yasu.run([COMMAND, "init", "--master", "--force"])
+    lab.wait(lambda: is_active(lab.yasu), 30, "the person's word counts")
+    lab.nabira.on()
+    lab.wait(lambda: look(lab.yasu)[0] == "OK", 60, "the standby is back")
+
+
+# ---- without the suite ----
+
+
+def test_an_old_master_without_the_suite_is_fenced_at_once_and_what_it_mailed_is_told() -> None:
+    with Lab.up(name=f"fence-plain-{os.getpid()}", suite_on=("nabira",)) as lab:
+        let_fence(lab)
+        lab.nabira.write(CONFIG, with_options(config_text(lab.settings), {("fence", "user"): "nagios"}), group="nagios", mode=0o640)
+        lab.yasu.off()
+        taken_over(lab)
+        mailed = len(lab.mails())
+        with Stream(lab) as stream:
+            lab.wait(lambda: stream.notifies_now(lab.nabira), 20, "nabira notifies")
+            lab.yasu.on()
+            lab.wait(lambda: stream.notifies_now(lab.yasu), 20, "yasu is back and notifies, too", poll=0.05)
+            told = fenced_and_told(lab, mailed)
+            lab.wait(lambda: not stream.notifies_now(lab.yasu), 20, "yasu notifies nobody")
+            assert stream.notifies_now(lab.nabira)
+            assert stream.doubled() < DOUBLED_LIMIT, stream.doubled()
+        assert f"its Nagios has {ALL_OFF}, seen in its status.dat" in " ".join(told.body.split())
+        assert "CUSTOM: web12/HTTP is OK, to oncall  (both hosts)" in told.body
+        assert step(lab.nabira, "fence, mild").startswith("done: yasu: ")
+        lab.yasu.service("nagios").restart()
+        lab.wait(lambda: lab.yasu.nagios_flags().get("enable_notifications") == "0", 20, "a restart keeps it muted")

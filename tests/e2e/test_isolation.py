@@ -1,0 +1,243 @@
+"""Cut links between healthy hosts: what the second route tells, and for how long two may notify.
+
+The witness has an account on which both hosts' Nagios users log in; one lab for the whole file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import Host, Lab, why_not
+from tests.lab.state import ADDRESSES
+from tests.lab.suite import COMMAND, CONFIG, STATE, config_text, is_active, notifies, with_options
+from tests.notification_stream import Stream
+from tests.takeover import join_again, role_of
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+CHECK = "/opt/nagios-failover/bin/check_master_nagios"
+WITNESS = ADDRESSES["witness"]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab.up(name=f"isolation-{os.getpid()}") as lab:
+        configure(lab, {("witness", "accounts"): f"hb@{WITNESS}"})
+        yield lab
+
+
+def configure(lab: Lab, options: dict[tuple[str, str], str]) -> None:
+    """One and the same file on both hosts."""
+    text = with_options(config_text(lab.settings), options)
+    for host in (lab.yasu, lab.nabira):
+        host.write(CONFIG, text, group="nagios", mode=0o640)
+
+
+def look(host: Host) -> tuple[str, str]:
+    """State and sentence, as Nagios's own check says them now."""
+    said = host.run([CHECK], user="nagios", check=False).stdout.splitlines()[0]
+    match = re.fullmatch(r"MASTER (\w+) - ([^|]*?)(?: \|.*)?", said)
+    assert match, said
+    return match.group(1), match.group(2)
+
+
+def runs(host: Host) -> str:
+    return host.run([COMMAND, "history"]).stdout
+
+
+def cut_link(lab: Lab, one_way: tuple[Host, Host] | None) -> None:
+    lab.cut(*(one_way or (lab.yasu, lab.nabira)), one_way=one_way is not None)
+
+
+@pytest.mark.parametrize("direction", ["both", "to the standby", "to the master"])
+def test_a_cut_link_between_healthy_hosts_is_seen_through_the_witness_and_no_failover(lab: Lab, direction: str) -> None:
+    before = runs(lab.nabira)
+    ways = {"both": None, "to the standby": (lab.yasu, lab.nabira), "to the master": (lab.nabira, lab.yasu)}
+    cut_link(lab, ways[direction])
+    try:
+        lab.wait(lambda: look(lab.nabira)[1].startswith("yasu: seen through"), 20, "the second route")
+        seen = look(lab.nabira)
+        assert seen[0] == "WARNING", seen
+        alive = r"Nagios \(PID \d+\) is alive, status.dat is \d s old"
+        assert re.fullmatch(rf"yasu: seen through the witness {WITNESS}: {alive}; directly ssh fails \(.+\)", seen[1]), seen
+        state, sentence = look(lab.yasu)
+        assert state == "WARNING"
+        assert sentence.startswith(f"nabira: seen through the witness {WITNESS}: standby, its Nagios (PID "), sentence
+        for _ in range(4):  # more looks than a failover needs; Nagios's own come in between
+            assert look(lab.nabira)[0] == "WARNING"
+        assert is_active(lab.yasu) and not is_active(lab.nabira)
+        assert runs(lab.nabira) == before
+    finally:
+        lab.mend(lab.yasu, lab.nabira)
+    lab.wait(lambda: look(lab.nabira)[0] == "OK", 30, "the direct way is taken again")
+
+
+def test_a_master_that_dies_behind_a_cut_link_is_failed_over_by_what_the_witness_shows(lab: Lab) -> None:
+    lab.cut(lab.yasu, lab.nabira)
+    try:
+        lab.wait(lambda: look(lab.nabira)[1].startswith("yasu: seen through"), 20, "the second route")
+        lab.yasu.service("nagios").kill9()
+        lab.wait(lambda: is_active(lab.nabira), 60, "nabira has taken over")
+        assert f"seen through the witness {WITNESS}: Nagios has crashed" in lab.nabira.read(f"{STATE}/looks")
+    finally:
+        lab.mend(lab.yasu, lab.nabira)
+    join_again(lab, "kill", lab.yasu, lab.nabira)
+    swap_back(lab)
+
+
+def swap_back(lab: Lab) -> None:
+    """yasu is the master again, for the next test."""
+    lab.nabira.run([COMMAND, "standdown"])
+    lab.yasu.run([COMMAND, "failover"])
+    lab.wait(lambda: is_active(lab.yasu) and str(role_of(lab.nabira)) == "standby", 30, "yasu is the master again")
+    lab.wait(lambda: look(lab.nabira)[0] == "OK" and look(lab.yasu)[0] == "OK", 30, "the pair is well")
+
+
+def test_the_trials_show_whether_the_second_route_works(lab: Lab) -> None:
+    said = lab.nabira.run([COMMAND, "test", "--no-mail"], check=False).stdout
+    assert re.search(rf"^OK +second route +yasu: hb logs in through the witness hb@{WITNESS} \(\d\.\d\d s\)$", said, re.M), said
+    lab.witness.service("sshd").stop()
+    try:
+        said = lab.nabira.run([COMMAND, "test", "--no-mail"], check=False).stdout
+        assert re.search(
+            rf"^NOT OK +second route +yasu: hb@{WITNESS}: not through the witness hb@{WITNESS}: connect to host", said, re.M
+        )
+    finally:
+        lab.witness.service("sshd").start()
+
+
+# ---- the isolated master ----
+
+ISOLATION = 8.0
+"""[witness] isolation here, in seconds: above the longest look, so that one slow look is no isolation."""
+OPTIONS = {("witness", "accounts"): f"hb@{WITNESS}", ("witness", "isolation"): f"{ISOLATION:g}"}
+DOUBLED_LIMIT = 10.0
+"""README: one look after the link is back (one-second settings), and a machine that is busy."""
+WINDOW = ISOLATION + 16.0
+"""README: isolation, and two looks of a master that waits for answers until their time limit (one-second settings: 6 s)."""
+
+
+@pytest.fixture
+def isolating(lab: Lab) -> Iterator[Lab]:
+    configure(lab, OPTIONS)
+    yield lab
+    lab.mend(lab.yasu)
+    lab.mend(lab.nabira)
+    configure(lab, {("witness", "accounts"): f"hb@{WITNESS}"})
+
+
+def muted(host: Host) -> bool:
+    return host.exists(f"{STATE}/override.isolated") and host.nagios_flags().get("enable_notifications") == "0"
+
+
+def test_a_cut_of_two_seconds_changes_nothing(isolating: Lab) -> None:
+    lab = isolating
+    before = runs(lab.nabira), runs(lab.yasu)
+    for other in (lab.nabira, lab.witness):
+        lab.cut(lab.yasu, other)
+    time.sleep(2)
+    lab.mend(lab.yasu)
+    time.sleep(4)
+    assert is_active(lab.yasu) and not is_active(lab.nabira) and (runs(lab.nabira), runs(lab.yasu)) == before
+    lab.wait(lambda: look(lab.nabira)[0] == "OK", 30, "the pair is well")
+
+
+def test_a_master_that_is_cut_off_from_everybody_mutes_itself_and_stands_down_when_it_is_back(isolating: Lab) -> None:
+    """The standby sees the witness, so it takes over; both may notify until the old master has counted to the end."""
+    lab = isolating
+    with Stream(lab) as stream:
+        lab.cut(lab.yasu)
+        cut_at = time.time()
+        lab.wait(lambda: muted(lab.yasu), 60, "yasu has muted itself")
+        window = time.time() - cut_at
+        assert lab.yasu.nagios_flags()["active_service_checks_enabled"] == "1"
+        lab.wait(lambda: is_active(lab.nabira), 60, "nabira has taken over")
+        lab.wait(lambda: stream.notifies_now(lab.nabira), 20, "nabira notifies")
+        lab.mend(lab.yasu)
+        lab.wait(lambda: str(role_of(lab.yasu)) == "standby", 60, "yasu has stood down")
+        assert stream.logged(lab.yasu)[-1] - cut_at < WINDOW, "what comes back is mute already"
+        print(f"measured: mute {window:.1f} s after the cut; both notified for {stream.doubled_by_log()} s")
+        assert window < WINDOW and stream.doubled_by_log() < WINDOW
+    recorded = lab.witness.read("/home/hb/.nagios-failover-term.yasu.nabira")
+    assert recorded.startswith("".join(re.findall(r"^term=\d+\n", lab.nabira.read(f"{STATE}/role"), re.M)) + "master=nabira\n")
+    lab.wait(lambda: look(lab.nabira)[0] == "OK", 60, "nabira sees its standby")
+    assert not lab.yasu.exists(f"{STATE}/override.isolated"), "another role, another term"
+    swap_back(lab)
+
+
+def test_a_cut_link_beside_a_witness_that_is_only_an_address_lets_both_notify_until_it_is_mended(isolating: Lab) -> None:
+    """Each sees the witness, neither is alone: the README says that only an account, or a fence agent, helps here."""
+    lab = isolating
+    configure(lab, {("witness", "isolation"): f"{ISOLATION:g}"})
+    with Stream(lab) as stream:
+        lab.cut(lab.yasu, lab.nabira)
+        lab.wait(lambda: stream.notifies_now(lab.nabira), 60, "nabira has taken over")
+        assert stream.notifies_now(lab.yasu)
+        lab.mend(lab.yasu, lab.nabira)
+        mended_at = time.time()
+        lab.wait(lambda: not notifies(lab.yasu), 30, "yasu has stood down")
+        lab.wait(lambda: not stream.notifies_now(lab.yasu), 20, "yasu notifies nobody")
+        after = stream.moments(lab.yasu)[-1] - mended_at
+        print(f"measured: both notified for {stream.doubled():.1f} s, {after:.1f} s of it after the link was mended")
+        assert after < DOUBLED_LIMIT
+    lab.wait(lambda: look(lab.nabira)[0] == "OK", 60, "nabira sees its standby")
+    swap_back(lab)
+
+
+def test_a_witness_that_sees_the_master_alone_keeps_the_standby_from_acting(isolating: Lab) -> None:
+    lab = isolating
+    before = runs(lab.nabira)
+    lab.cut(lab.nabira)
+    lab.wait(lambda: look(lab.nabira)[0] == "UNKNOWN", 30, "nabira is cut off")
+    time.sleep(ISOLATION)
+    assert is_active(lab.yasu) and not is_active(lab.nabira) and runs(lab.nabira) == before
+    lab.mend(lab.nabira)
+    lab.wait(lambda: look(lab.nabira)[0] == "OK", 30, "the pair is well")
+
+
+def test_a_master_that_was_not_failed_over_goes_on_when_its_standby_answers(isolating: Lab) -> None:
+    """The whole network is gone: the standby sees no witness either, and does not act."""
+    lab = isolating
+    lab.cut(lab.yasu)
+    lab.cut(lab.nabira)
+    lab.wait(lambda: muted(lab.yasu), 60, "yasu has muted itself")
+    assert not is_active(lab.nabira) and look(lab.nabira)[0] == "UNKNOWN"
+    lab.mend(lab.yasu, lab.nabira)
+    lab.wait(lambda: is_active(lab.yasu) and not lab.yasu.exists(f"{STATE}/override.isolated"), 60, "yasu notifies again")
+    assert not is_active(lab.nabira)
+
+
+def test_a_master_whose_standby_is_gone_goes_on_when_the_witness_has_recorded_nothing_higher(isolating: Lab) -> None:
+    lab = isolating
+    lab.nabira.off()
+    lab.cut(lab.yasu, lab.witness)
+    lab.wait(lambda: muted(lab.yasu), 60, "yasu has muted itself")
+    time.sleep(4)
+    assert muted(lab.yasu), "nobody has answered yet"
+    lab.mend(lab.yasu, lab.witness)
+    lab.wait(lambda: is_active(lab.yasu), 60, "yasu notifies again")
+    lab.nabira.on()
+    lab.wait(lambda: look(lab.yasu)[0] == "OK", 60, "the standby is back")
+
+
+def test_with_an_address_alone_a_long_isolation_ends_by_the_standby_or_a_person(isolating: Lab) -> None:
+    lab = isolating
+    configure(lab, {("witness", "isolation"): f"{ISOLATION:g}"})
+    lab.nabira.off()
+    lab.cut(lab.yasu, lab.witness)
+    mailed = len(lab.mails())
+    lab.wait(lambda: muted(lab.yasu), 60, "yasu has muted itself")
+    lab.mend(lab.yasu, lab.witness)
+    lab.wait(
+        lambda: [m for m in lab.mails()[mailed:] if "init --master --force" in " ".join(m.body.split())], 40, "a person is told"
+    )
+    assert muted(lab.yasu)
+    lab.yasu.run([COMMAND, "init", "--master", "--force"])
+    lab.wait(lambda: is_active(lab.yasu), 30, "the person's word counts")
+    lab.nabira.on()
+    lab.wait(lambda: look(lab.yasu)[0] == "OK" and look(lab.nabira)[0] == "OK", 60, "the standby is back")

@@ -1,0 +1,204 @@
+"""A host that wakes up: what it starts as, and what Nagios is given to start with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nagios_failover.account import Account
+from nagios_failover.config import Config
+from nagios_failover.evidence import Detour, Evidence, HostReport, NoAnswer, Process
+from nagios_failover.guard import World, decide, guard
+from nagios_failover.journal import Journal
+from nagios_failover.nagios_files import read_retained_flags
+from nagios_failover.retention import with_flags
+from nagios_failover.role import Override, Owner, RoleRecord
+from nagios_failover.state_files import StateFiles
+from nagios_failover.witness_record import Recorded
+from nagios_failover.words import Flag, Role
+from tests.fake_nagios import FakeNagios
+from tests.fake_world import OFF, ON, config_of, master, standby
+
+OWN = RoleRecord(Role.MASTER, "nabira", 3, "", 1000)
+SILENT = NoAnswer("no answer within 4 s")
+WITNESS = Account("hb", "10.0.0.3")
+RETENTION = """info {
+created=1
+}
+program {
+modified_host_attributes=0
+modified_service_attributes=1
+enable_notifications=1
+active_service_checks_enabled=1
+active_host_checks_enabled=1
+process_performance_data=1
+}
+host {
+active_host_checks_enabled=1
+}
+"""
+
+
+def peer(role: Role | None, term: int = 0, *, since: int = 2000, problem: str = "") -> HostReport:
+    record = RoleRecord(role, "yasu", term, "", since) if role else None
+    return HostReport(Process.MISSING, None, None, None, None, record, role_problem=problem)
+
+
+UNSEEN = Evidence(SILENT, detours=(Detour("10.0.0.3", SILENT, reached=True),))
+DECIDED: list[tuple[str, Evidence, list[Recorded], Role | None, str]] = [
+    ("the peer has the higher term", Evidence(peer(Role.MASTER, 4)), [], Role.STANDBY, "yasu has the higher term 4"),
+    ("so it has while it takes over", Evidence(peer(Role.TAKING_OVER, 4)), [], Role.STANDBY, "yasu has the higher term 4"),
+    ("the peer is its standby", Evidence(peer(Role.STANDBY, 3)), [], Role.MASTER, "yasu answers and has no higher term"),
+    ("the peer has an older term", Evidence(peer(Role.MASTER, 2)), [], Role.MASTER, "yasu answers and has no higher term"),
+    (
+        "the peer has the same term for longer",
+        Evidence(peer(Role.MASTER, 3, since=999)),
+        [],
+        Role.STANDBY,
+        "yasu has been the master with the same term for longer",
+    ),
+    (
+        "the witness knows of a higher term, though the peer answers",
+        Evidence(peer(Role.STANDBY, 3)),
+        [Recorded(WITNESS, 5, "yasu")],
+        Role.STANDBY,
+        "the witness hb@10.0.0.3 has recorded the term 5 of yasu",
+    ),
+    (
+        "the witness knows of none and does not reach the peer",
+        UNSEEN,
+        [Recorded(WITNESS, 3, "nabira")],
+        Role.MASTER,
+        "the witness hb@10.0.0.3 has recorded no higher term, and does not reach yasu either",
+    ),
+    (
+        "the peer has no suite",
+        Evidence(peer(None, problem="there is no /var/lib/nagios-failover")),
+        [],
+        Role.MASTER,
+        "yasu answers, and has no suite that could have taken over",
+    ),
+    (
+        "nobody answers",
+        Evidence(SILENT, detours=(Detour("10.0.0.3", SILENT, reached=False),)),
+        [Recorded(WITNESS, problem="no answer")],
+        None,
+        "neither yasu nor a witness with an account could say who is the master",
+    ),
+    (
+        "the peer's role cannot be read",
+        Evidence(peer(None, problem="the role file is garbled")),
+        [],
+        None,
+        "neither yasu nor a witness with an account could say who is the master",
+    ),
+]
+
+
+@pytest.mark.parametrize(("evidence", "recorded", "role", "why"), [row[1:] for row in DECIDED], ids=[row[0] for row in DECIDED])
+def test_what_a_host_that_was_the_master_starts_as(
+    tmp_path: Path, evidence: Evidence, recorded: list[Recorded], role: Role | None, why: str
+) -> None:
+    config = config_of(tmp_path)
+    config = replace(config, paths=replace(config.paths, state=Path("/var/lib/nagios-failover")))
+    decision = decide(config, OWN, 0, evidence, recorded)
+    assert (decision.role, decision.why) == (role, why)
+
+
+def test_a_fence_that_was_written_here_is_a_higher_term(tmp_path: Path) -> None:
+    decision = decide(config_of(tmp_path), OWN, 4, Evidence(SILENT), [])
+    assert (decision.role, decision.why, decision.term) == (Role.STANDBY, "it was fenced by yasu with term 4", 4)
+
+
+def test_the_flags_of_the_next_start_are_set_and_nothing_else() -> None:
+    lines = list(with_flags(RETENTION.splitlines(keepends=True), OFF))
+    changed = {new for old, new in zip(RETENTION.splitlines(keepends=True), lines, strict=True) if old != new}
+    assert changed == {
+        "modified_host_attributes=3\n",
+        "modified_service_attributes=3\n",
+        "enable_notifications=0\n",
+        "active_service_checks_enabled=0\n",
+        "active_host_checks_enabled=0\n",
+    }
+    assert lines[-2] == "active_host_checks_enabled=1\n", "a host's own"
+    short = [line for line in RETENTION.splitlines(keepends=True) if not line.startswith("enable_notifications")]
+    assert "enable_notifications=0\n" in list(with_flags(short, OFF))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> tuple[Config, StateFiles, Path]:
+    nagios = FakeNagios(tmp_path)
+    nagios.retention_file.write_text(RETENTION)
+    config = config_of(tmp_path, "[run]\nguard_timeout = 3\n")
+    this = replace(config.this, nagios_cfg=nagios.cfg)
+    config = replace(config, hosts=(config.hosts[0], this), mail=replace(config.mail, command=("/bin/false",)))
+    return config, StateFiles(tmp_path), nagios.retention_file
+
+
+class Asked:
+    """A world whose clock moves when somebody waits."""
+
+    def __init__(self, *evidence: Evidence, recorded: list[Recorded] | None = None, runs: bool = False) -> None:
+        self.evidence, self.now = list(evidence), 1000.0
+        self.world = World(
+            runs=lambda: runs,
+            evidence=lambda: self.evidence.pop(0) if len(self.evidence) > 1 else self.evidence[0],
+            recorded=lambda: recorded or [],
+            uptime=lambda: self.now,
+            sleep=self._sleep,
+        )
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_master_again_starts_active(site: tuple[Config, StateFiles, Path]) -> None:
+    config, state, retention = site
+    master(state)
+    state.write_override(Override(Owner.ISOLATED, {Flag.NOTIFICATIONS: False}, 3, 1))
+    said = guard(config, state, world=Asked(Evidence(SILENT), Evidence(peer(Role.STANDBY, 3))).world)
+    assert said == "nabira: master again, term 3: yasu answers and has no higher term"
+    assert read_retained_flags(retention) == ON and state.overrides() == []
+
+
+def test_one_that_was_replaced_is_a_standby_before_its_nagios_starts(site: tuple[Config, StateFiles, Path]) -> None:
+    config, state, retention = site
+    master(state)
+    asked = Asked(Evidence(peer(Role.MASTER, 4)))
+    said = guard(config, state, world=asked.world)
+    assert said == "nabira: a standby now, term 4: yasu has the higher term 4"
+    role = state.role()
+    assert (role.role, role.master, role.term) == (Role.STANDBY, "yasu", 4) and not state.lock_path.exists()
+    assert read_retained_flags(retention) == OFF
+    assert [(run.kind, run.outcome) for run in Journal(state.directory).runs()] == [("guard", "done")]
+    assert guard(config, state, world=asked.world) == said, "before the database and before Nagios: decided once"
+
+
+def test_one_that_learns_nothing_is_mute_and_says_what_a_person_must_do(site: tuple[Config, StateFiles, Path]) -> None:
+    config, state, retention = site
+    master(state)
+    said = guard(config, state, world=Asked(Evidence(SILENT)).world)
+    assert said.startswith("nabira: mute until it is known who is the master (it was, term 3): neither yasu nor a witness")
+    assert said.endswith("then run here: nagios-failover init --master --force")
+    assert state.role() == replace(OWN, master="nabira") and read_retained_flags(retention) == OFF
+    assert state.overrides() == [Override(Owner.ISOLATED, {Flag.NOTIFICATIONS: False}, 3, 1000)], "its last sign of the world"
+    assert list((state.directory / "unsent").glob("*.json")), "mailed when possible"
+
+
+def test_a_standby_and_a_host_without_a_role_start_passive(site: tuple[Config, StateFiles, Path]) -> None:
+    config, state, retention = site
+    assert guard(config, state, world=Asked(Evidence(SILENT)).world).startswith("nabira: Nagios starts passive: the role file ")
+    assert read_retained_flags(retention) == OFF
+    (state.directory / "guard").unlink()
+    standby(state)
+    assert guard(config, state, world=Asked(Evidence(SILENT)).world) == "nabira: its role is standby, term 3: Nagios starts passive"
+
+
+def test_a_running_nagios_is_left_alone(site: tuple[Config, StateFiles, Path]) -> None:
+    config, state, retention = site
+    master(state)
+    said = guard(config, state, world=Asked(Evidence(peer(Role.MASTER, 9)), runs=True).world)
+    assert said == "nabira: Nagios runs already: there is nothing to guard"
+    assert read_retained_flags(retention) == ON and state.role().role is Role.MASTER

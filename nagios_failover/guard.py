@@ -1,8 +1,8 @@
 """The guard: run on each host before its Nagios (and its database) starts. A host that wakes up must not go on as the master that
 it was: it is passive until it knows that nobody has taken its place.
 
-Nagios starts with the flags of retention.dat, so these are what is set; a running Nagios is left alone. A database that follows the
-role starts as what the role file says once the guard has ended, and read-only while StateFiles.is_isolated.
+Nagios starts with the flags of retention.dat, so these are what is set; a running Nagios is left alone. Where databases replicate,
+mysqld's drop-in is the replica's until this host is the master again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nagios_failover import flags, mail, observe, witness_record
+from nagios_failover import flags, mail, observe, shell, witness_record
 from nagios_failover.config import Config
 from nagios_failover.errors import FailoverError, StateUnreadable
 from nagios_failover.evidence import Evidence, HostReport, Process
@@ -30,8 +30,10 @@ from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import StateFiles, boot_id, cannot_write, uptime, write_atomically
 from nagios_failover.witness_record import Recorded
 from nagios_failover.words import Flag, Role
+from nagios_failover.workflow import ROOT_HELPER
 
 GUARD = "guard"
+MASTER_AGAIN = "master again"
 AGAIN_SECONDS = 60.0
 """Before a host's database and before its Nagios, the same was decided a moment ago."""
 PAUSE_SECONDS = 1.0
@@ -53,6 +55,7 @@ class World:
     runs: Callable[[], bool]
     evidence: Callable[[], Evidence]
     recorded: Callable[[], list[Recorded]]
+    root: Callable[[str], shell.Output]  # a verb of the root helper
     uptime: Callable[[], float] = uptime
     sleep: Callable[[float], None] = time.sleep
 
@@ -62,6 +65,7 @@ def world_of(config: Config, state: StateFiles) -> World:
         runs=lambda: _nagios_runs(config),
         evidence=lambda: observe.look(config, state).evidence,
         recorded=lambda: witness_record.read(config),
+        root=lambda verb: shell.run(("sudo", "-n", str(ROOT_HELPER), verb), timeout=config.run.hook_timeout),
     )
 
 
@@ -122,6 +126,23 @@ def _a_moment_ago(state: StateFiles, now: float) -> str:
 def _guard(config: Config, state: StateFiles, world: World) -> str:
     passive = role_flags(config.pair.mode, active=False)
     _start_with(config, passive)
+    trouble = _database_starts_as(config, world, "replica")
+    sentence = _decided(config, state, world, passive)
+    if sentence.startswith(MASTER_AGAIN):
+        trouble = _database_starts_as(config, world, "source")
+    return sentence + trouble
+
+
+def _database_starts_as(config: Config, world: World, part: str) -> str:
+    """The drop-in that mysqld reads when it starts. Returns what went wrong, as a sentence's end."""
+    if not config.replication.drop_in:
+        return ""
+    output = world.root(f"database-{part}")
+    said = " ".join(f"{output.stdout} {output.stderr}".split())[:300]
+    return "" if output.well else f"; the drop-in of a {part} was not written: {said or f'exit code {output.code}'}"
+
+
+def _decided(config: Config, state: StateFiles, world: World, passive: Flags) -> str:
     try:
         role = state.role()
     except StateUnreadable as error:
@@ -132,7 +153,7 @@ def _guard(config: Config, state: StateFiles, world: World) -> str:
     if decision.role is Role.MASTER:
         state.remove_override(Owner.ISOLATED)
         _start_with(config, wanted_flags(role, config.pair.mode, state.overrides()) or passive)
-        return f"master again, term {role.term}: {decision.why}"
+        return f"{MASTER_AGAIN}, term {role.term}: {decision.why}"
     run = Journal(state.directory).open(GUARD, role.term, config.this_name, trigger=GUARD)
     if decision.role is Role.STANDBY:
         with contextlib.suppress(FailoverError):

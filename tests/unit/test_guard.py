@@ -15,6 +15,7 @@ from nagios_failover.journal import Journal
 from nagios_failover.nagios_files import read_retained_flags
 from nagios_failover.retention import with_flags
 from nagios_failover.role import Override, Owner, RoleRecord
+from nagios_failover.shell import Output
 from nagios_failover.state_files import StateFiles
 from nagios_failover.witness_record import Recorded
 from nagios_failover.words import Flag, Role
@@ -142,16 +143,34 @@ class Asked:
 
     def __init__(self, *evidence: Evidence, recorded: list[Recorded] | None = None, runs: bool = False) -> None:
         self.evidence, self.now = list(evidence), 1000.0
+        self.verbs: list[str] = []
         self.world = World(
             runs=lambda: runs,
             evidence=lambda: self.evidence.pop(0) if len(self.evidence) > 1 else self.evidence[0],
             recorded=lambda: recorded or [],
+            root=self._root,
             uptime=lambda: self.now,
             sleep=self._sleep,
         )
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
+
+    def _root(self, verb: str) -> Output:
+        self.verbs.append(verb)
+        return Output(0, "written", "")
+
+
+@pytest.mark.parametrize(("term", "verbs"), [(3, ["database-replica", "database-source"]), (4, ["database-replica"])])
+def test_the_database_starts_as_a_replica_until_this_host_is_the_master_again(
+    site: tuple[Config, StateFiles, Path], term: int, verbs: list[str]
+) -> None:
+    config, state, _ = site
+    config = replace(config, replication=replace(config.replication, drop_in=Path("/etc/mysql/zz.cnf")))
+    master(state)
+    asked = Asked(Evidence(peer(Role.MASTER if term > 3 else Role.STANDBY, term)))
+    guard(config, state, world=asked.world)
+    assert asked.verbs == verbs
 
 
 def test_a_master_again_starts_active(site: tuple[Config, StateFiles, Path]) -> None:

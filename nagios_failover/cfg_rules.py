@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nagios_failover.config import Config
+from nagios_failover.metrics import HOST_SERVICE
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.role import role_flags
 from nagios_failover.words import Flag
@@ -22,6 +23,7 @@ HANDLER_SECONDS = 5
 """handle_master_event waits for nothing itself; on a host that is short of CPU its start takes a while."""
 
 PERFDATA_TEMPLATE = r"$LASTSERVICECHECK$\t$HOSTNAME$\t$SERVICEDESC$\t$SERVICEOUTPUT$\t$SERVICESTATE$\t$SERVICEPERFDATA$"
+HOST_PERFDATA_TEMPLATE = rf"$LASTHOSTCHECK$\t$HOSTNAME$\t{HOST_SERVICE}\t$HOSTOUTPUT$\t$HOSTSTATE$\t$HOSTPERFDATA$"
 
 
 class Kind(StrEnum):
@@ -87,6 +89,7 @@ def rules(config: Config) -> list[Rule]:
         *_acting_rules(config),
         *_watching_rules(config),
         *(_perfdata_rules(config) if config.database.socket else []),
+        *(_host_perfdata_rules(config) if config.database.socket and config.perfdata.load else []),
     ]
 
 
@@ -193,6 +196,27 @@ def _perfdata_rules(config: Config) -> Iterator[Rule]:
         "process_perfdata",
         "it writes the heartbeat (the command is in commands.cfg.sample)",
     )
+
+
+def _host_perfdata_rules(config: Config) -> Iterator[Rule]:
+    """Advice: without these lines everything works but the trend of what host checks measure."""
+    spool = config.paths.state / "perfdata" / "host-spool"
+    why = "without it there is no trend of what host checks measure"
+    yield exactly("host_perfdata_file", str(spool), "", why, Kind.ADVICE)
+    yield exactly(
+        "host_perfdata_file_template", HOST_PERFDATA_TEMPLATE, "", "the six fields that trend data is made of", Kind.ADVICE
+    )
+    yield exactly("host_perfdata_file_mode", "a", "a", "the spool grows until process_perfdata takes it", Kind.ADVICE)
+    yield Rule(
+        "host_perfdata_file_processing_interval",
+        "0",
+        lambda value: (_number(value) or 0) >= 1,
+        "15",
+        "without it the spool of host checks only grows",
+        Kind.ADVICE,
+    )
+    command = "host_perfdata_file_processing_command"
+    yield Rule(command, "", bool, "process-perfdata-of-hosts", "the command is in commands.cfg.sample", Kind.ADVICE)
 
 
 def check_nagios_cfg(host: str, place: str, cfg: NagiosCfg, wanted: Iterable[Rule]) -> list[Finding]:

@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nagios_failover import __version__, commands, replication_commands, show, show_incidents
+from nagios_failover import __version__, commands, replication_commands, show, show_incidents, show_trend
 from nagios_failover.config import Config, duration, load
 from nagios_failover.errors import DONE, FAILED, FailoverError, UsageError
+from nagios_failover.metrics import HOST_SERVICE
 from nagios_failover.user import become_nagios
 from nagios_failover.words import CONFIG_FILE
 
@@ -85,7 +86,7 @@ def build_parser() -> Parser:
     database = command(
         "init-database",
         replication_commands.init_database,
-        "make this host's database server ready: the programstatus table, the accounts, and what replication needs",
+        "make this host's database server ready: its tables, the accounts, and what replication needs",
     )
     database.add_argument("--restart", action="store_true", help="the database server may be restarted for its new settings")
     database.set_defaults(stays_root=True, finishes_runs=False)
@@ -159,6 +160,16 @@ def build_parser() -> Parser:
         one.set_defaults(stays_root=True, finishes_runs=False)
     guard = command("guard", commands.guard, "before Nagios starts: be passive until it is known who is the master", "For boot.")
     guard.set_defaults(finishes_runs=False)
+    trend = command("trend", show_trend.trend, "show a service's metrics over time, from this host's own database")
+    trend.set_defaults(finishes_runs=False)
+    trend.add_argument("host", metavar="HOST", help="as Nagios names it")
+    trend.add_argument("service", metavar="SERVICE", help=f"as Nagios names it; {HOST_SERVICE}: the check of the host itself")
+    trend.add_argument("metric", metavar="METRIC", nargs="?", help="default: all of them")
+    trend.add_argument("--since", type=_duration, default=86400.0, metavar="TIME", help="90m, 2h, 30d before now; default: 1d")
+    shape = trend.add_mutually_exclusive_group()
+    shape.add_argument("--output", type=Path, metavar="FILE", help="a picture, FILE.svg or FILE.png")
+    shape.add_argument("--csv", action="store_true", help="a line for each slot of time, times in UTC")
+    shape.add_argument("--json", action="store_true", help="the same, with stable keys")
     watch = command("watch", commands.watch, "look at the master, confirm, and fail over: for cron, on a cold standby")
     watch.add_argument("--once", action="store_true", required=True, help="one look (cron calls it again)")
     watch.add_argument(

@@ -3,7 +3,7 @@
 `parse` turns the text of nagios-failover.cfg into a `Config`, or raises one ConfigError that lists every mistake with its
 section, option and hint; nothing is ignored. The file is one and the same on both hosts; which host is "this" comes from the
 host name. Sections and options are the dataclasses below: a field's name is the option's name, its type decides how it is
-read, its comment says what it means. Durations are seconds (a number, or with s, m or h behind it).
+read, its comment says what it means. Durations are seconds (a number, or with s, m, h or d behind it).
 """
 
 from __future__ import annotations
@@ -259,7 +259,24 @@ class DatabaseSection:
     poll: Seconds = Seconds(0.5)  # the loader looks for queued spool files so often
     retry: Seconds = Seconds(2)  # pause before it tries again what the server did not answer
     linger: Seconds = Seconds(60)  # the loader stays for so long after the last batch
-    queue_limit: int = 1000  # spool files kept while the database is away
+    queue_limit: int = 20000  # spool files kept while the database is away
+
+
+@dataclass(frozen=True)
+class PerfdataSection:
+    """[perfdata]: trend data in PerfParse's tables, on the server of [database]."""
+
+    load: bool = True  # no: only the heartbeat is taken from the queue
+    database: str = "perfparse"
+    batch_kilobytes: int = 1024  # of spool lines in one transaction
+    queue_megabytes: int = 256  # what waits for the database, at most
+    queue_age: Seconds = Seconds(3 * 86400)  # and for so long
+    retention_days: int = 400  # samples, metrics and summaries older than this are deleted
+    delete_batch: int = 1000  # rows at a time
+    aside_megabytes: int = 8  # of malformed lines kept to be looked at
+    warning: Seconds = Seconds(120)  # age of the oldest file that waits
+    critical: Seconds = Seconds(600)
+    lost_warning: Seconds = Seconds(86400)  # what was dropped or set aside is warned of for so long
 
 
 @dataclass(frozen=True)
@@ -310,6 +327,7 @@ class Config:
     replication: ReplicationSection
     sync: SyncSection
     database: DatabaseSection
+    perfdata: PerfdataSection
     run: RunSection
     ready: ReadySection
     mail: MailSection
@@ -354,12 +372,13 @@ SECTIONS: Mapping[str, type] = {
     "replication": ReplicationSection,
     "sync": SyncSection,
     "database": DatabaseSection,
+    "perfdata": PerfdataSection,
     "run": RunSection,
     "ready": ReadySection,
     "mail": MailSection,
 }
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def load(path: Path = Path(CONFIG_FILE), *, hostname: str | None = None) -> Config:
@@ -519,14 +538,14 @@ def _options(text: str) -> Options:
 
 
 def duration(text: str) -> Seconds:
-    """The seconds that `10`, `2.5s`, `5m` or `1h` say. Raises ValueError."""
+    """The seconds that `10`, `2.5s`, `5m`, `1h` or `30d` say. Raises ValueError."""
     number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
     try:
         value = float(number) * _UNITS[unit]
     except ValueError:
         value = -1.0
     if not 0 < value < 1e9:
-        raise ValueError(f"{text!r} is not a duration above 0; hint: 10, 2.5s, 5m or 1h")
+        raise ValueError(f"{text!r} is not a duration above 0; hint: 10, 2.5s, 5m, 1h or 30d")
     return Seconds(value)
 
 
@@ -564,6 +583,7 @@ def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
         ("[heartbeat] warning", heartbeat.warning, heartbeat.critical),
         ("[sync] warning", config.sync.warning, config.sync.critical),
         ("[replication] silence_warning", config.replication.silence_warning, config.replication.silence_critical),
+        ("[perfdata] warning", config.perfdata.warning, config.perfdata.critical),
     ):
         if low > high:
             mistakes.append(f"{title}: {low:g} s is above the critical age of {high:g} s")
@@ -580,6 +600,9 @@ def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
         )
     if not heartbeat.prefix.replace("_", "").isalnum() and heartbeat.prefix:
         mistakes.append(f"[heartbeat] prefix: {heartbeat.prefix!r} does not begin a table's name; hint: letters, digits and _")
+    for title, name in (("[database]", config.database.database), ("[perfdata]", config.perfdata.database)):
+        if not (name.isascii() and name.replace("_", "").isalnum()):
+            mistakes.append(f"{title} database: {name!r} is no plain name; hint: letters, digits and _")
     if config.mail.method is not MailMethod.SMTP and not config.mail.command:
         mistakes.append("[mail] command: empty; hint: /usr/sbin/sendmail -t -oi")
     mistakes.extend(_wrong_directories(config.sync))

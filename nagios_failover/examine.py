@@ -39,8 +39,9 @@ def _examine_objects(config: Config, cfg: NagiosCfg) -> list[Finding]:
     try:
         with cache.open(encoding="utf-8", errors="surrogateescape") as lines:
             objects = object_rules.parse_objects(lines, frozenset({"command", "host", "service"}))
-            perfdata_command = cfg.text("service_perfdata_file_processing_command")
-            return object_rules.check_objects(config.this_name, str(cache), config, perfdata_command, objects)
+            settings = (f"{what}_perfdata_file_processing_command" for what in ("service", "host"))
+            perfdata_commands = {setting: cfg.text(setting) for setting in settings}
+            return object_rules.check_objects(config.this_name, str(cache), config, perfdata_commands, objects)
     except OSError as error:
         why = f"could not look at the services: {error.strerror}; Nagios writes the file when it starts (object_cache_file)"
         return [Finding(Kind.UNSEEN, config.this_name, str(cache), "", "", why)]

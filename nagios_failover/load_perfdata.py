@@ -1,8 +1,10 @@
-"""The loader: takes what process_perfdata has queued, writes the heartbeat to this host's own database, and empties the queue.
+"""The loader: takes what process_perfdata has queued, writes the heartbeat to this host's own database, then the trend data, and
+empties the queue.
 
 One per host, in a session of its own, started by process_perfdata and lingering so that it is not started anew each time. It
-does nothing that Nagios waits for. While the database is away, read-only or frozen it tries again after a pause and keeps the
-newest [database] queue_limit spool files. It ends when the role is no longer master, after [database] linger seconds without
+does nothing that Nagios waits for. While the database is away, read-only or frozen it tries again after a pause and keeps what
+waits, up to [database] queue_limit files, [perfdata] queue_megabytes and queue_age; afterwards it catches up in order, with a
+heartbeat before each batch. It ends when the role is no longer master, after [database] linger seconds without
 work, and when its configuration or its program has changed: the next call of process_perfdata starts it anew.
 """
 
@@ -13,16 +15,18 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from nagios_failover.config import Config, DatabaseSection, load
+from nagios_failover.config import Config, DatabaseSection, PerfdataSection, load
 from nagios_failover.errors import DONE, Failed, FailoverError, Refused, UsageError
+from nagios_failover.load_trend import Loaded, TrendLoader
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status, version_of
-from nagios_failover.perfdata import newest_moment, split_at_limit
+from nagios_failover.perfdata import Limits, QueuedSpool, beyond_limits, newest_moment
 from nagios_failover.perfdata_queue import PerfdataFiles
+from nagios_failover.perfparse import PerfParse
 from nagios_failover.programstatus import Heartbeat
 from nagios_failover.role import RoleRecord
 from nagios_failover.state_files import StateFiles
@@ -33,16 +37,29 @@ PROCESS_NAME = "perfdata-loader"
 """What ps shows; process_perfdata looks for it behind the PID, since a PID alone may be another process's by now."""
 
 
+BOUND_SECONDS = 10.0
+"""Between two looks at the size of a queue that is being caught up with."""
+
+
 class HeartbeatWriter(Protocol):
     def write(self, moment: int, status: Mapping[str, str] | None) -> None: ...
 
     def close(self) -> None: ...
 
 
+class Trend(Protocol):
+    def load(self, queue: Sequence[QueuedSpool]) -> Loaded: ...
+
+    def drop(self, spools: Sequence[QueuedSpool]) -> None: ...
+
+    def forget(self) -> None: ...
+
+
 class Round(Enum):
     """How one pass over the queue went."""
 
     LOADED = "loaded"
+    MORE = "more"  # one batch, and more waits
     IDLE = "idle"
     TROUBLE = "trouble"
 
@@ -61,7 +78,9 @@ class Loader:
         role: Callable[[], RoleRecord],
         status: Callable[[], Mapping[str, str] | None],
         heartbeat: HeartbeatWriter | None,
+        trend: Trend | None,
         options: DatabaseSection,
+        limits: Limits,
         versions: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -71,13 +90,17 @@ class Loader:
         self.role = role
         self.status = status
         self.heartbeat = heartbeat
+        self.trend = trend
         self.options = options
+        self.limits = limits
         self.versions = versions
         self.clock = clock
         self.monotonic = monotonic
         self.sleep = sleep
         self.trouble = ""
         self.dropped = 0
+        self.loaded = 0
+        self.bounded = monotonic()
         self.worked = monotonic()
         self.began_with = versions()
 
@@ -87,11 +110,12 @@ class Loader:
         try:
             while True:
                 outcome = self.round()
-                if outcome is Round.LOADED:
+                if outcome in (Round.LOADED, Round.MORE):
                     self.worked = self.monotonic()
                 elif outcome is Round.IDLE and self.monotonic() - self.worked >= self.options.linger:
                     self.leave_unless_called()
-                self.sleep(self.options.retry if outcome is Round.TROUBLE else self.options.poll)
+                if outcome is not Round.MORE:
+                    self.sleep(self.options.retry if outcome is Round.TROUBLE else self.options.poll)
         except Leave as reason:
             return str(reason)
         finally:
@@ -100,17 +124,25 @@ class Loader:
                 self.heartbeat.close()
 
     def round(self) -> Round:
-        """Take what is queued now: heartbeat first, and only when that is safely written does the queue lose a file."""
+        """Take what is queued now, one batch: heartbeat first, and only when everything is safely written does the queue lose a
+        file."""
         try:
             record = self.role()
             if record.role is not Role.MASTER:
                 raise Leave(f"the role is {record.role}: only a master's loader writes")
-            loaded = self._load()
+            loaded, more = self._load()
+            if self.trend and not more:
+                self.trend.forget()
         except FailoverError as error:
             self._bound_queue()
             self._say_trouble(error)
             return Round.TROUBLE if self._queued() else Round.IDLE
-        self._say_well(loaded)
+        self.loaded += loaded
+        if more:
+            if self.monotonic() - self.bounded > BOUND_SECONDS:
+                self._bound_queue()
+            return Round.MORE
+        self._say_well()
         return Round.LOADED if loaded else Round.IDLE
 
     def leave_unless_called(self) -> None:
@@ -124,17 +156,19 @@ class Loader:
             raise Leave(f"no spool for {self.options.linger:g} s")
         self.files.announce(alive=True)
 
-    def _load(self) -> int:
+    def _load(self) -> tuple[int, bool]:
+        """How many files are loaded, and whether more waits."""
         queue = self.files.queue()
         if not queue:
-            return 0
+            return 0, False
         if self.versions() != self.began_with:
             raise Leave("the configuration or the program has changed")
         moment = newest_moment(queue, now=self.clock())
         if self.heartbeat and moment is not None:
             self.heartbeat.write(moment, self.status())
-        self.files.remove(queue)  # trend data will be loaded from here
-        return len(queue)
+        loaded = self.trend.load(queue) if self.trend else Loaded(queue, more=False)
+        self.files.remove(loaded.finished)
+        return len(loaded.finished), loaded.more
 
     def _queued(self) -> bool:
         with contextlib.suppress(FailoverError):
@@ -142,15 +176,20 @@ class Loader:
         return False
 
     def _bound_queue(self) -> None:
+        self.bounded = self.monotonic()
         with contextlib.suppress(FailoverError):  # the disk's reason is told by the round itself
-            excess, _ = split_at_limit(self.files.queue(), self.options.queue_limit)
+            queue = self.files.queue()
+            excess = beyond_limits(queue, self.files.sizes(queue), self.limits, now=self.clock())
             if excess:
-                self.files.remove(excess)
+                if self.trend:
+                    self.trend.drop(excess)
+                else:
+                    self.files.remove(excess)
                 self.dropped += len(excess)
                 if self.dropped == len(excess):
-                    self.files.log(
-                        f"more than [database] queue_limit = {self.options.queue_limit} spool files wait: dropping the oldest"
-                    )
+                    files, size, seconds = self.limits
+                    most = f"{files} files, {size // 1024**2} MB or {seconds:g} s"
+                    self.files.log(f"more waits than {most} of spool: dropping the oldest")
 
     def _say_trouble(self, error: FailoverError) -> None:
         """Once for each trouble, not once for each attempt."""
@@ -159,11 +198,12 @@ class Loader:
             self.trouble = sentence
             self.files.log(sentence)
 
-    def _say_well(self, loaded: int) -> None:
-        if self.trouble and (loaded or not self._queued()):
+    def _say_well(self) -> None:
+        if self.trouble and (self.loaded or not self._queued()):
             lost = f", {self.dropped} were dropped" if self.dropped else ""
-            self.files.log(f"well again: {loaded} spool files loaded{lost}")
+            self.files.log(f"well again: {self.loaded} spool files loaded{lost}")
             self.trouble, self.dropped = "", 0
+        self.loaded = 0
 
 
 def load_with(config: Config, files: PerfdataFiles) -> str:
@@ -188,18 +228,27 @@ def load_with(config: Config, files: PerfdataFiles) -> str:
         return version_of(config.path), version_of(Path(__file__))
 
     heartbeat = Heartbeat(config.database, time_zone=config.heartbeat.time_zone) if config.database.socket else None
+    store = PerfParse(config) if config.database.socket and config.perfdata.load else None
     loader = Loader(
         files=files,
         role=role,
         status=status,
         heartbeat=heartbeat,
+        trend=TrendLoader(files, store, config.perfdata) if store else None,
         options=config.database,
+        limits=limits_of(config.database, config.perfdata),
         versions=versions,
     )
     files.log("started" if heartbeat else "started; [database] socket is not set: no heartbeat is written")
     reason = loader.run()
+    if store:
+        store.close()
     files.log(f"ended: {reason}")
     return reason
+
+
+def limits_of(database: DatabaseSection, perfdata: PerfdataSection) -> Limits:
+    return Limits(database.queue_limit, perfdata.queue_megabytes * 1024**2, perfdata.queue_age)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nagios_failover.errors import Failed
 from nagios_failover.evidence import Blocked, NoAnswer
+from nagios_failover.load_data import guarded_connection
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -56,8 +58,9 @@ def load() -> Any:
 
 def _connect(**options: Any) -> Connection[Any]:
     pymysql = load()
+    connect = guarded_connection(pymysql) if options["local_infile"] else pymysql.connect
     try:
-        opened: Connection[Any] = pymysql.connect(**options)
+        opened: Connection[Any] = connect(**options)
     except RuntimeError as error:
         if "cryptography" not in str(error):
             raise
@@ -65,7 +68,7 @@ def _connect(**options: Any) -> Connection[Any]:
 
         if not importlib.reload(pymysql._auth)._have_cryptography:
             raise pymysql.OperationalError(2061, str(error)) from error
-        opened = pymysql.connect(**options)
+        opened = connect(**options)
     return opened
 
 
@@ -131,3 +134,21 @@ def classify(error: BaseException, *, section: str = "heartbeat") -> NoAnswer | 
     if code in (2002, 2003, 2005, 2006, 2013, 0) or isinstance(error, OSError):
         return NoAnswer(f"{text} ({code})" if code else text)
     return Blocked(f"{text} ({code})", "see the server's error log")
+
+
+WRITE_HINT = "nagios-failover init-database says which rights [database] user needs"
+
+
+@contextmanager
+def told(what: str, *, hint: str) -> Iterator[None]:
+    """What the server or the driver raises, as one Failed with its reason."""
+    import pymysql
+
+    try:
+        yield
+    except (pymysql.MySQLError, OSError, ValueError) as error:
+        if error.args and error.args[0] == 1290:
+            raise Failed(f"{what}: this host's server is read-only", hint="who is the source? nagios-failover status") from error
+        answer = classify(error)
+        hint = hint if isinstance(answer, Blocked) else "is this host's database server running?"
+        raise Failed(f"{what}: {answer.reason}", hint=hint) from error

@@ -29,10 +29,10 @@ def parse_objects(lines: Iterable[str], kinds: frozenset[str]) -> Iterator[tuple
 
 
 def check_objects(
-    host: str, place: str, config: Config, perfdata_command: str, objects: Iterable[tuple[str, Attributes]]
+    host: str, place: str, config: Config, perfdata_commands: Mapping[str, str], objects: Iterable[tuple[str, Attributes]]
 ) -> list[Finding]:
     """The watch services are there and as commands.cfg.sample has them; nothing else runs on the standby by freshness; the
-    commands are ours. `perfdata_command` is service_perfdata_file_processing_command."""
+    commands are ours. `perfdata_commands` are the settings of nagios.cfg that name a command which takes a spool."""
     names = config.nagios
     found: dict[str, Attributes] = {}
     lines: dict[str, str] = {}
@@ -58,9 +58,10 @@ def check_objects(
         elif not (service == names.master_watch and handler_on_a_host):
             why = f"no service {service!r} on host {names.watch_host!r}: see commands.cfg.sample; restart Nagios after adding it"
             findings.append(Finding(Kind.WRONG, host, place, "", "", why))
-    if config.database.socket and perfdata_command:
-        where = f"{place}: service_perfdata_file_processing_command"
-        findings.extend(_check_command(host, where, lines, perfdata_command, "process_perfdata", str(config.paths.state)))
+    for setting, command in perfdata_commands.items():
+        if config.database.socket and command:
+            words = ("process_perfdata", *(["-H"] if setting.startswith("host_") else []), str(config.paths.state))
+            findings.extend(_check_command(host, f"{place}: {setting}", lines, command, *words))
     if strangers and config.pair.mode == "failover":
         more = f" and {len(strangers) - 10} more" if len(strangers) > 10 else ""
         why = f"check_freshness is on, so an idle standby runs these too: {', '.join(strangers[:10])}{more}"

@@ -38,7 +38,19 @@ def newest_moment(queue: Sequence[QueuedSpool], *, now: float) -> int | None:
     return max((queued.moment for queued in queue if queued.moment <= now + 1), default=None)
 
 
-def split_at_limit(queue: Sequence[QueuedSpool], limit: int) -> tuple[Sequence[QueuedSpool], Sequence[QueuedSpool]]:
-    """(the oldest, to be dropped; the newest `limit`, to be kept)"""
-    excess = max(0, len(queue) - limit)
-    return queue[:excess], queue[excess:]
+class Limits(NamedTuple):
+    """What may wait: files, bytes, and seconds since a file's moment."""
+
+    files: int
+    bytes: int
+    seconds: float
+
+
+def beyond_limits(queue: Sequence[QueuedSpool], sizes: Sequence[int], limits: Limits, *, now: float) -> Sequence[QueuedSpool]:
+    """The oldest, which are to be dropped. The newest stays, whatever its size: it is the heartbeat."""
+    excess = max(0, len(queue) - limits.files)
+    total = sum(sizes[excess:])
+    while excess < len(queue) - 1 and (total > limits.bytes or queue[excess].moment < now - limits.seconds):
+        total -= sizes[excess]
+        excess += 1
+    return queue[:excess]

@@ -9,14 +9,35 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from nagios_failover.errors import Failed, Refused
 from nagios_failover.perfdata import QueuedSpool, in_order
+from nagios_failover.state_files import sync_directory
 
 LOG_SIZE = 256 * 1024
 """Bytes after which loader.log becomes loader.log.1."""
 
+LONGEST_LINE = 4 * 1024 * 1024
+"""Bytes of a line that are read at once; a longer one is no line of Nagios's."""
+
 _MODE = 0o640
+
+
+class SpoolLine(NamedTuple):
+    """A line and where it begins in its file. Not whole: the file ends in it, or it is longer than LONGEST_LINE (cut here)."""
+
+    offset: int
+    data: bytes
+    whole: bool = True
+
+
+class SpoolLines(NamedTuple):
+    """What was read: up to where, and whether that is the file's end."""
+
+    lines: list[SpoolLine]
+    end: int
+    finished: bool
 
 
 class PerfdataFiles:
@@ -67,10 +88,43 @@ class PerfdataFiles:
             raise Failed(f"cannot make {path}: {error.strerror}") from error
         return path
 
+    def sizes(self, queue: Iterable[QueuedSpool]) -> list[int]:
+        """In bytes; 0 for a file that is gone."""
+        found = []
+        for spool in queue:
+            try:
+                found.append((self.queue_directory / spool.name).stat().st_size)
+            except OSError:
+                found.append(0)
+        return found
+
+    def read_lines(self, spool: QueuedSpool, offset: int, limit: int) -> SpoolLines:
+        """The lines from `offset` on, about `limit` bytes of them: always whole ones, at least one, never more than memory for
+        LONGEST_LINE. A file that is gone is at its end."""
+        path = self.queue_directory / spool.name
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                data = file.read(limit)
+                if len(data) == limit and (rest := file.readline(LONGEST_LINE)):
+                    data += rest
+                    if not rest.endswith(b"\n") and len(rest) == LONGEST_LINE:
+                        return _too_long(file, offset, data)
+                    finished = not data.endswith(b"\n")
+                else:
+                    finished = True
+        except FileNotFoundError:
+            return SpoolLines([], offset, finished=True)
+        except OSError as error:
+            raise Failed(f"cannot read {path}: {error.strerror}") from error
+        return SpoolLines(_split(offset, data), offset + len(data), finished)
+
     def remove(self, queued: Iterable[QueuedSpool]) -> None:
+        """They are gone from the disk when this returns, and stay gone after a power cut."""
         try:
             for spool in queued:
                 (self.queue_directory / spool.name).unlink(missing_ok=True)
+            sync_directory(self.queue_directory)
         except OSError as error:
             raise Failed(f"cannot remove from {self.queue_directory}: {error.strerror}") from error
 
@@ -86,3 +140,23 @@ class PerfdataFiles:
                 os.close(log)
             if size > LOG_SIZE:
                 self.log_path.replace(self.log_path.with_name("loader.log.1"))
+
+
+def _split(offset: int, data: bytes) -> list[SpoolLine]:
+    lines = []
+    *whole, torn = data.split(b"\n")
+    for line in whole:
+        lines.append(SpoolLine(offset, line))
+        offset += len(line) + 1
+    if torn:
+        lines.append(SpoolLine(offset, torn, whole=False))
+    return lines
+
+
+def _too_long(file: BinaryIO, offset: int, data: bytes) -> SpoolLines:
+    """The lines before it, the beginning of the long one, and where it ends: the rest is read past."""
+    *lines, long = _split(offset, data)
+    ended = False
+    while not ended and (piece := file.readline(LONGEST_LINE)):
+        ended = piece.endswith(b"\n")
+    return SpoolLines([*lines, long._replace(data=long.data[:200])], file.tell(), finished=not ended)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def init_database(config: Config, args: argparse.Namespace) -> int:
     """The table, and with [replication] everything that this host's server needs to be what its role says."""
-    from nagios_failover.programstatus import init_database as create
+    from nagios_failover.init_database import init_database as create
 
     role = StateFiles(config.paths.state).role().role if config.replication.watch else None
     if role is not Role.STANDBY:  # a replica gets its tables from the source

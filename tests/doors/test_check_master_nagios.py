@@ -198,7 +198,7 @@ def test_every_mistake_of_the_configuration_and_the_hint_under_the_first_line(si
         "UNKNOWN",
         f"MASTER UNKNOWN - configuration file {site.cfg} has 2 mistakes\n"
         "[ssh] prot: no such option; hint: one of user, port, identity, known_hosts, timeout, renew\n"
-        "[look] interval: 'soon' is not a duration above 0; hint: 10, 2.5s, 5m or 1h\n",
+        "[look] interval: 'soon' is not a duration above 0; hint: 10, 2.5s, 5m, 1h or 30d\n",
     )
     site.configure("[heartbeat]", "password = secret", mode=0o644)
     assert site.said() == (

@@ -76,7 +76,7 @@ def test_each_command_explains_itself(site: Site, command: str) -> None:
         (("status", "--colour"), "unrecognized arguments: --colour"),
         (("init",), "one of the arguments --master --standby is required"),
         (("init", "--master", "--standby"), "argument --standby: not allowed with argument --master"),
-        (("pause", "--for", "soon"), "argument --for: 'soon' is not a duration above 0; hint: 10, 2.5s, 5m or 1h"),
+        (("pause", "--for", "soon"), "argument --for: 'soon' is not a duration above 0; hint: 10, 2.5s, 5m, 1h or 30d"),
         (("watch",), "the following arguments are required: --once"),
     ],
 )

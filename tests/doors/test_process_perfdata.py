@@ -19,7 +19,7 @@ SHELLS = [
     for shell in (["dash"], ["busybox", "sh"], ["bash", "--posix"])
 ]
 MOMENT = "1763822531"
-USAGE = "usage: process_perfdata [-C CONFIG] STATE [MOMENT]\n"
+USAGE = "usage: process_perfdata [-H] [-C CONFIG] STATE [MOMENT]\n"
 
 
 class Door:
@@ -211,15 +211,36 @@ def test_a_loader_that_is_not_installed_does_not_stop_the_queue(door: Door) -> N
     assert "nagios-failover-loader" in said.read_text()
 
 
-def test_a_host_whose_loader_never_starts_keeps_the_newest_ten_thousand(door: Door) -> None:
+def test_a_host_whose_loader_never_starts_keeps_the_newest_and_counts_what_goes(door: Door) -> None:
+    script = door.bin / "process_perfdata"
+    script.write_text(script.read_text().replace("backstop=25000", "backstop=100"))
     door.queue.mkdir()
-    for number in range(10003):
-        (door.queue / f"{1763800000 + number}.1").touch()
+    for number in range(103):
+        (door.queue / f"{1763800000 + number}.1").write_text("a line\n" * number)
     door.call_well()
     assert door.loader_started(within=10)
     names = sorted(door.queued())
-    assert 10000 <= len(names) <= 10001, "the call's own file may come before or after the count"
+    assert 100 <= len(names) <= 101, "the call's own file may come before or after the count"
     assert (names[0], names[-1].partition(".")[0]) in {("1763800003.1", MOMENT), ("1763800004.1", MOMENT)}
+    counted = (door.perfdata / "dropped.backstop").read_text().splitlines()
+    assert counted[:3] == ["1763800000.1 0", "1763800001.1 1", "1763800002.1 2"]
+
+
+def test_hosts_have_a_spool_of_their_own_and_the_same_queue(door: Door) -> None:
+    """Nagios holds both files open: what it writes to one that was renamed under it would be lost."""
+    door.spool.write_text("service")
+    (door.perfdata / "host-spool").write_text("host")
+    door.call_well("-H", str(door.state), MOMENT)
+    assert (list(door.queued().values()), door.spool.read_text()) == (["host"], "service")
+    door.call_well()
+    assert sorted(door.queued().values()) == ["host", "service"]
+
+
+def test_a_standby_keeps_no_host_spool(door: Door) -> None:
+    door.role("standby")
+    (door.perfdata / "host-spool").write_text("host")
+    door.call_well("-H", str(door.state), MOMENT)
+    assert ((door.perfdata / "host-spool").read_text(), door.queued()) == ("", {})
 
 
 def test_the_first_call_makes_the_directories(door: Door) -> None:

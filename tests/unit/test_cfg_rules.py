@@ -67,6 +67,10 @@ service_perfdata_file_template=$LASTSERVICECHECK$\\t$HOSTNAME$\\t$SERVICEDESC$\\
 service_perfdata_file_mode=a
 service_perfdata_file_processing_interval=15
 service_perfdata_file_processing_command=process-perfdata
+host_perfdata_file=/var/lib/nagios-failover/perfdata/host-spool
+host_perfdata_file_template=$LASTHOSTCHECK$\\t$HOSTNAME$\\t_HOST_\\t$HOSTOUTPUT$\\t$HOSTSTATE$\\t$HOSTPERFDATA$
+host_perfdata_file_processing_interval=15
+host_perfdata_file_processing_command=process-perfdata-of-hosts
 """
 
 
@@ -101,6 +105,10 @@ def test_every_line_of_debians_file_that_does_not_work_is_named_with_its_right_v
         "no service_perfdata_file_template": f"service_perfdata_file_template={cfg_rules.PERFDATA_TEMPLATE}",
         "no service_perfdata_file_processing_interval (Nagios takes 0)": "service_perfdata_file_processing_interval=15",
         "no service_perfdata_file_processing_command": "service_perfdata_file_processing_command=process_perfdata",
+        "no host_perfdata_file": "host_perfdata_file=/var/lib/nagios-failover/perfdata/host-spool",
+        "no host_perfdata_file_template": f"host_perfdata_file_template={cfg_rules.HOST_PERFDATA_TEMPLATE}",
+        "no host_perfdata_file_processing_interval (Nagios takes 0)": "host_perfdata_file_processing_interval=15",
+        "no host_perfdata_file_processing_command": "host_perfdata_file_processing_command=process-perfdata-of-hosts",
     }
 
 

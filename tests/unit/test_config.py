@@ -111,10 +111,10 @@ x = 1
         "[host yasu] adress: no such option; hint: one of address, nagios_cfg, nagios_binary, nagios_service, fence_options",
         "[host nabira] nagios_cfg: 'nagios.cfg' is not an absolute path; hint: begin with /",
         "[extra]: no such section; hint: one of [host NAME], [pair], [nagios], [paths], [ssh], [look], [heartbeat], [witness], "
-        "[fence], [replication], [sync], [database], [run], [ready], [mail]",
+        "[fence], [replication], [sync], [database], [perfdata], [run], [ready], [mail]",
         "[pair] mode: 'both' is none of redundancy, failover",
         "[ssh] port: '22x' is not a port; hint: 1 to 65535",
-        "[ssh] timeout: '0' is not a duration above 0; hint: 10, 2.5s, 5m or 1h",
+        "[ssh] timeout: '0' is not a duration above 0; hint: 10, 2.5s, 5m, 1h or 30d",
         "[look] confirmations: '-1' is not a whole number from 1",
         "[replication] watch: 'true' is neither yes nor no",
     ]
@@ -220,7 +220,7 @@ def test_a_missing_or_unreadable_file_is_a_sentence_with_a_hint(tmp_path: Path) 
         load(tmp_path / "latin.cfg")
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("10", 10), ("2.5s", 2.5), ("5m", 300), ("1h", 3600)])
+@pytest.mark.parametrize(("text", "seconds"), [("10", 10), ("2.5s", 2.5), ("5m", 300), ("1h", 3600), ("30d", 2592000)])
 def test_durations(text: str, seconds: float) -> None:
     assert duration(text) == seconds
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import DatabaseSection, Seconds
+from nagios_failover.config import DatabaseSection, PerfdataSection, Seconds
 from nagios_failover.errors import Failed, Refused, StateUnreadable
-from nagios_failover.load_perfdata import Loader
+from nagios_failover.load_perfdata import Loader, limits_of
 from nagios_failover.perfdata_queue import LOG_SIZE, PerfdataFiles
 from nagios_failover.role import RoleRecord
 from nagios_failover.words import Role
@@ -79,7 +79,9 @@ class World:
             role=self.record,
             status=lambda: self.status,
             heartbeat=self.heartbeat if database else None,
+            trend=None,
             options=self.options,
+            limits=limits_of(self.options, PerfdataSection()),
             versions=lambda: self.version,
             clock=lambda: self.now,
             monotonic=lambda: self.now,
@@ -174,7 +176,7 @@ def test_the_waiting_queue_is_bounded_and_what_is_dropped_is_counted(world: Worl
     assert world.heartbeat.written == [(1008, STATUS)]
     assert world.log() == [
         "away",
-        "more than [database] queue_limit = 3 spool files wait: dropping the oldest",
+        "more waits than 3 files, 256 MB or 259200 s of spool: dropping the oldest",
         "well again: 3 spool files loaded, 5 were dropped",
     ]
 

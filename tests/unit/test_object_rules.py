@@ -51,6 +51,7 @@ BIN = "/opt/nagios-failover/bin"
 COMMANDS = (
     command("handle", f"{BIN}/handle_master_event '$HOSTNAME$'")
     + command("process-perfdata", f"{BIN}/process_perfdata /var/lib/nagios-failover $TIMET$")
+    + command("process-perfdata-of-hosts", f"{BIN}/process_perfdata -H /var/lib/nagios-failover $TIMET$")
     + command("state", f"{BIN}/check_failover_state")
     + command("x", f"{BIN}/check_master_nagios")
 )
@@ -60,9 +61,15 @@ def objects(text: str) -> list[str]:
     return [finding.sentence() for finding in check(text)]
 
 
+PERFDATA_COMMANDS = {
+    "service_perfdata_file_processing_command": "process-perfdata",
+    "host_perfdata_file_processing_command": "process-perfdata-of-hosts",
+}
+
+
 def check(text: str) -> list[Finding]:
     parsed = object_rules.parse_objects(text.splitlines(keepends=True), frozenset({"command", "host", "service"}))
-    return object_rules.check_objects("yasu", "objects.cache", config(), "process-perfdata", parsed)
+    return object_rules.check_objects("yasu", "objects.cache", config(), PERFDATA_COMMANDS, parsed)
 
 
 def test_watch_services_as_the_sample_has_them_are_no_finding() -> None:
@@ -116,4 +123,7 @@ def test_commands_that_are_not_ours_are_named() -> None:
         "yasu: objects.cache: service_perfdata_file_processing_command: the command 'process-perfdata' is "
         "'/opt/nagios-failover/bin/process_perfdata /srv/elsewhere $TIMET$', "
         "in which commands.cfg.sample has process_perfdata and /var/lib/nagios-failover",
+        "yasu: objects.cache: host_perfdata_file_processing_command: the command 'process-perfdata-of-hosts' is "
+        "'/opt/nagios-failover/bin/process_perfdata -H /srv/elsewhere $TIMET$', "
+        "in which commands.cfg.sample has process_perfdata and -H and /var/lib/nagios-failover",
     ]

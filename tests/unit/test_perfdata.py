@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nagios_failover.perfdata import QueuedSpool, in_order, newest_moment, parse_name, split_at_limit
+from nagios_failover.perfdata import Limits, QueuedSpool, beyond_limits, in_order, newest_moment, parse_name
 
 
 def test_a_name_holds_the_moment_of_the_call() -> None:
@@ -37,8 +37,19 @@ def test_a_call_of_this_very_second_counts() -> None:
     assert newest_moment(in_order(["101.1"]), now=100.2) == 101
 
 
-def test_the_oldest_go_when_the_queue_is_over_its_limit() -> None:
+@pytest.mark.parametrize(
+    ("limits", "dropped"),
+    [
+        (Limits(3, 1000, 1000), []),
+        (Limits(2, 1000, 1000), ["1.1"]),
+        (Limits(3, 60, 1000), ["1.1"]),
+        (Limits(3, 59, 1000), ["1.1", "2.1"]),
+        (Limits(3, 1, 1000), ["1.1", "2.1"]),
+        (Limits(3, 1000, 97), ["1.1", "2.1"]),
+        (Limits(3, 1000, 1), ["1.1", "2.1"]),
+    ],
+)
+def test_the_oldest_go_when_too_many_too_much_or_too_old_waits(limits: Limits, dropped: list[str]) -> None:
+    """Never the newest: it is the heartbeat."""
     queue = in_order(["1.1", "2.1", "3.1"])
-    dropped, kept = split_at_limit(queue, 2)
-    assert ([spool.name for spool in dropped], [spool.name for spool in kept]) == (["1.1"], ["2.1", "3.1"])
-    assert split_at_limit(queue, 3) == ([], queue)
+    assert [spool.name for spool in beyond_limits(queue, [30, 30, 30], limits, now=100.0)] == dropped

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nagios_failover.config import Config, parse
-from nagios_failover.programstatus import COLUMNS, CREATE_TABLE, differences, grants, mismatches, row
+from nagios_failover.init_database import grants, mismatches
+from nagios_failover.programstatus import COLUMNS, PROGRAMSTATUS, row
 
 AS_MADE = {column.name: column.type for column in COLUMNS}
 
@@ -59,22 +60,25 @@ def test_what_status_dat_does_not_say_or_garbles_is_zero() -> None:
 
 def test_the_table_has_nagios_1x_fourteen_columns_and_transactions() -> None:
     assert len(COLUMNS) == 14
-    assert "last_update datetime NOT NULL DEFAULT '0000-00-00 00:00:00'" in CREATE_TABLE
-    assert CREATE_TABLE.endswith("ENGINE=InnoDB")
+    assert "last_update datetime NOT NULL DEFAULT '0000-00-00 00:00:00'" in PROGRAMSTATUS.create()
+    assert PROGRAMSTATUS.create().endswith("ENGINE=InnoDB")
 
 
 def test_the_table_as_we_make_it_differs_in_nothing() -> None:
-    assert differences(AS_MADE, "InnoDB") == []
+    assert PROGRAMSTATUS.differences(AS_MADE, "InnoDB", origin="Nagios 1.x") == []
 
 
 def test_mysql_8_tells_no_width_of_integers() -> None:
-    assert differences({name: kind.partition("(")[0] for name, kind in AS_MADE.items()}, "InnoDB") == []
+    assert (
+        PROGRAMSTATUS.differences({name: kind.partition("(")[0] for name, kind in AS_MADE.items()}, "InnoDB", origin="Nagios 1.x")
+        == []
+    )
 
 
 def test_what_differs_is_named_with_the_statement_that_mends_it() -> None:
     found = {**AS_MADE, "nagios_pid": "varchar(10)", "last_update": "datetime NULL", "instance": "int(11)"}
     del found["daemon_mode"]
-    assert differences(found, "MyISAM") == [
+    assert PROGRAMSTATUS.differences(found, "MyISAM", origin="Nagios 1.x") == [
         "column last_update is datetime NULL, not datetime: ALTER TABLE programstatus MODIFY last_update datetime NOT NULL "
         "DEFAULT '0000-00-00 00:00:00'",
         "column daemon_mode is missing: ALTER TABLE programstatus ADD daemon_mode tinyint(4) NOT NULL DEFAULT '0'",
@@ -88,6 +92,7 @@ def test_the_loader_is_known_by_the_socket_and_the_watcher_by_either_hosts_addre
     assert grants(config(), ["10.99.0.11", "10.99.0.12"], "10.11.14-MariaDB") == [
         "CREATE USER IF NOT EXISTS 'nagios'@'localhost' IDENTIFIED VIA unix_socket;",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON `nagios`.programstatus TO 'nagios'@'localhost';",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON `perfparse`.* TO 'nagios'@'localhost';",
         "CREATE USER IF NOT EXISTS 'nagios_failover'@'10.99.0.11' IDENTIFIED BY 'PASSWORD OF [heartbeat]';",
         "GRANT SELECT ON `nagios`.programstatus TO 'nagios_failover'@'10.99.0.11';",
         "CREATE USER IF NOT EXISTS 'nagios_failover'@'10.99.0.12' IDENTIFIED BY 'PASSWORD OF [heartbeat]';",

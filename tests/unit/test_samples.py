@@ -51,7 +51,7 @@ def test_the_objects_carry_the_names_that_the_configuration_expects() -> None:
     names = NagiosSection()
     assert [host["host_name"] for host in blocks("host")] == [names.watch_host]
     services = {service["service_description"] for service in blocks("service") if "service_description" in service}
-    assert services == {names.master_watch, names.state_watch, "State sync", "Replication", "Failover ready"}
+    assert services == {names.master_watch, names.state_watch, "State sync", "Replication", "Failover ready", "Trend data"}
     assert {service["host_name"] for service in blocks("service") if "host_name" in service} == {names.watch_host}
     assert f"process_perfdata {PathsSection().state}" in COMMANDS
 

@@ -1,0 +1,153 @@
+"""From the queue into the trend tables: one batch is one transaction, read as it is written, so that memory is a batch's whatever
+waits. Malformed lines and metrics are set aside and counted, and hold nothing up."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from nagios_failover.config import PerfdataSection
+from nagios_failover.errors import FailoverError
+from nagios_failover.metrics import Sample, parse_line
+from nagios_failover.perfdata import QueuedSpool
+from nagios_failover.perfdata_counts import CountFiles, LoaderCounts
+from nagios_failover.perfdata_queue import PerfdataFiles, SpoolLine
+from nagios_failover.perfparse import Batch, Counts
+
+SMALLEST_BATCH = 16 * 1024
+"""Bytes; a server that is too slow for more at a time gets so little."""
+RATE_SECONDS = 60.0
+REST_SECONDS = 60.0
+"""Between two looks for old rows, where the last one found none."""
+
+
+class Store(Protocol):
+    def load(self, read: Callable[[Mapping[str, int]], Batch]) -> tuple[Batch, Counts]: ...
+
+    def forget(self, days: int, limit: int) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Loaded(NamedTuple):
+    """What one batch brought: files that are wholly loaded now, and whether more waits."""
+
+    finished: Sequence[QueuedSpool]
+    more: bool
+
+
+class TrendLoader:
+    def __init__(
+        self,
+        files: PerfdataFiles,
+        store: Store,
+        options: PerfdataSection,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.files = files
+        self.store = store
+        self.options = options
+        self.count_files = CountFiles(Path(files.directory))
+        self.clock = clock
+        self.monotonic = monotonic
+        self.largest = options.batch_kilobytes * 1024
+        self.limit = self.largest
+        self.positions: Mapping[str, int] = {}
+        self.counts = self.count_files.counts()
+        self.recent: deque[tuple[float, int]] = deque()
+        self.rest_until = monotonic()
+
+    def load(self, queue: Sequence[QueuedSpool]) -> Loaded:
+        """One transaction. Raises FailoverError, after which nothing of it has happened, or all of it: the next one looks."""
+        finished: list[QueuedSpool] = []
+
+        def read(positions: Mapping[str, int]) -> Batch:
+            finished.clear()
+            return self._read(queue, positions, finished)
+
+        if not any(self.files.sizes(queue)):
+            return Loaded(queue, more=False)  # heartbeats
+        try:
+            batch, counts = self.store.load(read)
+        except FailoverError:
+            self.limit = max(SMALLEST_BATCH, self.limit // 2)
+            raise
+        self.limit = min(self.largest, self.limit * 2)
+        self.positions = batch.positions
+        self._count(batch, counts)
+        return Loaded(finished, more=len(finished) < len(queue))
+
+    def _read(self, queue: Sequence[QueuedSpool], positions: Mapping[str, int], finished: list[QueuedSpool]) -> Batch:
+        samples: list[Sample] = []
+        aside: list[tuple[str, int, str, bytes]] = []
+        moved = {spool.name: positions[spool.name] for spool in queue if spool.name in positions}
+        lines_aside = metrics_aside = 0
+        left = self.limit
+        for spool in queue:
+            offset = positions.get(spool.name, 0)
+            found = self.files.read_lines(spool, offset, left)
+            for line in found.lines:
+                sample = _parsed(line)
+                if isinstance(sample, str):
+                    lines_aside += 1
+                    aside.append((spool.name, line.offset, sample, line.data))
+                    continue
+                samples.append(sample)
+                if sample.malformed:
+                    metrics_aside += len(sample.malformed)
+                    why = "no metric: " + ", ".join(piece[:80] for piece in sample.malformed[:5])
+                    aside.append((spool.name, line.offset, " ".join(why.split()), line.data))
+            if found.end:
+                moved[spool.name] = found.end
+            if not found.finished:
+                break
+            finished.append(spool)
+            left -= found.end - offset
+            if left <= 0:
+                break
+        if aside:
+            self.count_files.set_aside(aside, limit=self.options.aside_megabytes * 1024 * 1024)
+        return Batch(samples, moved, lines_aside, metrics_aside)
+
+    def _count(self, batch: Batch, counts: Counts) -> None:
+        now = self.monotonic()
+        self.recent.append((now, len(batch.samples) + batch.bin_rows))
+        while self.recent[0][0] < now - RATE_SECONDS:
+            self.recent.popleft()
+        aside_at = self.counts.aside_at
+        if (counts.lines_aside, counts.metrics_aside) != (self.counts.lines_aside, self.counts.metrics_aside):
+            aside_at = int(self.clock())
+        rate = round(sum(rows for _, rows in self.recent) / RATE_SECONDS, 2)
+        self.counts = LoaderCounts(*counts, aside_at=aside_at, loaded_at=int(self.clock()), rows_per_second=rate)
+        self.count_files.write_counts(self.counts)
+
+    def drop(self, spools: Sequence[QueuedSpool]) -> None:
+        """Remove files unread. What is in them is counted, as far as it is not known to be loaded."""
+        for spool in spools:
+            lines = metrics = 0
+            offset, finished = self.positions.get(spool.name, 0), False
+            while not finished:
+                found = self.files.read_lines(spool, offset, self.largest)
+                for line in found.lines:
+                    sample = _parsed(line)
+                    lines += 1
+                    metrics += 0 if isinstance(sample, str) else len(sample.metrics)
+                offset, finished = found.end, found.finished
+            self.count_files.drop(spool.name, lines=lines, metrics=metrics, now=self.clock())
+            self.files.remove((spool,))
+
+    def forget(self) -> None:
+        """A small piece of what is older than the retention; nothing for a while where nothing is."""
+        if self.monotonic() < self.rest_until:
+            return
+        if not self.store.forget(self.options.retention_days, self.options.delete_batch):
+            self.rest_until = self.monotonic() + REST_SECONDS
+
+
+def _parsed(line: SpoolLine) -> Sample | str:
+    return parse_line(line.data) if line.whole else "it is cut off, or longer than a line can be"

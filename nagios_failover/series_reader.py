@@ -1,0 +1,93 @@
+"""Reads series from PerfParse's tables on this host's own server, put together there: a month is as many rows as it has slots."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from nagios_failover import mysql
+from nagios_failover.config import Config
+from nagios_failover.errors import ConfigError, UsageError
+from nagios_failover.perfparse_tables import BIN, METRICS
+from nagios_failover.series import Series, Slot, Span
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+QUERY_SECONDS = 60.0
+"""A person waits for it; the loader's own time limit is for single rows."""
+
+_SERIES = (
+    "SELECT FLOOR((UNIX_TIMESTAMP(ctime) - %s) / %s) AS slot, COUNT(value), MIN(value), AVG(value), MAX(value), MAX(state), "
+    f"MAX(warn), MAX(critical) FROM {BIN.name} WHERE host_name = %s AND service_description = %s AND metric = %s "
+    "AND ctime >= FROM_UNIXTIME(%s) AND ctime < FROM_UNIXTIME(%s) AND value IS NOT NULL GROUP BY slot ORDER BY slot"
+)
+
+
+def read_series(config: Config, host: str, service: str, metric: str | None, span: Span) -> list[Series]:
+    """The metric, or all of the service in their order. Raises UsageError where there is none of this name, with those that
+    are alike; Failed when the server does not answer."""
+    with _cursor(config) as cursor:
+        return [
+            Series(host, service, name, unit, span, _slots(cursor, host, service, name, span))
+            for name, unit in _metrics(cursor, host, service, metric)
+        ]
+
+
+@contextmanager
+def _cursor(config: Config) -> Iterator[Cursor]:
+    section = config.database
+    if section.socket is None or not config.perfdata.load:
+        raise ConfigError("no trend data is configured", hint="[database] socket = /run/mysqld/mysqld.sock, [perfdata] load = yes")
+    with (
+        mysql.told("trend data cannot be read", hint=mysql.WRITE_HINT),
+        mysql.connection(
+            timeout=QUERY_SECONDS,
+            user=section.user,
+            password=section.password,
+            database=config.perfdata.database,
+            socket=section.socket,
+        ) as opened,
+        opened.cursor() as cursor,
+    ):
+        yield cursor
+
+
+def _metrics(cursor: Cursor, host: str, service: str, metric: str | None) -> Sequence[tuple[str, str]]:
+    cursor.execute(
+        f"SELECT metric, unit FROM {METRICS.name} WHERE host_name = %s AND service_description = %s ORDER BY metric_id",
+        (host, service),
+    )
+    found = [(str(name), str(unit)) for name, unit in cursor.fetchall()]
+    if not found:
+        cursor.execute(f"SELECT DISTINCT service_description FROM {METRICS.name} WHERE host_name = %s", (host,))
+        if services := [str(row[0]) for row in cursor.fetchall()]:
+            raise UsageError(f"there is no trend data of {host} {service}", hint=f"{host} has {_alike(service, services)}")
+        cursor.execute(f"SELECT DISTINCT host_name FROM {METRICS.name}")
+        hosts = [str(row[0]) for row in cursor.fetchall()]
+        hint = f"there is some of {_alike(host, hosts)}" if hosts else "there is none at all: check_perfdata on the master says why"
+        raise UsageError(f"there is no trend data of {host}", hint=hint)
+    if metric is None:
+        return found
+    chosen = [pair for pair in found if pair[0] == metric]
+    if not chosen:
+        names = [name for name, _ in found]
+        raise UsageError(f"{host} {service} has no metric {metric!r}", hint=f"it has {_alike(metric, names)}")
+    return chosen
+
+
+def _alike(name: str, names: Sequence[str], most: int = 8) -> str:
+    near = difflib.get_close_matches(name, names, n=most, cutoff=0.4)
+    chosen = (near + [other for other in names if other not in near])[:most]
+    more = len(names) - len(chosen)
+    return ", ".join(chosen) + (f" and {more} more" if more else "")
+
+
+def _slots(cursor: Cursor, host: str, service: str, metric: str, span: Span) -> list[Slot]:
+    cursor.execute(_SERIES, (span.begin, span.width, host, service, metric, span.begin, span.end))
+    return [
+        Slot(int(slot), int(count), float(low), float(average), float(high), int(state), warn or "", crit or "")
+        for slot, count, low, average, high, state, warn, crit in cursor.fetchall()
+    ]

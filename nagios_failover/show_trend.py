@@ -1,0 +1,62 @@
+"""`nagios-failover trend`: a service's metrics over time, as text, CSV, JSON or a picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+
+from nagios_failover.config import Config
+from nagios_failover.errors import DONE
+from nagios_failover.printing import on_terminal
+from nagios_failover.run_record import Outcome
+from nagios_failover.series import Span, as_csv, as_json, chart
+from nagios_failover.series_reader import read_series
+
+PLAIN_WIDTH = 72
+MARGIN = 16
+PICTURE_SLOTS = 600
+DATA_SLOTS = 1000
+
+
+def trend(config: Config, args: argparse.Namespace) -> int:
+    from nagios_failover import plot
+
+    if args.output:
+        plot.check_output(args.output)
+    now = int(time.time())
+    span = Span(now - int(args.since), now, _slots(args))
+    series = read_series(config, args.host, args.service, args.metric, span)
+    failovers = _failovers(config, span)
+    if args.csv:
+        print(as_csv(series, failovers), end="")
+    elif args.json:
+        print(json.dumps(as_json(series, failovers), indent=2, ensure_ascii=False))
+    elif args.output:
+        plot.draw(args.output, series, failovers)
+        values = sum(slot.values for one in series for slot in one.slots)
+        print(f"{args.output}: {', '.join(one.metric for one in series)} of {args.host} {args.service}, {values} values")
+    else:
+        plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+        for number, one in enumerate(series):
+            print("\n".join([*([""] if number else []), *chart(one, failovers, ascii_only=plain)]))
+    return DONE
+
+
+def _slots(args: argparse.Namespace) -> int:
+    if args.csv or args.json:
+        return DATA_SLOTS
+    if args.output:
+        return PICTURE_SLOTS
+    return max(20, (shutil.get_terminal_size().columns if on_terminal() else PLAIN_WIDTH) - MARGIN)
+
+
+def _failovers(config: Config, span: Span) -> list[float]:
+    """When this host took over, oldest first."""
+    from nagios_failover.journal import Journal
+
+    done = (Outcome.DONE, Outcome.INCOMPLETE)
+    runs = [run for run in Journal(config.paths.state).runs() if run.kind == "failover" and run.outcome in done]
+    return sorted(run.opened for run in runs if span.begin <= run.opened < span.end)

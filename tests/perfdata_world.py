@@ -1,0 +1,109 @@
+"""What the tests of trend data know of a lab: what Nagios wrote, and what must be in the tables for it.
+
+Every spool file that Nagios hands over is copied, before anything else sees it, by a command in front of process_perfdata: what
+is in the tables is compared with Nagios's own lines, not with what we think it should have written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple, TypeVar
+
+from nagios_failover.metrics import Sample, parse_line
+from nagios_failover.perfparse import named, utc
+from tests.lab import Host
+from tests.lab.suite import OBJECTS, STATE
+
+PERFDATA = f"{STATE}/perfdata"
+SEEN = "/srv/seen-perfdata"
+PROGRAM = "/opt/nagios-failover/bin/process_perfdata"
+
+Raw = tuple[str, str, str, int]
+Bin = tuple[str, str, str, str, str]
+
+
+class Tables(NamedTuple):
+    """Rows of the two tables that hold measurements, each with how often it is there."""
+
+    raw: Counter[Raw]
+    bin: Counter[Bin]
+
+
+def sql(host: Host, statement: str, *, database: str = "perfparse") -> str:
+    return host.run(["mariadb", "--batch", "--skip-column-names", database], stdin=statement, timeout=120).stdout.strip()
+
+
+def number(host: Host, statement: str) -> int:
+    return int(sql(host, statement) or 0)
+
+
+def queued(host: Host) -> list[str]:
+    return host.run(["ls", f"{PERFDATA}/queue"]).stdout.split()
+
+
+def record(host: Host) -> None:
+    """From now on each spool is copied (by a hard link) before process_perfdata renames it. Nagios is started anew."""
+    host.run(f"install -d -o nagios {SEEN}")
+    copier = f"{SEEN}/copy"
+    host.write(
+        copier,
+        "#!/bin/sh\n# what Nagios hands over, kept: its spool is never written again under this name\n"
+        'case "$1" in -H) spool=host-spool ;; *) spool=spool ;; esac\n'
+        f"if [ -s {PERFDATA}/$spool ]; then n=$(date +%s%N); cp {PERFDATA}/$spool {SEEN}/.$n && mv {SEEN}/.$n {SEEN}/seen.$n; fi\n"
+        f'exec {PROGRAM} "$@"\n',
+        mode=0o755,
+    )
+    nagios = host.service("nagios")
+    nagios.stop()
+    host.run(f"rm -rf {PERFDATA}/queue/* {PERFDATA}/spool {PERFDATA}/host-spool")
+    sql(host, "DELETE FROM perfdata_service_raw; DELETE FROM perfdata_service_bin")
+    host.write(OBJECTS, host.read(OBJECTS).replace(f"{PROGRAM} ", f"{copier} "))
+    nagios.start()
+
+
+def written(host: Host) -> list[Sample]:
+    """The whole lines that Nagios wrote."""
+    text = host.run(f"cat {SEEN}/seen.* 2>/dev/null", check=False, timeout=120).stdout
+    samples = [parse_line(line.encode()) for line in text.split("\n") if line]
+    return [sample for sample in samples if isinstance(sample, Sample)]
+
+
+def expected(samples: list[Sample]) -> Tables:
+    raw: Counter[Raw] = Counter()
+    measured: Counter[Bin] = Counter()
+    for sample in samples:
+        when = utc(sample.moment)
+        raw[sample.host, sample.service, when, sample.state] += 1
+        for metric in sample.metrics:
+            value = "NULL" if metric.value is None else f"{metric.value:.15g}"
+            measured[sample.host, sample.service, when, named(metric.label), value] += 1
+    return Tables(raw, measured)
+
+
+def stored(host: Host) -> Tables:
+    raw: Counter[Raw] = Counter()
+    for line in sql(host, "SELECT host_name, service_description, ctime, nagios_status FROM perfdata_service_raw").splitlines():
+        name, service, when, state = line.split("\t")
+        raw[name, service, when, int(state)] += 1
+    measured: Counter[Bin] = Counter()
+    for line in sql(host, "SELECT host_name, service_description, ctime, metric, value FROM perfdata_service_bin").splitlines():
+        name, service, when, metric, value = line.split("\t")
+        measured[name, service, when, metric, value if value == "NULL" else f"{float(value):.15g}"] += 1
+    return Tables(raw, measured)
+
+
+def disagreement(host: Host) -> str:
+    """How the tables differ from what Nagios wrote; "" for not at all."""
+    want, have = expected(written(host)), stored(host)
+    parts = [_differing("raw", want.raw, have.raw), _differing("bin", want.bin, have.bin)]
+    return "; ".join(part for part in parts if part)
+
+
+T = TypeVar("T")
+
+
+def _differing(what: str, wanted: Counter[T], found: Counter[T]) -> str:
+    missing, doubled = wanted - found, found - wanted
+    if not missing and not doubled:
+        return ""
+    counted = f"{missing.total()} of {wanted.total()} are missing, {doubled.total()} are too many"
+    return f"{what}: {counted}: {list(missing)[:3]} {list(doubled)[:3]}"

@@ -10,11 +10,12 @@ from typing import NamedTuple, TypeVar
 
 from nagios_failover.metrics import Sample, parse_line
 from nagios_failover.perfparse import named, utc
-from tests.lab import Host
+from tests.lab import Host, Lab
 from tests.lab.suite import OBJECTS, STATE
 
 PERFDATA = f"{STATE}/perfdata"
-SEEN = "/srv/seen-perfdata"
+SEEN = "/srv/checked/seen"
+END = "<the end of the file>"
 PROGRAM = "/opt/nagios-failover/bin/process_perfdata"
 
 Raw = tuple[str, str, str, int]
@@ -41,30 +42,45 @@ def queued(host: Host) -> list[str]:
 
 
 def record(host: Host) -> None:
-    """From now on each spool is copied (by a hard link) before process_perfdata renames it. Nagios is started anew."""
-    host.run(f"install -d -o nagios {SEEN}")
-    copier = f"{SEEN}/copy"
+    """From now on each spool is copied before process_perfdata renames it, to a place that is not on the host's own disk. The
+    tables are emptied, and Nagios is started anew."""
+    host.run(f"mkdir -p {SEEN}; chown nagios {SEEN}")
+    copier = "/usr/local/bin/copy_perfdata"
     host.write(
         copier,
-        "#!/bin/sh\n# what Nagios hands over, kept: its spool is never written again under this name\n"
-        'case "$1" in -H) spool=host-spool ;; *) spool=spool ;; esac\n'
-        f"if [ -s {PERFDATA}/$spool ]; then n=$(date +%s%N); cp {PERFDATA}/$spool {SEEN}/.$n && mv {SEEN}/.$n {SEEN}/seen.$n; fi\n"
-        f'exec {PROGRAM} "$@"\n',
+        '#!/bin/sh\ncase "$1" in -H) spool=host-spool ;; *) spool=spool ;; esac\n'
+        f"if [ -s {PERFDATA}/$spool ]; then\n"
+        f"    seen={SEEN}/$(date +%s%N)\n"
+        f'    {{ cat {PERFDATA}/$spool; echo "{END}"; }} >"$seen.part" && mv "$seen.part" "$seen.seen"\n'
+        f'fi\nexec {PROGRAM} "$@"\n',
         mode=0o755,
     )
     nagios = host.service("nagios")
     nagios.stop()
-    host.run(f"rm -rf {PERFDATA}/queue/* {PERFDATA}/spool {PERFDATA}/host-spool")
-    sql(host, "DELETE FROM perfdata_service_raw; DELETE FROM perfdata_service_bin")
+    host.run(f"rm -rf {PERFDATA}/queue/* {PERFDATA}/spool {PERFDATA}/host-spool {SEEN}/*")
+    sql(host, "DELETE FROM perfdata_service_raw; DELETE FROM perfdata_service_bin; DELETE FROM nagios_failover_count")
     host.write(OBJECTS, host.read(OBJECTS).replace(f"{PROGRAM} ", f"{copier} "))
     nagios.start()
 
 
-def written(host: Host) -> list[Sample]:
-    """The whole lines that Nagios wrote."""
-    text = host.run(f"cat {SEEN}/seen.* 2>/dev/null", check=False, timeout=120).stdout
-    samples = [parse_line(line.encode()) for line in text.split("\n") if line]
-    return [sample for sample in samples if isinstance(sample, Sample)]
+def settle(lab: Lab, host: Host) -> None:
+    """Nagios is stopped, and all that it had handed over is loaded."""
+    host.service("nagios").stop()
+    lab.wait(lambda: queued(host) == [], 90, "the queue is empty", poll=0.5)
+
+
+def written(host: Host) -> tuple[list[Sample], int]:
+    """The whole lines that Nagios wrote, and how many others there are: torn, or malformed."""
+    text = host.run(f"find {SEEN} -name '*.seen' | sort | xargs -r cat", timeout=120).stdout
+    samples: list[Sample] = []
+    others = 0
+    for line in text.split("\n"):
+        sample = "torn" if line.endswith(END) else parse_line(line.encode())
+        if isinstance(sample, Sample):
+            samples.append(sample)
+        elif line not in ("", END):
+            others += 1
+    return samples, others
 
 
 def expected(samples: list[Sample]) -> Tables:
@@ -93,7 +109,8 @@ def stored(host: Host) -> Tables:
 
 def disagreement(host: Host) -> str:
     """How the tables differ from what Nagios wrote; "" for not at all."""
-    want, have = expected(written(host)), stored(host)
+    samples, _ = written(host)
+    want, have = expected(samples), stored(host)
     parts = [_differing("raw", want.raw, have.raw), _differing("bin", want.bin, have.bin)]
     return "; ".join(part for part in parts if part)
 

@@ -222,7 +222,7 @@ def test_the_objects_sample_is_valid_in_a_stock_debian_configuration_as_it_is(ba
     assert re.findall(r"Warning: (.*)", said) == [
         *(
             f"Service '{name}' on host 'nagios-failover' has no default contacts or contactgroups defined!"
-            for name in ("Failover ready", "Failover state", "Master Nagios", "Replication", "State sync")
+            for name in ("Failover ready", "Failover state", "Master Nagios", "Replication", "State sync", "Trend data")
         ),
         "Host 'nagios-failover' has no default contacts or contactgroups defined!",
     ]

@@ -10,6 +10,7 @@ from typing import Final
 
 from nagios_failover.config import parse
 from nagios_failover.steps import CRASH_AFTER
+from tests import perfdata_world
 from tests.lab import Host, Lab
 from tests.lab.suite import COMMAND, CONFIG, is_active, with_options
 from tests.long.incidents import incidents
@@ -98,6 +99,30 @@ def kills(result: Result, count: int) -> None:
         say("kills", number, count, f"kill -9 after '{after}'", held, taken)
 
 
+def loader(result: Result, count: int) -> None:
+    """The loader is killed with kill -9 at a random moment under load, again and again; at the end each line is there once."""
+    if result.done("loader") >= count:
+        return
+    with Lab.up(name=LAB, services=240) as lab:
+        yasu = lab.yasu
+        lab.nabira.run([COMMAND, "pause", "--reason", "the loader is killed"])
+        perfdata_world.record(yasu)
+        began = time.monotonic()
+        for number in range(1, count + 1):
+            draw = chance(result.seed, "loader", number)
+            pid = lab.wait(
+                lambda: yasu.run("grep -lx perfdata-loader /proc/[0-9]*/comm | cut -d/ -f3").stdout.split(), 30, "a loader"
+            )
+            time.sleep(draw.uniform(0, 2))
+            yasu.run(["kill", "-9", *pid], check=False)
+        perfdata_world.settle(lab, yasu)
+        wrong = perfdata_world.disagreement(yasu)
+        for number in range(result.done("loader") + 1, count + 1):
+            seconds = (time.monotonic() - began) / count
+            result.add("loader", {"kill": number, **({"note": wrong} if wrong else {})}, held=not wrong, seconds=seconds)
+        say("loader", count, count, "kill -9 of the loader", not wrong, time.monotonic() - began)
+
+
 PARTS: Final = {
     "failovers": Part("randomised faults, roles circulating", 20, failovers),
     "restarts": Part("restarts and reloads of a 5,000-service master at default settings", 20, restarts),
@@ -106,6 +131,7 @@ PARTS: Final = {
     "async": Part("a dead source under load, asynchronous over a slow link", 5, asynchronous),
     "mysql": Part("promises that a pair of real MySQL servers keeps, once", 1, mysql_pair),
     "setup-standby": Part("setup-standby killed at a random moment under load, and given again", 10, setup_standby),
+    "loader": Part("kill -9 of the loader under load: each line is loaded once", 50, loader),
     "kills": Part("kill -9 of the run after each step that acts", 2 * len(ACTING), kills),
 }
 

@@ -1,0 +1,107 @@
+"""check_perfdata as Nagios runs it: whole output, exit code."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from nagios_failover.perfdata_counts import CountFiles, LoaderCounts
+from nagios_failover.words import Role
+from tests.doors.plugin_site import THIS, PluginSite
+
+SOCKET = "[database]\nsocket = /run/mysqld/mysqld.sock\n[heartbeat]\nschema = nagios1\n"
+
+
+class Site(PluginSite):
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, "check_perfdata", extra=SOCKET)
+        self.perfdata = self.state.directory / "perfdata"
+        (self.perfdata / "queue").mkdir(parents=True)
+        self.counted = CountFiles(self.perfdata)
+
+    def queue(self, *ages: int) -> None:
+        for age in ages:
+            (self.perfdata / "queue" / f"{int(time.time()) - age}.1").write_text("a line\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = Site(tmp_path)
+    site.role(Role.MASTER)
+    return site
+
+
+NUMBERS = "dropped_files=0c;;;0 dropped_lines=0c;;;0 files={files};;;0 lines_aside=0c;;;0 metrics_aside=0c;;;0 rows=0c;;;0"
+
+
+def test_with_nothing_waiting_it_is_ok(site: Site) -> None:
+    numbers = NUMBERS.format(files=0)
+    assert site.check() == (
+        0,
+        f"PERFDATA OK - HOST: nothing waits, 0 rows/s in the last minute | age=0s;120;600;0 {numbers} rows_per_second=0;;;0 "
+        "size=0B;;;0\n",
+    )
+
+
+@pytest.mark.parametrize(("age", "code", "word"), [(10, 0, "OK"), (200, 1, "WARNING"), (700, 2, "CRITICAL")])
+def test_it_goes_by_the_age_of_the_oldest_file(site: Site, age: int, code: int, word: str) -> None:
+    site.queue(age, 1)
+    status, output = site.check()
+    assert (status, output.partition(" - ")[0]) == (code, f"PERFDATA {word}")
+    assert "HOST: 2 files wait, the oldest for " in output
+    assert ("loader.log says why it waits" in output) == (code > 0)
+
+
+def test_the_limits_can_be_given(site: Site) -> None:
+    site.queue(50, 40, 30)
+    assert site.check("-w", "10", "-c", "1000")[0] == 1
+    assert site.check("-w", "10", "-c", "20")[0] == 2
+    assert site.check("--files-warning", "2")[0] == 1
+    assert site.check("--files-critical", "2")[0] == 2
+
+
+def test_what_was_set_aside_or_dropped_is_warned_of_for_a_day(site: Site) -> None:
+    now = int(time.time())
+    site.counted.write_counts(LoaderCounts(100, 300, 2, 3, aside_at=now - 60, loaded_at=now, rows_per_second=6.5))
+    site.counted.drop("100.1", lines=7, metrics=21, now=now - 120)
+    code, output = site.check()
+    assert code == 1
+    assert output.startswith(
+        "PERFDATA WARNING - HOST: nothing waits, 6.5 rows/s in the last minute; 1 files with 7 lines were dropped, the last "
+    )
+    assert "2 lines and 3 metrics are set aside, the last " in output
+    assert "rows=400c" in output and "rows_per_second=6.5;" in output and "dropped_lines=7c" in output
+    site.configure(SOCKET + "[perfdata]\nlost_warning = 30\n")
+    assert site.check()[0] == 0
+
+
+def test_what_the_backstop_of_process_perfdata_took_counts_too(site: Site) -> None:
+    (site.perfdata / "dropped.backstop").write_text("1763800000.1 5\n1763800001.1 7\n")
+    code, output = site.check()
+    assert code == 1 and "2 files with 12 lines were dropped" in output
+
+
+@pytest.mark.parametrize("role", [Role.STANDBY, Role.TAKING_OVER, Role.STANDING_DOWN])
+def test_on_a_host_that_is_not_the_master_it_is_ok(site: Site, role: Role) -> None:
+    site.role(role)
+    site.queue(5000)
+    assert site.check() == (0, f"PERFDATA OK - HOST: role {role}: no trend data is loaded here\n")
+
+
+@pytest.mark.parametrize("extra", ["", SOCKET + "[perfdata]\nload = no\n"])
+def test_where_it_is_not_configured_it_is_ok(site: Site, extra: str) -> None:
+    site.configure(extra)
+    assert site.check() == (0, "PERFDATA OK - HOST: no trend data is configured ([database] socket, [perfdata] load)\n")
+
+
+def test_without_a_role_it_does_not_guess(site: Site) -> None:
+    site.state.role_path.unlink()
+    code, output = site.check()
+    assert code == 3 and output.startswith("PERFDATA UNKNOWN - the role file ")
+
+
+@pytest.mark.parametrize("arguments", [["-w", "x:y"], ["--nonsense"], ["-h"]])
+def test_wrong_usage_is_unknown(site: Site, arguments: list[str]) -> None:
+    assert THIS and site.check(*arguments)[0] == 3

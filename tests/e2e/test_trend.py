@@ -1,0 +1,278 @@
+"""Trend data, from a real Nagios's plugins to the tables of a real MariaDB and back on the screen, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from nagios_failover.metrics import HOST_SERVICE
+from tests.lab import Host, Lab, why_not
+from tests.lab.nagios_site import HOST_CHECK, MONITORED, measured
+from tests.lab.suite import COMMAND, CONFIG, STATE
+from tests.perfdata_world import PERFDATA, disagreement, number, queued, record, settle, sql, written
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+CHECK = "/opt/nagios-failover/bin/check_perfdata"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab.up(name=f"trend-{os.getpid()}") as lab:
+        lab.nabira.run([COMMAND, "pause", "--reason", "these tests stop yasu's Nagios, and nobody shall take over"])
+        record(lab.yasu)
+        yield lab
+
+
+@pytest.fixture
+def yasu(lab: Lab) -> Host:
+    """The master, its Nagios running and its queue short."""
+    if lab.yasu.nagios_pid() is None:
+        lab.yasu.service("nagios").start()
+    before = number(lab.yasu, "SELECT COALESCE(MAX(id), 0) FROM perfdata_service_raw")
+    lab.wait(
+        lambda: number(lab.yasu, "SELECT COALESCE(MAX(id), 0) FROM perfdata_service_raw") > before and len(queued(lab.yasu)) <= 2,
+        60,
+        "rows arrive",
+        poll=0.5,
+    )
+    return lab.yasu
+
+
+def loader_pid(host: Host) -> int:
+    pids = host.run("grep -lx perfdata-loader /proc/[0-9]*/comm | cut -d/ -f3", check=False).stdout.split()
+    assert len(pids) <= 1, f"more than one loader: {pids}"
+    return int(pids[0]) if pids else 0
+
+
+def counts(host: Host) -> dict[str, int]:
+    """What this host's loader has counted, by the database and by its file of what it dropped."""
+    names = ("raw_rows", "bin_rows", "lines_aside", "metrics_aside")
+    row = sql(host, f"SELECT {', '.join(names)} FROM nagios_failover_count WHERE host_name = '{host.name}'").split("\t")
+    found = dict(zip(names, map(int, row), strict=True))
+    text = host.read(f"{PERFDATA}/dropped") if host.exists(f"{PERFDATA}/dropped") else ""
+    pairs = dict(line.split("=") for line in text.split() if "=" in line)
+    return found | {f"dropped_{name}": int(pairs.get(name, 0)) for name in ("files", "lines", "metrics")}
+
+
+def check_perfdata(host: Host) -> tuple[int, str]:
+    done = host.run([CHECK], user="nagios", check=False)
+    return done.returncode, done.stdout
+
+
+def test_a_dozen_hosts_perfdata_arrive_and_are_what_the_plugins_printed(lab: Lab, yasu: Host) -> None:
+    began = time.time()
+    time.sleep(7)  # each service is checked every 5 s
+    ran = [each for each in yasu.checked() if began < each[0] < began + 6]
+    assert {host for _, host, _ in ran} == set(MONITORED)
+    assert any(service == HOST_CHECK for _, _, service in ran)
+    lab.wait(lambda: number(yasu, "SELECT MAX(UNIX_TIMESTAMP(ctime)) FROM perfdata_service_raw") > began + 7, 30, "it is loaded")
+    query = "SET time_zone = '+00:00'; SELECT UNIX_TIMESTAMP(ctime), host_name, service_description, metric, value "
+    rows = sql(yasu, f"{query} FROM perfdata_service_bin WHERE ctime >= FROM_UNIXTIME({int(began) - 2})").splitlines()
+    found = {tuple(line.split("\t")[:4]): line.split("\t")[4] for line in rows}
+    for epoch, host, service in ran:
+        name = HOST_SERVICE if service == HOST_CHECK else service
+        # $TIMET$, which the plugin is given, may be the second before $LASTSERVICECHECK$
+        moment = next(m for m in (int(epoch), int(epoch) + 1, int(epoch) - 1) if (str(m), host, name, "time") in found)
+        for metric, value in measured(int(epoch)).items():
+            text = found[str(moment), host, name, metric]
+            assert text == "NULL" if value is None else float(text) == value, (epoch, host, service, metric)
+    hosts = "SELECT COUNT(DISTINCT host_name) FROM perfdata_service_bin WHERE service_description = '_HOST_'"
+    lab.wait(lambda: number(yasu, hosts) == 12, 60, "each host's own check has arrived, too", poll=0.5)
+    unit = "SELECT DISTINCT unit FROM perfdata_service_metric WHERE metric ="
+    assert (sql(yasu, f"{unit} 'time'"), sql(yasu, f"{unit} 'free space'")) == ("s", "MB")
+    assert sql(yasu, "SELECT DISTINCT warn, critical FROM perfdata_service_bin WHERE metric = 'free space'") == "100:\t50:"
+
+
+def test_the_tables_that_follow_from_the_rows_are_right(lab: Lab, yasu: Host) -> None:
+    settle(lab, yasu)
+    newest = "SELECT MAX(id) FROM perfdata_service_bin b WHERE (b.host_name, b.service_description, b.metric) = "
+    names = "(m.host_name, m.service_description, m.metric)"
+    assert sql(yasu, f"SELECT COUNT(*) FROM perfdata_service_metric m WHERE last_perfdata_bin <> ({newest} {names})") == "0"
+    assert sql(yasu, "SELECT COUNT(*) FROM perfdata_host") == "12"
+    assert sql(yasu, "SELECT COUNT(*) FROM perfdata_service") == str(36 + 12)
+    spans = "SELECT MAX(UNIX_TIMESTAMP(ctime)) - MIN(UNIX_TIMESTAMP(ctime)) FROM perfdata_service_raw WHERE host_name = 'web1' AND"
+    sums = "SELECT SUM(sum_uptime + sum_warntime + sum_criticaltime + sum_undeftime) FROM perfdata_raw_summary_data"
+    mine = "WHERE service_id = (SELECT service_id FROM perfdata_service WHERE host_name = 'web1' AND service_description = 'LOAD')"
+    assert number(yasu, f"{sums} {mine}") >= number(yasu, f"{spans} service_description = 'LOAD'") > 0
+
+
+def test_killed_loaders_and_a_database_killed_frozen_restarted_and_without_disk_leave_each_line_once(lab: Lab, yasu: Host) -> None:
+    database = yasu.service("mariadbd")
+    for number_of_kill in range(6):
+        if number_of_kill == 3:  # from here on without LOAD DATA LOCAL
+            sql(yasu, "SET GLOBAL local_infile = 0")
+        pid = lab.wait(lambda: loader_pid(yasu), 20, "a loader runs")
+        time.sleep(0.3 * number_of_kill)
+        yasu.run(["kill", "-9", str(pid)], check=False)
+    database.kill9()
+    time.sleep(3)
+    database.start()
+    database.freeze()
+    time.sleep(8)
+    database.thaw()
+    database.stop()
+    database.start()
+    yasu.fill()
+    try:
+        time.sleep(6)
+    finally:
+        yasu.unfill()
+    time.sleep(3)
+    settle(lab, yasu)
+    samples, others = written(yasu)
+    assert disagreement(yasu) == ""
+    counted = counts(yasu)
+    assert (counted["raw_rows"], counted["lines_aside"], counted["dropped_lines"]) == (len(samples), others, 0)
+    assert counted["bin_rows"] == sum(len(sample.metrics) for sample in samples)
+
+
+def test_malformed_lines_and_metrics_are_set_aside_and_warned_of(lab: Lab, yasu: Host) -> None:
+    before = counts(yasu)
+    lab.set_state("web1", "HTTP", "OK", "odd | good=1 bad,metric also=2")
+    lab.set_state("web2", "HTTP", "OK", "a\tTAB | good=1")
+    lab.wait(lambda: counts(yasu)["metrics_aside"] > before["metrics_aside"], 30, "the metric is set aside", poll=0.5)
+    assert sql(yasu, "SELECT value FROM perfdata_service_bin WHERE metric = 'also' LIMIT 1") == "2"
+    assert "no metric: bad,metric" in yasu.read(f"{PERFDATA}/aside")
+    code, output = check_perfdata(yasu)
+    assert code == 1 and "metrics are set aside" in output, output
+    for host in ("web1", "web2"):
+        lab.set_state(host, "HTTP", "OK")
+
+
+def test_a_queue_beyond_its_limit_drops_the_oldest_and_counts_what_was_in_it(lab: Lab, yasu: Host) -> None:
+    text = yasu.read(CONFIG)
+    yasu.write(CONFIG, text.replace("#queue_limit = 20000", "queue_limit = 6"), group="nagios", mode=0o640)
+    lab.wait(lambda: loader_pid(yasu), 20, "a loader with the new limit runs")
+    time.sleep(3)
+    database = yasu.service("mariadbd")
+    database.freeze()
+    try:
+        lab.wait(lambda: "dropping the oldest" in yasu.read(f"{PERFDATA}/loader.log"), 60, "something is dropped", poll=0.5)
+    finally:
+        database.thaw()
+        yasu.write(CONFIG, text, group="nagios", mode=0o640)
+    settle(lab, yasu)
+    samples, others = written(yasu)
+    counted = counts(yasu)
+    assert counted["dropped_files"] > 0
+    assert counted["raw_rows"] + counted["lines_aside"] + counted["dropped_lines"] == len(samples) + others
+    assert counted["bin_rows"] + counted["dropped_metrics"] == sum(len(sample.metrics) for sample in samples)
+    assert number(yasu, "SELECT COUNT(*) FROM perfdata_service_raw") == counted["raw_rows"]
+    assert number(yasu, "SELECT COUNT(*) FROM perfdata_service_bin") == counted["bin_rows"]
+    code, output = check_perfdata(yasu)
+    assert code == 1 and f"{counted['dropped_files']} files with {counted['dropped_lines']} lines were dropped" in output
+
+
+def test_a_change_from_and_to_summer_time_neither_doubles_nor_skips(lab: Lab, yasu: Host) -> None:
+    """The server lives in Berlin, where 02:00 to 03:00 comes twice in October and never in March."""
+    yasu.run("mariadb-tzinfo-to-sql /usr/share/zoneinfo 2>/dev/null | mariadb mysql", timeout=120)
+    sql(yasu, "SET GLOBAL time_zone = 'Europe/Berlin'")
+    try:
+        moments = [begin + 600 * step for begin in (1_761_436_800, 1_774_738_800) for step in range(24)]
+        lines = "".join(f"{moment}\tdst\tS\tout\tOK\tm={moment}\n" for moment in moments)
+        yasu.run(["kill", "-9", str(loader_pid(yasu))], check=False)  # its connection is from before
+        yasu.write(f"{PERFDATA}/queue/1774800000.1", lines, owner="nagios", group="adm")
+        rows = "SELECT ctime, value FROM perfdata_service_bin WHERE host_name = 'dst' ORDER BY ctime"
+        lab.wait(lambda: sql(yasu, rows), 30, "the lines are loaded")
+        stored = [line.split("\t") for line in sql(yasu, rows).splitlines()]
+        assert [when for when, _ in stored] == [time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment)) for moment in moments]
+        assert [int(float(value)) for _, value in stored] == moments
+    finally:
+        sql(yasu, "SET GLOBAL time_zone = 'SYSTEM'")
+
+
+def test_old_rows_are_deleted_a_few_at_a_time(lab: Lab, yasu: Host) -> None:
+    row = "'old', 'S', 'm', UTC_TIMESTAMP() - INTERVAL 500 DAY, seq, 0"
+    sql(
+        yasu,
+        "INSERT INTO perfdata_service_bin (host_name, service_description, metric, ctime, value, state) "
+        f"SELECT {row} FROM seq_1_to_2500",
+    )
+    old = "SELECT COUNT(*) FROM perfdata_service_bin WHERE host_name = 'old'"
+    seen = set()
+
+    def left() -> bool:
+        seen.add(number(yasu, old))
+        return 0 in seen
+
+    lab.wait(left, 120, "they are deleted", poll=0.1)
+    assert seen <= {2500, 1500, 500, 0}
+    assert number(yasu, "SELECT COUNT(*) FROM perfdata_service_bin") > 0
+
+
+def test_the_trend_is_text_data_and_pictures(lab: Lab, yasu: Host) -> None:
+    text = yasu.run([COMMAND, "trend", "web3", "LOAD", "time", "--since", "10m"]).stdout.splitlines()
+    assert text[0] == "web3 LOAD time [s]"
+    assert any("█" in line for line in text[1:9])
+    assert text[-1].startswith("  min 0.1") and text[-1].endswith("; warn 0.15, crit 0.18")
+    lines = yasu.run([COMMAND, "trend", "web3", "LOAD", "--since", "10m", "--csv"]).stdout.splitlines()
+    assert lines[0] == "time,epoch,host,service,metric,unit,values,min,average,max,state,warn,crit,failover"
+    moments = {int(line.split(",")[1]): line.split(",") for line in lines if ",time,s," in line}
+    exact = sum(float(values[9]) in {measured(moment - 1)["time"], measured(moment)["time"]} for moment, values in moments.items())
+    assert exact >= 0.9 * len(moments) > 0, "a slot is a second here, and holds what was measured in it"
+    data = json.loads(yasu.run([COMMAND, "trend", "web3", HOST_SERVICE, "--since", "10m", "--json"]).stdout)
+    assert [one["metric"] for one in data["series"]] == ["time", "free space", "users"]
+    for name, begin in (("/tmp/x.svg", "<?xml"), ("/tmp/x.png", "89504e47")):
+        said = yasu.run([COMMAND, "trend", "web3", "LOAD", "--since", "10m", "--output", name]).stdout
+        assert said.startswith(f"{name}: time, free space, users of web3 LOAD, ")
+        show = f"head -c 5 {name}" if begin == "<?xml" else f"head -c 4 {name} | od -An -tx1 | tr -d ' \\n'"
+        assert yasu.run(show).stdout == begin
+    svg = yasu.read("/tmp/x.svg")
+    assert 'id="warn-band-' in svg and 'id="crit-band-' in svg
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("web33", "LOAD"), "error: there is no trend data of web33\nhint: there is some of web3"),
+        (("web3", "LOAT"), "error: there is no trend data of web3 LOAT\nhint: web3 has LOAD"),
+        (("web3", "LOAD", "tim"), "error: web3 LOAD has no metric 'tim'\nhint: it has time"),
+        (("web3", "LOAD", "--output", "/tmp/x.gif"), "error: /tmp/x.gif: the file's name ends neither in .svg nor in .png\n"),
+    ],
+)
+def test_what_is_not_there_is_said_with_what_is(yasu: Host, arguments: tuple[str, ...], error: str) -> None:
+    done = yasu.run([COMMAND, "trend", *arguments], check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(error)
+
+
+def test_init_database_says_what_differs_and_refuses_the_layout_of_2007(yasu: Host) -> None:
+    sql(yasu, "ALTER TABLE perfdata_service_bin MODIFY value FLOAT NULL")
+    said = yasu.run([COMMAND, "init-database"]).stdout
+    sql(yasu, "ALTER TABLE perfdata_service_bin MODIFY value DOUBLE NULL")
+    assert "the table perfparse.perfdata_service_bin differs from PerfParse's:" in said
+    assert "  column value is float NULL, not double NULL: ALTER TABLE perfdata_service_bin MODIFY value double NULL" in said
+    assert "7 of 8 tables of perfparse are as the loader writes them" in said
+    sql(yasu, "CREATE DATABASE perf2007; CREATE TABLE perf2007.perfdata_service_bin (metric_id INT, ctime INT, value DOUBLE)")
+    text = yasu.read(CONFIG)
+    yasu.write(CONFIG, text.replace("#database = perfparse", "database = perf2007"), group="nagios", mode=0o640)
+    try:
+        done = yasu.run([COMMAND, "init-database"], check=False)
+    finally:
+        yasu.write(CONFIG, text, group="nagios", mode=0o640)
+        sql(yasu, "DROP DATABASE perf2007")
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: yasu: the tables of perf2007 are PerfParse's of 2007 (0.106.2: ")
+
+
+def test_the_standby_loads_nothing_and_is_ok(lab: Lab) -> None:
+    assert check_perfdata(lab.nabira) == (0, "PERFDATA OK - nabira: role standby: no trend data is loaded here\n")
+    assert number(lab.nabira, "SELECT COUNT(*) FROM perfdata_service_raw") == 0
+
+
+def test_after_a_failover_the_new_master_goes_on_and_marks_it(lab: Lab, yasu: Host) -> None:
+    """The last test: yasu is off from here on."""
+    nabira = lab.nabira
+    nabira.run([COMMAND, "resume"])
+    yasu.off()
+    lab.wait(lambda: "role=master" in nabira.read(f"{STATE}/role"), 90, "nabira is the master")
+    lab.wait(lambda: number(nabira, "SELECT COUNT(*) FROM perfdata_service_bin WHERE host_name = 'web3'") > 9, 60, "rows arrive")
+    text = nabira.run([COMMAND, "trend", "web3", "LOAD", "time", "--since", "10m"]).stdout
+    assert "\n  failovers (F): 20" in text
+    nabira.run([COMMAND, "trend", "web3", "LOAD", "time", "--since", "10m", "--output", "/tmp/x.svg"])
+    assert 'id="failover-0"' in nabira.read("/tmp/x.svg")

@@ -9,8 +9,9 @@ import time
 from typing import Final
 
 from bench.common import add
+from tests import perfdata_world
 from tests.lab import Host, Lab
-from tests.lab.suite import COMMAND, STATE
+from tests.lab.suite import COMMAND
 from tests.perfdata_world import PERFDATA, number, queued, sql
 
 RUNS: Final = 3
@@ -146,9 +147,9 @@ def lay_queue(yasu: Host, rounds: int) -> float:
 
 
 def start_loader(lab: Lab, yasu: Host) -> None:
-    """As process_perfdata starts it; one that runs already has forgotten nothing, so it is ended first."""
+    """A new one, as process_perfdata starts it."""
     yasu.run(["kill", "-9", str(loader_pid(yasu))], check=False)
-    yasu.run(f"/opt/nagios-failover/bin/nagios-failover-loader {STATE} </dev/null >/dev/null 2>&1 &", user="nagios")
+    perfdata_world.start_loader(yasu)
     lab.wait(lambda: loader_pid(yasu), 30, "the loader runs", poll=0.02)
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
+import math
 import os
 import sys
 import time
@@ -134,13 +136,13 @@ class Loader:
             if self.trend and not more:
                 self.trend.forget()
         except FailoverError as error:
-            self._bound_queue()
+            self._bound_queue(self.limits)
             self._say_trouble(error)
             return Round.TROUBLE if self._queued() else Round.IDLE
         self.loaded += loaded
         if more:
             if self.monotonic() - self.bounded > BOUND_SECONDS:
-                self._bound_queue()
+                self._bound_queue(self.limits._replace(seconds=math.inf))  # what is old is being loaded: it waits no longer
             return Round.MORE
         self._say_well()
         return Round.LOADED if loaded else Round.IDLE
@@ -175,11 +177,11 @@ class Loader:
             return bool(self.files.queue())
         return False
 
-    def _bound_queue(self) -> None:
+    def _bound_queue(self, limits: Limits) -> None:
         self.bounded = self.monotonic()
         with contextlib.suppress(FailoverError):  # the disk's reason is told by the round itself
             queue = self.files.queue()
-            excess = beyond_limits(queue, self.files.sizes(queue), self.limits, now=self.clock())
+            excess = beyond_limits(queue, self.files.sizes(queue), limits, now=self.clock())
             if excess:
                 if self.trend:
                     self.trend.drop(excess)
@@ -267,6 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
             )
         become_nagios(config)
         _leave_nagios()
+        gc.set_threshold(100_000, 20, 20)  # a batch is many small objects and no circles: looking for them is a third of its time
         load_with(config, PerfdataFiles(config.paths.state))
     except Refused:
         return DONE

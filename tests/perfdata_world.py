@@ -57,15 +57,21 @@ def record(host: Host) -> None:
     )
     nagios = host.service("nagios")
     nagios.stop()
-    host.run(f"rm -rf {PERFDATA}/queue/* {PERFDATA}/spool {PERFDATA}/host-spool {SEEN}/*")
+    host.run(f"rm -rf {PERFDATA}/queue/* {PERFDATA}/*spool {PERFDATA}/dropped* {PERFDATA}/loader.log {SEEN}/*")
     sql(host, "DELETE FROM perfdata_service_raw; DELETE FROM perfdata_service_bin; DELETE FROM nagios_failover_count")
     host.write(OBJECTS, host.read(OBJECTS).replace(f"{PROGRAM} ", f"{copier} "))
     nagios.start()
 
 
+def start_loader(host: Host) -> None:
+    """As process_perfdata starts it; beside one that runs it ends at once."""
+    host.run(f"/opt/nagios-failover/bin/nagios-failover-loader {STATE} </dev/null >/dev/null 2>&1 &", user="nagios")
+
+
 def settle(lab: Lab, host: Host) -> None:
     """Nagios is stopped, and all that it had handed over is loaded."""
     host.service("nagios").stop()
+    start_loader(host)  # one that ended now would be started by nobody
     lab.wait(lambda: queued(host) == [], 90, "the queue is empty", poll=0.5)
 
 

@@ -147,16 +147,16 @@ def test_malformed_lines_and_metrics_are_set_aside_and_warned_of(lab: Lab, yasu:
 def test_a_queue_beyond_its_limit_drops_the_oldest_and_counts_what_was_in_it(lab: Lab, yasu: Host) -> None:
     text = yasu.read(CONFIG)
     yasu.write(CONFIG, text.replace("#queue_limit = 20000", "queue_limit = 6"), group="nagios", mode=0o640)
-    lab.wait(lambda: loader_pid(yasu), 20, "a loader with the new limit runs")
-    time.sleep(3)
+    time.sleep(3)  # the next call starts a loader with the new limit
+    lab.wait(lambda: loader_pid(yasu), 20, "it runs")
     database = yasu.service("mariadbd")
     database.freeze()
     try:
         lab.wait(lambda: "dropping the oldest" in yasu.read(f"{PERFDATA}/loader.log"), 60, "something is dropped", poll=0.5)
     finally:
         database.thaw()
-        yasu.write(CONFIG, text, group="nagios", mode=0o640)
     settle(lab, yasu)
+    yasu.write(CONFIG, text, group="nagios", mode=0o640)
     samples, others = written(yasu)
     counted = counts(yasu)
     assert counted["dropped_files"] > 0

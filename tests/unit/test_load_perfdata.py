@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from nagios_failover.config import DatabaseSection, PerfdataSection, Seconds
 from nagios_failover.errors import Failed, Refused, StateUnreadable
 from nagios_failover.load_perfdata import Loader, limits_of
+from nagios_failover.load_trend import Loaded
+from nagios_failover.perfdata import QueuedSpool
 from nagios_failover.perfdata_queue import LOG_SIZE, PerfdataFiles
 from nagios_failover.role import RoleRecord
 from nagios_failover.words import Role
@@ -72,16 +75,16 @@ class World:
             raise self.role_error
         return RoleRecord(self.role, "yasu", 3, "", 1)
 
-    def run(self, *, database: bool = True) -> str:
+    def run(self, *, database: bool = True, trend: FakeTrend | None = None) -> str:
         """Until the loader leaves by itself."""
         return Loader(
             files=self.files,
             role=self.record,
             status=lambda: self.status,
             heartbeat=self.heartbeat if database else None,
-            trend=None,
+            trend=trend,
             options=self.options,
-            limits=limits_of(self.options, PerfdataSection()),
+            limits=limits_of(self.options, PerfdataSection(queue_age=Seconds(500))),
             versions=lambda: self.version,
             clock=lambda: self.now,
             monotonic=lambda: self.now,
@@ -176,7 +179,7 @@ def test_the_waiting_queue_is_bounded_and_what_is_dropped_is_counted(world: Worl
     assert world.heartbeat.written == [(1008, STATUS)]
     assert world.log() == [
         "away",
-        "more waits than 3 files, 256 MB or 259200 s of spool: dropping the oldest",
+        "more waits than 3 files, 256 MB or 500 s of spool: dropping the oldest",
         "well again: 3 spool files loaded, 5 were dropped",
     ]
 
@@ -250,3 +253,47 @@ def test_the_log_is_bounded(world: World) -> None:
     sizes = [path.stat().st_size for path in world.files.directory.glob("loader.log*")]
     assert len(sizes) <= 2
     assert sum(sizes) < 3 * LOG_SIZE
+
+
+class FakeTrend:
+    """Loads a file a round, each of which takes `seconds`."""
+
+    def __init__(self, world: World, seconds: float) -> None:
+        self.world = world
+        self.seconds = seconds
+        self.loaded: list[str] = []
+        self.heartbeats: list[int] = []
+        self.dropped: list[str] = []
+
+    def load(self, queue: Sequence[QueuedSpool]) -> Loaded:
+        self.heartbeats.append(len(self.world.heartbeat.written))
+        self.loaded.append(queue[0].name)
+        self.world.sleep(self.seconds)
+        return Loaded(queue[:1], more=len(queue) > 1)
+
+    def drop(self, spools: Sequence[QueuedSpool]) -> None:
+        self.dropped.extend(spool.name for spool in spools)
+        self.world.files.remove(spools)
+
+    def forget(self) -> None:
+        pass
+
+
+def test_what_waits_is_caught_up_in_order_with_a_heartbeat_before_each_batch_and_is_not_too_old(world: World) -> None:
+    world.options = replace(world.options, queue_limit=100)
+    for moment in range(1, 9):
+        world.call(moment)
+    trend = FakeTrend(world, seconds=20)
+    world.run(trend=trend)
+    assert trend.loaded == [f"{moment}.1" for moment in range(1, 9)]
+    assert trend.heartbeats == list(range(1, 9))
+    assert trend.dropped == []
+
+
+def test_a_queue_that_grows_faster_than_it_is_loaded_is_bounded_too(world: World) -> None:
+    for moment in range(1, 9):
+        world.call(moment)
+    trend = FakeTrend(world, seconds=20)
+    world.run(trend=trend)
+    assert trend.loaded == ["1.1", "6.1", "7.1", "8.1"]
+    assert trend.dropped == ["2.1", "3.1", "4.1", "5.1"]

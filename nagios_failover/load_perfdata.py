@@ -211,6 +211,8 @@ class Loader:
 def load_with(config: Config, files: PerfdataFiles) -> str:
     """Be the loader of this host until something ends it; returns why. Raises Refused when another one runs."""
     files.claim()
+    with contextlib.suppress(OSError):  # only the one that has the lock is called so
+        Path("/proc/self/comm").write_text(PROCESS_NAME, encoding="ascii")
     cfg_path = config.this.nagios_cfg
     state = StateFiles(config.paths.state)
 
@@ -280,7 +282,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _leave_nagios() -> None:
-    """A session of our own, a name of our own, and nothing of Nagios's held open: neither its pipes nor its files. Standard
+    """A session of our own, and nothing of Nagios's held open: neither its pipes nor its files. Standard
     error stays: process_perfdata has it go to STATE/perfdata/loader.err."""
     with contextlib.suppress(PermissionError):  # started by hand from a shell: a group leader cannot have a new session
         os.setsid()
@@ -290,8 +292,6 @@ def _leave_nagios() -> None:
     os.dup2(nothing, 1)
     os.close(nothing)
     os.chdir("/")
-    with contextlib.suppress(OSError):
-        Path("/proc/self/comm").write_text(PROCESS_NAME, encoding="ascii")
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ def test_a_frozen_database_delays_no_check_and_is_caught_up_with(lab: Lab, yasu:
     database.freeze()
     try:
         time.sleep(12)
-        waiting = len(queued(yasu))
+        waiting = len({name.partition(".")[0] for name in queued(yasu)})  # a second's calls are two: services and hosts
     finally:
         database.thaw()
     ended = time.time()

@@ -16,10 +16,10 @@ from nagios_failover.database_server import Server
 from nagios_failover.dialect import Link, Part, Statement
 from nagios_failover.errant import save_errant
 from nagios_failover.errors import DatabaseFault, Failed
+from nagios_failover.init_database import init_database
 from nagios_failover.join_checks import check_source, decide, existing, filled, lag_words, require_leave
 from nagios_failover.joining import Joining, Way, Workflow, require_standby
 from nagios_failover.own_database import administered, source
-from nagios_failover.init_database import init_database
 from nagios_failover.run_record import REJOIN, SETUP_STANDBY
 from nagios_failover.steps import Step, Weight
 from nagios_failover.user import as_root

@@ -61,6 +61,11 @@ def runs(lab: Lab) -> list[dict[str, Any]]:
     return found
 
 
+def newest_failover(lab: Lab) -> str:
+    """The id of the newest failover that is done, "" for none."""
+    return next((run["id"] for run in runs(lab) if run["kind"] == "failover" and run["outcome"] == "done"), "")
+
+
 def step(run: dict[str, Any], name: str = "promote") -> dict[str, Any]:
     return next(step for step in run["steps"] if step["name"] == name)
 
@@ -111,6 +116,13 @@ def test_a_source_that_lives_is_silenced_and_nothing_is_lost(lab: Lab) -> None:
     assert promote(lab)[0] == 0, "what is done already is done again at no cost"
     restart(lab.nabira)
     assert is_writable(lab), "the drop-in keeps the role"
+
+    lab.nabira.run([COMMAND, "standdown", "--force"], timeout=60)
+    demotion = step(runs(lab)[0], "database")["detail"]
+    assert demotion.startswith(f"nabira: {DROP_IN} says replica; nabira's database is read-only ("), demotion
+    lab.wait(lambda: newest_failover(lab) not in (run["id"], ""), 60, "nobody else monitors: nabira takes over again")
+    assert is_writable(lab)
+    assert ": nothing is lost; " in step(runs(lab)[0])["detail"], "it was the source, and yasu has nothing that it lacks"
 
 
 def test_a_frozen_source_is_not_waited_for_and_what_is_not_known_is_said(lab: Lab) -> None:

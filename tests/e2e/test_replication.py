@@ -73,6 +73,13 @@ def test_both_sides_of_a_healthy_pair(lab: Lab) -> None:
     )
 
 
+def test_both_servers_are_tried_by_the_command_test(lab: Lab) -> None:
+    said = lab.nabira.run([COMMAND, "test", "--no-mail"], check=False, timeout=60).stdout
+    which = r"nagios_failover_admin sees MariaDB 10\.11\.\d+"
+    assert re.search(rf"^OK +replication +nabira: {which}, a replica, read-only$", said, re.M), said
+    assert re.search(rf"^OK +replication +yasu: {which}, no replica, writable$", said, re.M), said
+
+
 def test_nagios_itself_runs_the_check_on_both_hosts(lab: Lab) -> None:
     both = (lab.yasu, lab.nabira)
     lab.wait(

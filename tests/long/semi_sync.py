@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.lab import Host, Lab
 from tests.lab.replication import begin_anew, caught_up, replicate, sql
-from tests.lab.suite import COMMAND, STATE, is_active
+from tests.lab.suite import COMMAND, is_active
 from tests.long.result import Result
 from tests.takeover import role_of
 
@@ -131,14 +131,22 @@ def _trial(lab: Lab, fault: str, seconds: float) -> tuple[Count, str]:
         lines = _lines(writing)
     lab.nabira.run([COMMAND, "resume"])
     lab.wait(lambda: str(role_of(lab.nabira)) == "master", 90, "nabira is the master")
-    lab.wait(lambda: sql(lab.nabira, "SELECT @@read_only") == "0", 60, "nabira's database is the source")
+    try:
+        lab.wait(lambda: sql(lab.nabira, "SELECT @@read_only") == "0", 60, "nabira's database is the source")
+    except AssertionError as error:
+        return Count(len(lines), 0, len(lines), len(lines)), f"{error}: {_promotion(lab)}"
     there = {int(line) for line in sql(lab.nabira, "SELECT id FROM perfparse.acknowledged").split()}
     told = [(int(number), status == "ON") for number, status in (line.split() for line in lines)]
     lost = [waited for number, waited in told if number not in there]
     count = Count(len(told), sum(waited for _, waited in told), len(lost), sum(lost))
-    run = json.loads(lab.nabira.run([COMMAND, "history", "--json"]).stdout)[0]
-    promotion = next((step["detail"] for step in run["steps"] if step["name"] == "promote"), lab.nabira.read(f"{STATE}/promotion"))
-    return count, str(promotion)
+    return count, _promotion(lab)
+
+
+def _promotion(lab: Lab) -> str:
+    """What the newest failover says of the database."""
+    runs = json.loads(lab.nabira.run([COMMAND, "history", "--json"], timeout=60).stdout)
+    newest = next(run for run in runs if run["kind"] == "failover")
+    return next((str(step["detail"]) for step in newest["steps"] if step["name"] == "promote"), "it did not come to the database")
 
 
 def _write(host: Host) -> str:

@@ -83,7 +83,8 @@ def hands_of(config: Config, state: StateFiles) -> Hands:
         root=lambda verb: shell.run(("sudo", "-n", str(ROOT_HELPER), verb), timeout=config.run.hook_timeout),
         hook=lambda argv, env: shell.run(argv, timeout=config.run.hook_timeout, env={**os.environ, **env}, cwd="/"),
         deliver=lambda name, subject, body: mail.deliver(config, state.directory, name, subject, body),
-        own_database=lambda: own_server(config),
+        # a replica that is connecting to a host without power takes its time to stop
+        own_database=lambda: own_server(config, timeout=max(config.replication.timeout, config.replication.drain_timeout)),
         old_source=lambda: peer_server(config, timeout=min(config.replication.timeout, config.replication.old_source_timeout)),
         fence_mild=lambda term: fencing.fence_mild(config, term),
         fence_hard=lambda env: fence_agent.fence_hard(config, {**os.environ, **env}),
@@ -188,7 +189,7 @@ def longest_run(config: Config) -> float:
     sync = config.sync.fetch_timeout + config.sync.merge_timeout if config.sync.watch else 0
     database = 0.0
     if config.replication.watch:
-        database = config.replication.drain_timeout + config.replication.old_source_timeout + 10 * config.replication.timeout
+        database = 3 * config.replication.drain_timeout + config.replication.old_source_timeout + 10 * config.replication.timeout
     others = 4 * config.run.hook_timeout + 4 * config.nagios.verify_timeout + config.mail.timeout
     fence = 4 * config.fence.timeout + config.fence.verify_timeout if config.fence.user else 0.0
     fence += config.fence.command_timeout if config.fence.command else 0.0

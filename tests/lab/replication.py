@@ -23,7 +23,7 @@ OPTIONS: Final[Mapping[tuple[str, str], str]] = {
     ("replication", "connect_retry"): "1",
     ("replication", "silence_warning"): "4",
     ("replication", "silence_critical"): "10",
-    ("replication", "drain_timeout"): "5",
+    ("replication", "drain_timeout"): "8",
     ("replication", "old_source_timeout"): "5",
     ("replication", "timeout"): "2",
 }

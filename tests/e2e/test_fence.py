@@ -22,8 +22,9 @@ from tests.takeover import join_again, role_of
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 OPTIONS = {("witness", "accounts"): f"hb@{WITNESS}", ("fence", "user"): "nagios"}
-DOUBLED_LIMIT = 10.0
-"""Seconds: a look every 2 to 3 s, one look's time limit, and a machine that is busy. What is measured is in the README."""
+DOUBLED_LIMIT = 20.0
+"""Seconds: a pause and a look to its time limit (one-second settings: 3 and 6 s), the fence, and a machine that is busy. What it is
+on an idle one is in the README, and printed."""
 ALL_OFF = "notifications off, service checks off, host checks off"
 
 
@@ -43,6 +44,24 @@ def lab() -> Iterator[Lab]:
         yield lab
 
 
+@pytest.fixture(autouse=True)
+def _as_it_was(request: pytest.FixtureRequest) -> None:
+    """A test that failed leaves the pair as it was then: yasu is the master before each."""
+    if "lab" not in request.fixturenames:
+        return
+    lab: Lab = request.getfixturevalue("lab")
+    for host in (lab.yasu, lab.nabira):
+        if not host.is_on():
+            host.on()
+        if host.nagios_pid() is None:
+            host.service("nagios").start()
+    if is_active(lab.yasu) and str(role_of(lab.nabira)) == "standby" and not notifies(lab.nabira):
+        return
+    lab.wait(lambda: {str(role_of(lab.yasu)), str(role_of(lab.nabira))} == {"master", "standby"}, 90, "one is the master")
+    if str(role_of(lab.yasu)) == "standby":
+        swap_back(lab)
+
+
 def step(host: Host, name: str) -> str:
     """Outcome and detail of a step of the host's newest run."""
     run_id = host.run([COMMAND, "history"]).stdout.splitlines()[1].split()[0]
@@ -53,7 +72,7 @@ def step(host: Host, name: str) -> str:
 
 
 def taken_over(lab: Lab) -> None:
-    lab.wait(lambda: is_active(lab.nabira) and str(role_of(lab.nabira)) == "master", 60, "nabira has taken over")
+    lab.wait(lambda: is_active(lab.nabira) and str(role_of(lab.nabira)) == "master", 90, "nabira has taken over")
     lab.wait(lambda: not lab.nabira.run(f'grep -L \'"event": "closed"\' {STATE}/runs/*').stdout, 20, "the run has ended")
 
 
@@ -207,6 +226,7 @@ def test_an_old_master_that_is_powered_on_again_is_mute_after_one_look(lab: Lab)
         lab.yasu.on()
         lab.wait(lambda: not notifies(lab.yasu) and str(role_of(lab.yasu)) == "standby", 60, "yasu is the standby")
         lab.wait(lambda: not stream.notifies_now(lab.yasu), 20, "yasu notifies nobody")
+        print(f"measured: both notified for {stream.doubled():.1f} s")
         assert stream.doubled() < DOUBLED_LIMIT, stream.doubled()
     assert is_active(lab.nabira)
     kinds = {line.split()[1] for line in lab.nabira.run([COMMAND, "history"]).stdout.splitlines()[1:]}
@@ -253,7 +273,7 @@ def test_with_the_guard_an_old_master_that_is_powered_on_again_never_mails(guard
     assert re.fullmatch(r"yasu: a standby now, term \d+: nabira has the higher term \d+", guard_said(lab.yasu))
 
 
-def test_both_hosts_off_and_on_in_either_order_the_higher_term_is_master(guarded: Lab) -> None:
+def test_guard_both_hosts_off_and_on_in_either_order_the_higher_term_is_master(guarded: Lab) -> None:
     """nabira is the master by now, and yasu's role file says standby of an older term, or of the same; then yasu is the master."""
     lab = guarded
     for master, other in ((lab.nabira, lab.yasu), (lab.yasu, lab.nabira)):
@@ -273,7 +293,7 @@ def test_both_hosts_off_and_on_in_either_order_the_higher_term_is_master(guarded
             assert (str(role_of(master)), str(role_of(other))) == ("master", "standby")
 
 
-def test_two_that_both_were_masters_wake_up_and_the_witness_knows_the_newer(guarded: Lab) -> None:
+def test_two_guards_that_wake_up_one_after_the_other_and_the_witness_knows_the_newer(guarded: Lab) -> None:
     """yasu was failed over while it had no power; then nabira loses its power too, and yasu wakes up alone."""
     lab = guarded
     lab.yasu.off()
@@ -288,7 +308,7 @@ def test_two_that_both_were_masters_wake_up_and_the_witness_knows_the_newer(guar
     swap_back(lab)
 
 
-def test_without_a_witness_that_can_tell_a_lonely_master_is_mute_and_a_person_is_told(guarded: Lab) -> None:
+def test_guard_without_a_witness_that_can_tell_a_lonely_master_is_mute_and_a_person_is_told(guarded: Lab) -> None:
     lab = guarded
     options = {("fence", "user"): "nagios", ("run", "guard_timeout"): "4"}
     configure(lab, options)
@@ -324,7 +344,8 @@ def test_an_old_master_without_the_suite_is_fenced_at_once_and_what_it_mailed_is
             told = fenced_and_told(lab, mailed)
             lab.wait(lambda: not stream.notifies_now(lab.yasu), 20, "yasu notifies nobody")
             assert stream.notifies_now(lab.nabira)
-            assert stream.doubled() < DOUBLED_LIMIT, stream.doubled()
+            print(f"measured: both notified for {stream.doubled():.1f} s")
+        assert stream.doubled() < DOUBLED_LIMIT, stream.doubled()
         assert f"its Nagios has {ALL_OFF}, seen in its status.dat" in " ".join(told.body.split())
         assert "CUSTOM: web12/HTTP is OK, to oncall  (both hosts)" in told.body
         assert step(lab.nabira, "fence, mild").startswith("done: yasu: ")

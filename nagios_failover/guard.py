@@ -110,7 +110,7 @@ def guard(config: Config, state: StateFiles, *, world: World | None = None) -> s
         if said:
             return said
         sentence = f"{config.this_name}: {_guard(config, state, ready)}"
-        write_atomically(state.directory / "guard", f"boot={boot_id()}\nuptime={ready.uptime():.1f}\nsaid={sentence}\n")
+        write_atomically(state.directory / "guard", f"boot={boot_id()}\nuptime={int(ready.uptime())}\nsaid={sentence}\n")
         return sentence
 
 

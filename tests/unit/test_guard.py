@@ -142,7 +142,7 @@ class Asked:
     """A world whose clock moves when somebody waits."""
 
     def __init__(self, *evidence: Evidence, recorded: list[Recorded] | None = None, runs: bool = False) -> None:
-        self.evidence, self.now = list(evidence), 1000.0
+        self.evidence, self.now = list(evidence), 1000.06  # rounded, it would be later than now
         self.verbs: list[str] = []
         self.world = World(
             runs=lambda: runs,

@@ -81,6 +81,7 @@ class Loader:
         status: Callable[[], Mapping[str, str] | None],
         heartbeat: HeartbeatWriter | None,
         trend: Trend | None,
+        fetched: tuple[PerfdataFiles, Trend] | None = None,
         options: DatabaseSection,
         limits: Limits,
         versions: Callable[[], object] = lambda: None,
@@ -93,6 +94,7 @@ class Loader:
         self.status = status
         self.heartbeat = heartbeat
         self.trend = trend
+        self.fetched = fetched
         self.options = options
         self.limits = limits
         self.versions = versions
@@ -168,9 +170,19 @@ class Loader:
         moment = newest_moment(queue, now=self.clock())
         if self.heartbeat and moment is not None:
             self.heartbeat.write(moment, self.status())
+        if self._load_fetched():
+            return 0, True
         loaded = self.trend.load(queue) if self.trend else Loaded(queue, more=False)
         self.files.remove(loaded.finished)
         return len(loaded.finished), loaded.more
+
+    def _load_fetched(self) -> bool:
+        """A batch of what the old master had not loaded, which is older than anything that waits here. False: there is none."""
+        files, trend = self.fetched or (self.files, None)
+        queue = files.queue() if trend else []
+        if trend and queue:
+            files.remove(trend.load(queue).finished)
+        return bool(queue)
 
     def _queued(self) -> bool:
         with contextlib.suppress(FailoverError):
@@ -233,12 +245,14 @@ def load_with(config: Config, files: PerfdataFiles) -> str:
 
     heartbeat = Heartbeat(config.database, time_zone=config.heartbeat.time_zone) if config.database.socket else None
     store = PerfParse(config) if config.database.socket and config.perfdata.load else None
+    fetched = files.fetched_from(config.peer.name)
     loader = Loader(
         files=files,
         role=role,
         status=status,
         heartbeat=heartbeat,
         trend=TrendLoader(files, store, config.perfdata) if store else None,
+        fetched=(fetched, TrendLoader(fetched, PerfParse(config, host=config.peer.name), config.perfdata)) if store else None,
         options=config.database,
         limits=limits_of(config.database, config.perfdata),
         versions=versions,

@@ -79,14 +79,9 @@ class PerfdataFiles:
         except OSError as error:
             raise Failed(f"cannot read {self.queue_directory}: {error.strerror}") from error
 
-    def fetched_from(self, host: str) -> Path:
-        """Where the waiting files of another host lie, made if need be."""
-        path = self.directory / f"from-{host}"
-        try:
-            path.mkdir(mode=0o750, parents=True, exist_ok=True)
-        except OSError as error:
-            raise Failed(f"cannot make {path}: {error.strerror}") from error
-        return path
+    def fetched_from(self, host: str) -> FetchedFiles:
+        """What waited on another host, and was fetched."""
+        return FetchedFiles(self, host)
 
     def sizes(self, queue: Iterable[QueuedSpool]) -> list[int]:
         """In bytes; 0 for a file that is gone."""
@@ -160,3 +155,23 @@ def _too_long(file: BinaryIO, offset: int, data: bytes) -> SpoolLines:
     while not ended and (piece := file.readline(LONGEST_LINE)):
         ended = piece.endswith(b"\n")
     return SpoolLines([*lines, long._replace(data=long.data[:200])], file.tell(), finished=not ended)
+
+
+class FetchedFiles(PerfdataFiles):
+    """STATE/perfdata/from-HOST: another host's queue under its own names, since host and name together tell what is loaded."""
+
+    def __init__(self, files: PerfdataFiles, host: str) -> None:
+        super().__init__(files.directory.parent)
+        self.directory = self.queue_directory = files.directory / f"from-{host}"
+
+    def make_empty(self) -> Path:
+        """Before a new fetch: what an earlier one left has since been loaded by that host itself."""
+        try:
+            self.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Failed(f"cannot make {self.directory}: {error.strerror}") from error
+        self.remove(self.queue())
+        return self.directory
+
+    def queue(self) -> list[QueuedSpool]:
+        return super().queue() if self.directory.is_dir() else []

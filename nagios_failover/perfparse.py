@@ -70,10 +70,13 @@ class _Known:
 class PerfParse:
     """Writes batches. Every method raises Failed; the connection is then given up, and what was not committed with it."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, host: str = "") -> None:
+        """`host`: the other one, whose queue was fetched. It may come back with the files that were loaded here, so their
+        positions stay until its own loader finds them gone."""
         self._database = config.database
         self._perfdata = config.perfdata
-        self._host = config.this_name
+        self._host = host or config.this_name
+        self._forgets = not host
         self._open = ExitStack()
         self._kept: Connection[Any] | None = None
         self._load_data = False
@@ -148,7 +151,7 @@ class PerfParse:
 
     def _move(self, cursor: Cursor, before: Mapping[str, int], batch: Batch) -> None:
         """Positions of files that the batch does not name are of files that are gone."""
-        gone = [(self._host, name) for name in before if name not in batch.positions]
+        gone = [(self._host, name) for name in before if name not in batch.positions and self._forgets]
         if gone:
             cursor.executemany(f"DELETE FROM {POSITION.name} WHERE host_name = %s AND queue_file = %s", gone)
         moved = [(self._host, name, offset) for name, offset in batch.positions.items() if before.get(name) != offset]

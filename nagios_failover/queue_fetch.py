@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from nagios_failover import rsync, ssh
 from nagios_failover.errors import Failed
-from nagios_failover.perfdata import in_order
 from nagios_failover.perfdata_queue import PerfdataFiles
 from nagios_failover.workflow import Flow
 
@@ -26,11 +25,12 @@ def would_fetch_queue(flow: Flow) -> str:
 def fetch_queue(flow: Flow) -> str:
     """That the host does not answer is no failure of the run."""
     config, limit = flow.config, flow.config.sync.fetch_timeout
-    into = PerfdataFiles(config.paths.state).fetched_from(flow.peer)
+    files = PerfdataFiles(config.paths.state).fetched_from(flow.peer)
+    into = files.make_empty()
     transport = ssh.held_transport(config, config.peer, timeout=min(limit, config.ssh.timeout))
     source = config.paths.state / "perfdata" / "queue"
     output = rsync.run(rsync.files_command(transport, config.peer.address, source, into, timeout=limit), timeout=limit)
-    count = len(in_order(path.name for path in into.iterdir()))
+    count = len(files.queue())
     if output.code == 0:
         return f"{count} files of performance data are here that {flow.peer} had not loaded"
     if output.code in rsync.PARTIAL:

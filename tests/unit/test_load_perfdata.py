@@ -52,6 +52,7 @@ class World:
         self.heartbeat = FakeHeartbeat()
         self.files = PerfdataFiles(state)
         self.files.claim()
+        self.fetched = self.files.fetched_from("yasu")
         self.options = DatabaseSection(socket=Path("/s"), poll=Seconds(0.5), retry=Seconds(2), linger=Seconds(60), queue_limit=3)
 
     def at(self, time: float, event: Callable[[], object]) -> None:
@@ -75,7 +76,7 @@ class World:
             raise self.role_error
         return RoleRecord(self.role, "yasu", 3, "", 1)
 
-    def run(self, *, database: bool = True, trend: FakeTrend | None = None) -> str:
+    def run(self, *, database: bool = True, trend: FakeTrend | None = None, fetched: FakeTrend | None = None) -> str:
         """Until the loader leaves by itself."""
         return Loader(
             files=self.files,
@@ -83,6 +84,7 @@ class World:
             status=lambda: self.status,
             heartbeat=self.heartbeat if database else None,
             trend=trend,
+            fetched=(self.fetched, fetched) if fetched else None,
             options=self.options,
             limits=limits_of(self.options, PerfdataSection(queue_age=Seconds(500))),
             versions=lambda: self.version,
@@ -277,6 +279,24 @@ class FakeTrend:
 
     def forget(self) -> None:
         pass
+
+
+def test_what_the_old_master_had_not_loaded_is_loaded_first_and_under_its_own_name(world: World) -> None:
+    place = world.fetched.make_empty()
+    (place / "900.1").write_text("perfdata\n")
+    (place / "905.1").write_text("perfdata\n")
+    world.call(995)
+    trend = FakeTrend(world, seconds=1)
+    fetched = FakeTrend(world, seconds=1)
+    world.run(trend=trend, fetched=fetched)
+    assert (fetched.loaded, trend.loaded) == (["900.1", "905.1"], ["995.1"])
+    assert world.fetched.queue() == [] and world.queued() == []
+
+
+def test_a_new_fetch_begins_with_nothing(world: World) -> None:
+    (world.fetched.make_empty() / "900.1").write_text("perfdata\n")
+    world.fetched.make_empty()
+    assert world.fetched.queue() == []
 
 
 def test_what_waits_is_caught_up_in_order_with_a_heartbeat_before_each_batch_and_is_not_too_old(world: World) -> None:

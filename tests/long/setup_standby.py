@@ -13,7 +13,9 @@ from tests.long.trial import LAB, chance, say
 
 PART: Final = "setup-standby"
 ROWS: Final = 131072
-LOAD: Final = "while :; do echo \"INSERT INTO perfparse.bin (host, value) VALUES ('load', RAND());\"; sleep 0.01; done | mariadb"
+LOAD: Final = (
+    """while :; do echo "INSERT INTO perfparse.bin (host, value) VALUES ('load', RAND());"; sleep 0.01; done | mariadb\n"""
+)
 
 
 def setup_standby(result: Result, count: int) -> None:
@@ -22,13 +24,15 @@ def setup_standby(result: Result, count: int) -> None:
     with Lab.up(name=LAB) as lab:
         configure(lab)
         fill(lab.yasu, ROWS)
-        began = time.monotonic()
         follow(lab)
+        lab.yasu.write("/root/load.sh", LOAD)
+        lab.yasu.run("setsid -f sh /root/load.sh > /dev/null 2>&1 < /dev/null")
+        began = time.monotonic()
+        lab.nabira.run([COMMAND, "setup-standby", "--replace"], timeout=300)
         whole = time.monotonic() - began
-        lab.yasu.run(["setsid", "-f", "sh", "-c", f"{{ {LOAD}; }} > /dev/null 2>&1 < /dev/null"])
         while (number := result.done(PART) + 1) <= count:
             draw = chance(result.seed, PART, number)
-            moment, everything = draw.uniform(0.2, whole), draw.random() < 0.5
+            moment, everything = draw.uniform(0.2, 0.9 * whole), draw.random() < 0.5
             began, note = time.monotonic(), ""
             try:
                 state = _killed(lab.nabira, moment, everything=everything)

@@ -1,4 +1,4 @@
-"""What every plugin says alike: one line for Nagios, and wrong usage as UNKNOWN."""
+"""What every plugin says alike: one line for Nagios, numbers as perfdata, and wrong usage as UNKNOWN."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import argparse
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+import nagiosplugin
+
+from nagios_failover.errors import FailoverError
 from nagios_failover.words import State
 
 
@@ -22,10 +25,13 @@ def unknown(name: str, sentence: str, lines: Iterable[str] = ()) -> NoReturn:
     raise SystemExit(int(State.UNKNOWN))
 
 
+def unknown_because(name: str, error: FailoverError) -> NoReturn:
+    """End as UNKNOWN, with what the error has to say."""
+    unknown(name, str(error), [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])])
+
+
 def add_line(text: str) -> None:
     """A line below the first one."""
-    import nagiosplugin
-
     nagiosplugin.runtime.Runtime().output.add_longoutput(one_line(text))
 
 
@@ -34,6 +40,22 @@ def whole_seconds(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 3600:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to 3600")
     return int(text)
+
+
+def a_range(text: str) -> str:
+    """The argument of -w and -c, a range as the Monitoring Plugins guidelines have it."""
+    try:
+        nagiosplugin.Range(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range: {error}") from None
+    return text
+
+
+class NumberContext(nagiosplugin.Context):  # type: ignore[misc]
+    """Numbers are perfdata, and judged by nobody."""
+
+    def performance(self, metric: nagiosplugin.Metric, resource: nagiosplugin.Resource) -> nagiosplugin.Performance:
+        return nagiosplugin.Performance(metric.name, f"{metric.value:.15g}", metric.uom, min=metric.min)
 
 
 class PluginParser(argparse.ArgumentParser):

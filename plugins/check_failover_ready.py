@@ -14,7 +14,7 @@ import nagiosplugin
 from nagios_failover import __version__
 from nagios_failover.config import load
 from nagios_failover.errors import FailoverError
-from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown, whole_seconds
+from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown_because, whole_seconds
 from nagios_failover.readiness import readiness
 from nagios_failover.state_files import StateFiles
 from nagios_failover.trials import Trial
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         check.main(verbose=options.verbose, timeout=options.timeout)
     except FailoverError as error:
-        unknown(NAME, str(error), [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])])
+        unknown_because(NAME, error)
 
 
 if __name__ == "__main__":

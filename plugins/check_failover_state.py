@@ -17,7 +17,7 @@ from nagios_failover.config import Config, load
 from nagios_failover.errors import Failed, FailoverError
 from nagios_failover.flag_report import FlagReport, Problem
 from nagios_failover.flags import compare, record
-from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown, whole_seconds
+from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown_because, whole_seconds
 from nagios_failover.role import describe_flags
 from nagios_failover.state_files import StateFiles
 from nagios_failover.user import become_nagios
@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         check.main(verbose=options.verbose, timeout=options.timeout)
     except FailoverError as error:
-        unknown(NAME, str(error), [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])])
+        unknown_because(NAME, error)
 
 
 if __name__ == "__main__":

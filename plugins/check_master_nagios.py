@@ -33,7 +33,7 @@ from nagios_failover.config import (
 from nagios_failover.errors import FailoverError
 from nagios_failover.evidence import Evidence, Heartbeat, HostReport, describe
 from nagios_failover.observe import Times, gather, look, probes_by_options
-from nagios_failover.plugin_words import PluginParser, one_line, unknown
+from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown
 from nagios_failover.state_files import StateFiles
 from nagios_failover.user import become_nagios
 from nagios_failover.verdict import Limits, Verdict, above, judge_master, limits_from
@@ -133,7 +133,7 @@ class VerdictSummary(nagiosplugin.Summary):  # type: ignore[misc]
         if seen is None:
             return "nothing was looked at"
         if seen.verdict.hint:
-            nagiosplugin.runtime.Runtime().output.add_longoutput(f"hint: {seen.verdict.hint}")
+            add_line(f"hint: {seen.verdict.hint}")
         return one_line(seen.verdict.sentence)
 
     def verbose(self, results: nagiosplugin.Results) -> list[str]:

@@ -18,7 +18,7 @@ from nagios_failover.config import Config, load
 from nagios_failover.errors import FailoverError
 from nagios_failover.perfdata_counts import CountFiles, DroppedCounts, LoaderCounts
 from nagios_failover.perfdata_queue import PerfdataFiles
-from nagios_failover.plugin_words import PluginParser, one_line, unknown
+from nagios_failover.plugin_words import NumberContext, PluginParser, a_range, add_line, one_line, unknown_because
 from nagios_failover.printing import span
 from nagios_failover.state_files import StateFiles
 from nagios_failover.user import become_nagios
@@ -101,13 +101,6 @@ class LostContext(nagiosplugin.Context):  # type: ignore[misc]
         return nagiosplugin.Result(nagiosplugin.Warn if metric.value else nagiosplugin.Ok, metric=metric)
 
 
-class NumberContext(nagiosplugin.Context):  # type: ignore[misc]
-    """Numbers are perfdata."""
-
-    def performance(self, metric: nagiosplugin.Metric, resource: Queue) -> nagiosplugin.Performance:
-        return nagiosplugin.Performance(metric.name, f"{metric.value:.15g}", metric.uom, min=metric.min)
-
-
 class QueueSummary(nagiosplugin.Summary):  # type: ignore[misc]
     """Present: what waits, how fast it goes, and what is lost."""
 
@@ -120,7 +113,7 @@ class QueueSummary(nagiosplugin.Summary):  # type: ignore[misc]
     def problem(self, results: nagiosplugin.Results) -> str:
         if self._queue.waiting and self._queue.age > self._queue.config.perfdata.warning:
             log = self._queue.config.paths.state / "perfdata" / "loader.log"
-            nagiosplugin.runtime.Runtime().output.add_longoutput(f"hint: {log} says why it waits")
+            add_line(f"hint: {log} says why it waits")
         return self._sentence()
 
     def _sentence(self) -> str:
@@ -138,22 +131,14 @@ class QueueSummary(nagiosplugin.Summary):  # type: ignore[misc]
         return one_line(f"{queue.config.this.name}: {waits}, {rate:g} rows/s in the last minute{'; ' if lost else ''}{lost}")
 
 
-def _range(text: str) -> str:
-    try:
-        nagiosplugin.Range(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range: {error}") from None
-    return text
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = PluginParser(NAME, prog="check_perfdata", description=_DESCRIPTION, epilog=_EPILOG)
     add = parser.add_argument
     add("-C", "--config", metavar="FILE", type=Path, default=Path(CONFIG_FILE), help=f"configuration file (default: {CONFIG_FILE})")
-    add("-w", "--warning", metavar="RANGE", type=_range, help="age (seconds) of the oldest file; default: [perfdata] warning")
-    add("-c", "--critical", metavar="RANGE", type=_range, help="age (seconds) of the oldest file; default: [perfdata] critical")
-    add("--files-warning", metavar="RANGE", type=_range, default="", help="number of files that wait; default: any")
-    add("--files-critical", metavar="RANGE", type=_range, default="", help="number of files that wait; default: any")
+    add("-w", "--warning", metavar="RANGE", type=a_range, help="age (seconds) of the oldest file; default: [perfdata] warning")
+    add("-c", "--critical", metavar="RANGE", type=a_range, help="age (seconds) of the oldest file; default: [perfdata] critical")
+    add("--files-warning", metavar="RANGE", type=a_range, default="", help="number of files that wait; default: any")
+    add("--files-critical", metavar="RANGE", type=a_range, default="", help="number of files that wait; default: any")
     add("-v", "--verbose", action="count", default=0, help="more words (-vvv: a traceback)")
     add("-V", "--version", action="version", version=f"check_perfdata {__version__} (nagios-failover {__version__})\n")
     return parser
@@ -180,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check.name = NAME
         check.main(verbose=options.verbose)
     except FailoverError as error:
-        unknown(NAME, str(error), [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])])
+        unknown_because(NAME, error)
 
 
 if __name__ == "__main__":

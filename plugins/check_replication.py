@@ -15,7 +15,7 @@ import nagiosplugin
 from nagios_failover import __version__
 from nagios_failover.config import Config, load
 from nagios_failover.errors import DatabaseFault, FailoverError
-from nagios_failover.plugin_words import PluginParser, one_line, unknown
+from nagios_failover.plugin_words import NumberContext, PluginParser, a_range, add_line, one_line, unknown_because
 from nagios_failover.replica_health import Finding, Seen, healthy, judge
 from nagios_failover.role import RoleRecord
 from nagios_failover.state_files import StateFiles
@@ -90,13 +90,6 @@ class LagContext(nagiosplugin.ScalarContext):  # type: ignore[misc]
         return nagiosplugin.Result(result.state, f"the replica is {metric.value} s behind (threshold {limit} s)", metric)
 
 
-class NumberContext(nagiosplugin.Context):  # type: ignore[misc]
-    """Numbers are perfdata."""
-
-    def performance(self, metric: nagiosplugin.Metric, resource: Replication) -> nagiosplugin.Performance:
-        return nagiosplugin.Performance(metric.name, f"{metric.value:.15g}", metric.uom, min=metric.min)
-
-
 class ReplicationSummary(nagiosplugin.Summary):  # type: ignore[misc]
     """Present: what is wrong, the worst first, or what is well."""
 
@@ -115,37 +108,31 @@ class ReplicationSummary(nagiosplugin.Summary):  # type: ignore[misc]
         wrong += [result.hint for result in results if result.hint and result.hint not in wrong]
         for finding in self._replication.findings:
             if finding.hint:
-                _add_line(f"hint: {one_line(finding.hint)}")
+                add_line(f"hint: {finding.hint}")
         self._add_notes()
         return one_line(f"{self._replication.config.this.name}: {'; '.join(wrong)}")
 
     def _add_notes(self) -> None:
         for note in self._replication.seen.notes if self._replication.seen else ():
-            _add_line(one_line(note))
-
-
-def _add_line(line: str) -> None:
-    nagiosplugin.runtime.Runtime().output.add_longoutput(line)
-
-
-def _range(text: str) -> str:
-    try:
-        nagiosplugin.Range(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range: {error}") from None
-    return text
+            add_line(note)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = PluginParser(NAME, prog="check_replication", description=_DESCRIPTION, epilog=_EPILOG)
     add = parser.add_argument
     add("-C", "--config", metavar="FILE", type=Path, default=Path(CONFIG_FILE), help=f"configuration file (default: {CONFIG_FILE})")
-    add("-w", "--warning", metavar="RANGE", type=_range, help="lags (seconds) that are well; default: [replication] lag_warning")
+    add(
+        "-w",
+        "--warning",
+        metavar="RANGE",
+        type=a_range,
+        help="lags (seconds) that are well; default: [replication] lag_warning",
+    )
     add(
         "-c",
         "--critical",
         metavar="RANGE",
-        type=_range,
+        type=a_range,
         help="lags above which it is CRITICAL; default: [replication] lag_critical",
     )
     add("-v", "--verbose", action="count", default=0, help="more words (-vvv: a traceback)")
@@ -178,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check.name = NAME
         check.main(verbose=options.verbose, timeout=longest_look(config))
     except FailoverError as error:
-        unknown(NAME, str(error), [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])])
+        unknown_because(NAME, error)
 
 
 if __name__ == "__main__":

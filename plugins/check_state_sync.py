@@ -18,7 +18,7 @@ from nagios_failover.config import Config, load
 from nagios_failover.copies import Copies, CopyRecord
 from nagios_failover.drift import Drift, known
 from nagios_failover.errors import FailoverError, Refused
-from nagios_failover.plugin_words import PluginParser, one_line, unknown
+from nagios_failover.plugin_words import NumberContext, PluginParser, a_range, add_line, one_line, unknown_because
 from nagios_failover.state_files import StateFiles
 from nagios_failover.sync import pull, why_not
 from nagios_failover.user import become_nagios
@@ -96,13 +96,6 @@ class DriftContext(nagiosplugin.Context):  # type: ignore[misc]
         return nagiosplugin.Performance(metric.name, metric.value, min=metric.min)
 
 
-class NumberContext(nagiosplugin.Context):  # type: ignore[misc]
-    """Numbers are perfdata."""
-
-    def performance(self, metric: nagiosplugin.Metric, resource: Copy) -> nagiosplugin.Performance:
-        return nagiosplugin.Performance(metric.name, f"{metric.value:.15g}", metric.uom, min=metric.min)
-
-
 class CopySummary(nagiosplugin.Summary):  # type: ignore[misc]
     """Present: how old the copy is, and why it was not renewed."""
 
@@ -120,7 +113,7 @@ class CopySummary(nagiosplugin.Summary):  # type: ignore[misc]
         if drift.count:
             hints.append("nagios-failover sync-config --dry-run shows what is to be copied")
         for line in [*drift.named, *(f"hint: {hint}" for hint in hints)]:
-            nagiosplugin.runtime.Runtime().output.add_longoutput(one_line(line))
+            add_line(one_line(line))
         return self._sentence()
 
     def _sentence(self) -> str:
@@ -135,14 +128,6 @@ class CopySummary(nagiosplugin.Summary):  # type: ignore[misc]
         return one_line(f"{this}: the copy of {copy.config.peer.name}'s state is {copy.age or 0.0:.0f} s old ({sizes}){why}{drift}")
 
 
-def _range(text: str) -> str:
-    try:
-        nagiosplugin.Range(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range: {error}") from None
-    return text
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = PluginParser(
         NAME,
@@ -152,9 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("-C", "--config", metavar="FILE", type=Path, default=Path(CONFIG_FILE), help=f"configuration file (default: {CONFIG_FILE})")
-    add("-w", "--warning", metavar="RANGE", type=_range, help="ages (seconds) that are well; default: [sync] warning")
+    add("-w", "--warning", metavar="RANGE", type=a_range, help="ages (seconds) that are well; default: [sync] warning")
     add(
-        "-c", "--critical", metavar="RANGE", type=_range, help="ages (seconds) above which it is CRITICAL; default: [sync] critical"
+        "-c",
+        "--critical",
+        metavar="RANGE",
+        type=a_range,
+        help="ages (seconds) above which it is CRITICAL; default: [sync] critical",
     )
     add("-v", "--verbose", action="count", default=0, help="more words (-vvv: a traceback)")
     add("-V", "--version", action="version", version=f"check_state_sync {__version__} (nagios-failover {__version__})\n")
@@ -183,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check.name = NAME
         check.main(verbose=options.verbose, timeout=round(config.sync.timeout) + PULL_MARGIN_SECONDS)
     except FailoverError as error:
-        unknown(NAME, str(error), [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])])
+        unknown_because(NAME, error)
 
 
 if __name__ == "__main__":

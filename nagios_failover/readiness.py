@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from nagios_failover import drift, watch_replication
 from nagios_failover.config import Config
 from nagios_failover.copies import Copies
 from nagios_failover.errors import FailoverError
@@ -17,6 +18,7 @@ from nagios_failover.evidence import HostReport, PauseMarker
 from nagios_failover.journal import Journal
 from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.observe import Observation, look
+from nagios_failover.replica_health import healthy, judge
 from nagios_failover.state_files import StateFiles
 from nagios_failover.trials import Trial, trials
 from nagios_failover.verdict import Code
@@ -37,6 +39,7 @@ def readiness(config: Config, state: StateFiles) -> Iterator[Trial]:
     if isinstance(seen.evidence.ssh, HostReport):
         yield _clock(config, seen.evidence.ssh, began=began, ended=time.time())
     yield from _copy(config, state)
+    yield from _replication(config, state)
 
 
 def _open_run(config: Config, state: StateFiles) -> Trial:
@@ -139,3 +142,27 @@ def _copy(config: Config, state: StateFiles) -> Iterator[Trial]:
     age = record.age(time.time())
     sentence = f"{config.this_name}: the copy of {config.peer.name}'s state is {age:.0f} s old"
     yield Trial("copy", age <= config.sync.warning, sentence, fix)
+    found = drift.known(Copies(state.directory, config.peer.name))
+    well = f"{config.this_name}: the same objects as {config.peer.name}"
+    fix = found.hint or "nagios-failover sync-config"
+    yield Trial("objects", not found.sentence(), f"{config.this_name}: {found.sentence()}" if found.sentence() else well, fix)
+
+
+def _replication(config: Config, state: StateFiles) -> Iterator[Trial]:
+    """What check_replication finds."""
+    if not config.replication.watch:
+        return
+    try:
+        role = state.role()
+        seen = watch_replication.look(config, state)
+    except FailoverError as error:
+        yield Trial("replica", False, f"{error.host or config.this_name}: {error.what}", error.hint)
+        return
+    findings = judge(seen, role, config.peer.name, config.peer.address, config.replication)
+    for finding in findings:
+        yield Trial("replica", False, f"{config.this_name}: {finding.sentence}", finding.hint)
+    lag = seen.status.lag_seconds if seen.status and role.role is Role.STANDBY else None
+    if lag is not None and lag > config.replication.lag_warning:
+        yield Trial("replica", False, f"{config.this_name}: the replica is {lag} s behind", "see what check_replication says")
+    elif not findings:
+        yield Trial("replica", True, f"{config.this_name}: {healthy(seen, role)}")

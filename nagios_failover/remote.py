@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from nagios_failover.words import STATUS_KEY, Flag
 
 DEFAULT_INTERVAL = 60
 """Nagios's own status_update_interval, where nagios.cfg names none."""
+FUTURE_SECONDS = 2
+"""So much ahead of that host's clock is rounding."""
 NAGIOS_NAMES = ("nagios", "naemon", "icinga")
 
 _READ_HINT = "let the maintenance account read it: on Debian, add it to the groups www-data (status.dat) and adm (our state)"
@@ -115,9 +118,12 @@ def parse_report(stdout: str, *, binary: str = "") -> HostReport:
 
 
 def _looked_ago(looks: int | None, role: RoleRecord | None, now: int) -> float | None:
-    """A suite that has its role but has never looked has not looked since it got the role."""
+    """A suite that has its role but has never looked has not looked since it got the role. One that looked in the future has not
+    looked since its clock was set back: for how long nobody knows (infinity)."""
     since = role.since if looks is None and role else looks
-    return None if since is None else max(0.0, float(now - since))
+    if since is None:
+        return None
+    return math.inf if since - now > FUTURE_SECONDS else max(0.0, float(now - since))
 
 
 def _sort_lines(stdout: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -447,6 +447,10 @@ def _would_it_take_over(host: str, report: HostReport, limits: Limits, words: st
         return _verdict(
             host, State.WARNING, Code.PEER_IDLE, "standby, but its event handlers are off: it would not take over", hint
         )
+    if report.role and report.looked_ago == float("inf"):
+        hint = f"set the clock of {host} right: until then its Nagios takes what it knows for fresh, and does not look"
+        words = "standby, but it has not looked at this host since its clock was set back: it would not take over"
+        return _verdict(host, State.WARNING, Code.PEER_IDLE, words, hint)
     if report.role and report.looked_ago is not None and report.looked_ago > limits.looked_ago:
         return _verdict(
             host,

@@ -112,6 +112,16 @@ def test_a_living_nagios(site: Site) -> None:
     assert (report.role, report.role_problem) == (None, f"there is no {site.top}/it's state")
 
 
+@pytest.mark.parametrize(("ago", "told"), [(30, 30.0), (0, 0.0), (-1, 0.0), (-3600, float("inf"))])
+def test_a_look_in_the_future_is_one_before_the_clock_was_set_back(site: Site, ago: int, told: float) -> None:
+    (site.top / "it's state").mkdir()
+    looks = site.top / "it's state" / "looks"
+    looks.write_text("")
+    os.utime(looks, (time.time() - ago,) * 2)
+    site.write_status(os.getpid())
+    assert site.report().looked_ago == pytest.approx(told, abs=2)
+
+
 def test_without_proc_ps_is_asked(site: Site) -> None:
     site.before = NO_PROC
     with running(site.top) as nagios:

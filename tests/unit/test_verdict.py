@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -342,7 +343,7 @@ PEERS: list[Row] = [
      "nabira: standby, its Nagios (PID 4711) is alive and notifies nobody"),
     ("blind", Evidence(report(flags=OFF, role=IDLE, handlers=True, looked_ago=101)), WARNING, Code.PEER_IDLE,
      "nabira: standby, but it last looked at this host 101 s ago: it would not take over"),
-    ("its clock was set back", Evidence(report(flags=OFF, role=IDLE, handlers=True, looked_ago=float("inf"))), WARNING, Code.PEER_IDLE,
+    ("its clock was set back", Evidence(report(flags=OFF, role=IDLE, handlers=True, looked_ago=inf)), WARNING, Code.PEER_IDLE,
      "nabira: standby, but it has not looked at this host since its clock was set back: it would not take over"),
     ("looks now and then", Evidence(report(flags=OFF, role=IDLE, handlers=True, looked_ago=100)), OK, Code.PEER_STANDBY,
      "nabira: standby, its Nagios (PID 4711) is alive and notifies nobody"),

@@ -109,19 +109,6 @@ def _tell_witnesses(flow: Flow) -> str:
     return f"term {flow.term}, master {flow.this}: recorded by {', '.join(map(str, flow.config.witness.accounts))}"
 
 
-def _later(what: str) -> Callable[[Flow], str]:
-    return lambda flow: f"nothing to do in this version: {what}"
-
-
-def _never(flow: Flow) -> str:
-    raise Failed("there is nothing to do in this version")
-
-
-def _placeholder(name: str, what: str) -> Step[Flow]:
-    """A step that a later version fills: it has its place in the list, and says that it does nothing."""
-    return Step(name, would=_later(what), act=_never, weight=Weight.NEEDED, idle=_later(what))
-
-
 def _unless(option: Callable[[Config], object], text: str) -> Callable[[Flow], str]:
     return lambda flow: "" if option(flow.config) else text
 

@@ -24,6 +24,7 @@ CLOCK = (
     f"FAKETIME_TIMESTAMP_FILE={OFFSET}",
     "FAKETIME_DONT_FAKE_MONOTONIC=1",
     "FAKETIME_CACHE_DURATION=1",
+    "NO_FAKE_STAT=1",  # what a file was written at does not change with the clock
 )
 HOUR = 3600
 

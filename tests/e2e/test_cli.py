@@ -335,7 +335,8 @@ def state_tree(host: Host) -> str:
 
 STEPS = (
     "confirm", "register", "pre hook", "fence, mild", "fetch", "fence, hard", "inherit", "start Nagios", "tell witnesses",
-    "activate", "check at once", "promote", "fetch queue", "perfdata services", "post hook", "verify incidents", "mail", "merge logs",
+    "activate", "check at once", "promote", "fetch queue", "perfdata services", "post hook", "verify incidents",
+    "mail", "merge logs",
 )  # fmt: skip
 
 

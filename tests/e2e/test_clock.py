@@ -66,7 +66,9 @@ def watch(pair: Pair, seconds: float) -> list[str]:
         seen |= {look["uptime"]: look["state"] for look in looks_of(pair.lab.nabira) if look["uptime"] > began}
         assert role_of(pair.lab.nabira)["role"] == "standby"
         time.sleep(0.5)
-    assert not [run for run in runs_of(pair.lab.nabira) if outcome(run) != "refused"]
+    runs = lambda: [outcome(run) for run in runs_of(pair.lab.nabira)]  # noqa: E731
+    pair.lab.wait(lambda: "open" not in runs(), 20, "a run that looks once more ends")
+    assert set(runs()) <= {"refused"}
     return list(seen.values())
 
 

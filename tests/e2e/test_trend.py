@@ -65,6 +65,12 @@ def check_perfdata(host: Host) -> tuple[int, str]:
 
 
 def test_a_dozen_hosts_perfdata_arrive_and_are_what_the_plugins_printed(lab: Lab, yasu: Host) -> None:
+    known = len(yasu.checked())
+    lab.wait(
+        lambda: {host for _, host, service in yasu.checked()[known:] if service == HOST_CHECK} == set(MONITORED),
+        60,
+        "the checks of the hosts have begun, too",
+    )
     began = time.time()
     time.sleep(7)  # each service is checked every 5 s
     ran = [each for each in yasu.checked() if began < each[0] < began + 6]

@@ -38,6 +38,11 @@ class FenceDevice:
         self._ended.set()
         self._thread.join(10)
 
+    @property
+    def switched(self) -> list[str]:
+        """What it was asked to do. Left out: whether a host is on, which the watch of the readiness asks from time to time."""
+        return [said for said in self.asked if not said.startswith("status ")]
+
     def _serve(self) -> None:
         while not self._ended.wait(0.05):
             for request in self._place.glob("fence.[0-9]*"):

@@ -91,6 +91,7 @@ class StateFiles:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.role_path = directory / "role"
+        self.return_path = directory / "role.before"
         self.lock_path = directory / "failover.lock"
         self.track_path = directory / "track"
         self.paused_path = directory / "paused"
@@ -123,6 +124,34 @@ class StateFiles:
             self._remove(self.lock_path)
         with contextlib.suppress(Failed):  # a disk that is full by now takes no role away; the state watch mends the sign
             write_atomically(self.track_path, self._track(record))
+        if record.role in (Role.MASTER, Role.STANDBY):
+            with contextlib.suppress(OSError):
+                self.return_path.unlink(missing_ok=True)
+
+    def prepare_return(self, record: RoleRecord) -> None:
+        """Before a run changes the role: what an abort will put back is on the disk already, so that it needs no room then."""
+        write_atomically(self.return_path, record.text())
+
+    def return_role(self, record: RoleRecord) -> None:
+        """Put the role of before a run back; on a full disk the prepared file becomes the role. Raises Failed."""
+        try:
+            self.write_role(record)
+        except Failed:
+            if self._prepared() != replace(record, since=0):
+                raise
+            try:
+                self.return_path.rename(self.role_path)
+                sync_directory(self.directory)
+            except OSError as error:
+                raise cannot_write(self.role_path, error) from error
+            if record.role is Role.STANDBY:
+                self._remove(self.lock_path)
+
+    def _prepared(self) -> RoleRecord | None:
+        """But for its moment; None where there is nothing of use."""
+        with contextlib.suppress(StateUnreadable):
+            return replace(parse_role(self._read(self.return_path) or ""), since=0)
+        return None
 
     def _track(self, record: RoleRecord) -> str:
         """What keepalived reads (track_file with weight 0): anything but 0 is a fault, and a host with a fault has no address."""
@@ -141,7 +170,8 @@ class StateFiles:
             aborted = (old.role, new.role) in ((Role.TAKING_OVER, Role.STANDBY), (Role.STANDING_DOWN, Role.MASTER))
             position = self.log_position()
             if aborted and position:
-                self.write_log_position(replace(position, term=new.term))
+                with contextlib.suppress(Failed):  # a full disk: the role itself goes back all the same
+                    self.write_log_position(replace(position, term=new.term))
             begins = old.role is Role.STANDBY and new.role is Role.TAKING_OVER
             for override in self.overrides():
                 if override.owner is Owner.FENCE:
@@ -150,7 +180,10 @@ class StateFiles:
                 elif begins and override.term != old.term:
                     self.remove_override(override.owner)
                 elif aborted:
-                    self.write_override(replace(override, term=new.term))
+                    with contextlib.suppress(Failed):
+                        self.write_override(replace(override, term=new.term))
+                elif override.owner is Owner.ISOLATED and (new.role is Role.STANDBY or lapsed(override, new)):
+                    self.remove_override(override.owner)  # a standby notifies nobody anyway, and loads nothing
 
     def signs_astray(self, record: RoleRecord) -> list[str]:
         """Which of the role's signs do not say what the role says; names of files."""

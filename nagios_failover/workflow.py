@@ -154,8 +154,17 @@ class Flow:
             flags = None  # Nagios does not run here: it has no flags to put back
         if role.role is Role.TAKING_OVER:  # a run before this one, whose journal is lost
             role = replace(role, role=Role.STANDBY, master=self.peer)
+        self.state.prepare_return(self._returned(role))
         self.note("flags_before", flags)
         self.note("role_before", asdict(role))
+
+    def _returned(self, before: RoleRecord) -> RoleRecord:
+        """The role that an abort puts back. The term stays raised: terms never go back."""
+        return replace(before, term=max(before.term, self.term), since=int(self.hands.now()), handover="")
+
+    def put_role_back(self, before: RoleRecord) -> None:
+        """Raises Failed."""
+        self.state.return_role(self._returned(before))
 
 
 def start(
@@ -261,9 +270,7 @@ def put_back(flow: Flow) -> list[str]:
         flow.hands.tell_witnesses(flow.term, flow.peer)
     if before:
         try:
-            flow.state.write_role(
-                RoleRecord(before.role, before.master, max(before.term, flow.term), before.run, int(flow.hands.now()))
-            )
+            flow.put_role_back(before)
         except Failed as error:
             troubles.append(f"the role was not put back: {error}")
     return troubles

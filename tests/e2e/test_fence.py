@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.test_isolation import WITNESS, configure, look, swap_back
+from tests.e2e.test_isolation import WITNESS, begin_well, configure, look, swap_back
 from tests.lab import Host, Lab, why_not
 from tests.lab.debian_root import CHECKOUT
 from tests.lab.fence_device import OPTIONS as FENCE_OPTIONS
@@ -47,19 +47,8 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(autouse=True)
 def _as_it_was(request: pytest.FixtureRequest) -> None:
     """A test that failed leaves the pair as it was then: yasu is the master before each."""
-    if "lab" not in request.fixturenames:
-        return
-    lab: Lab = request.getfixturevalue("lab")
-    for host in (lab.yasu, lab.nabira):
-        if not host.is_on():
-            host.on()
-        if host.nagios_pid() is None:
-            host.service("nagios").start()
-    if is_active(lab.yasu) and str(role_of(lab.nabira)) == "standby" and not notifies(lab.nabira):
-        return
-    lab.wait(lambda: {str(role_of(lab.yasu)), str(role_of(lab.nabira))} == {"master", "standby"}, 90, "one is the master")
-    if str(role_of(lab.yasu)) == "standby":
-        swap_back(lab)
+    if "lab" in request.fixturenames:
+        begin_well(request.getfixturevalue("lab"), OPTIONS)
 
 
 def step(host: Host, name: str) -> str:

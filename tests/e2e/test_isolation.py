@@ -27,8 +27,29 @@ WITNESS = ADDRESSES["witness"]
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with Lab.up(name=f"isolation-{os.getpid()}") as lab:
-        configure(lab, {("witness", "accounts"): f"hb@{WITNESS}"})
         yield lab
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(lab: Lab) -> None:
+    """A test that failed leaves the pair as it was then: all links are whole, and yasu is the master before each."""
+    begin_well(lab, {("witness", "accounts"): f"hb@{WITNESS}"})
+
+
+def begin_well(lab: Lab, options: dict[tuple[str, str], str]) -> None:
+    """A healthy pair with yasu as its master."""
+    for host in (lab.yasu, lab.nabira):
+        lab.mend(host)
+        if not host.is_on():
+            host.on()
+        if host.nagios_pid() is None:
+            host.service("nagios").start()
+    configure(lab, options)
+    if is_active(lab.yasu) and str(role_of(lab.nabira)) == "standby" and not notifies(lab.nabira):
+        return
+    lab.wait(lambda: {str(role_of(lab.yasu)), str(role_of(lab.nabira))} == {"master", "standby"}, 90, "one is the master")
+    if str(role_of(lab.yasu)) == "standby":
+        swap_back(lab)
 
 
 def configure(lab: Lab, options: dict[tuple[str, str], str]) -> None:
@@ -123,12 +144,9 @@ WINDOW = ISOLATION + 16.0
 
 
 @pytest.fixture
-def isolating(lab: Lab) -> Iterator[Lab]:
+def isolating(lab: Lab) -> Lab:
     configure(lab, OPTIONS)
-    yield lab
-    lab.mend(lab.yasu)
-    lab.mend(lab.nabira)
-    configure(lab, {("witness", "accounts"): f"hb@{WITNESS}"})
+    return lab
 
 
 def muted(host: Host) -> bool:

@@ -187,3 +187,70 @@ def test_uptime_grows_and_the_boot_has_a_name() -> None:
     time.sleep(0.01)
     assert uptime() > first
     assert boot_id() == boot_id()
+
+
+# --- what goes with the role ---
+
+MUTE = {Flag.NOTIFICATIONS: False}
+ISOLATED = Override(Owner.ISOLATED, MUTE, MASTER.term, 1001)
+
+
+@pytest.mark.parametrize(
+    ("new", "stays"),
+    [
+        (replace(MASTER, handover="yasu"), True),
+        (replace(MASTER, role=Role.STANDING_DOWN), True),
+        (replace(STANDBY, term=MASTER.term), False),
+        (replace(STANDBY, term=MASTER.term + 1), False),
+        (replace(MASTER, term=MASTER.term + 1), False),
+    ],
+)
+def test_an_isolation_ends_with_the_role_or_the_term_and_the_loader_goes_on(
+    state: StateFiles, new: RoleRecord, stays: bool
+) -> None:
+    state.write_role(MASTER)
+    state.write_override(ISOLATED)
+    state.write_role(new)
+    assert state.is_isolated() is stays
+
+
+def test_an_isolation_outlives_a_standdown_that_is_aborted(state: StateFiles) -> None:
+    state.write_role(MASTER)
+    state.write_override(ISOLATED)
+    state.write_role(replace(MASTER, role=Role.STANDING_DOWN))
+    state.write_role(replace(MASTER, term=7))
+    assert state.overrides() == [replace(ISOLATED, term=7)]
+
+
+def full(path: Path, text: str, mode: int = 0) -> None:
+    raise Failed(f"cannot write {path}: No space left on device")
+
+
+@pytest.mark.parametrize(("before", "during"), [(STANDBY, Role.TAKING_OVER), (MASTER, Role.STANDING_DOWN)])
+def test_a_run_that_is_aborted_on_a_full_disk_has_its_role_back(
+    state: StateFiles, monkeypatch: pytest.MonkeyPatch, before: RoleRecord, during: Role
+) -> None:
+    state.write_role(before)
+    state.write_override(Override(Owner.OPERATOR, MUTE, before.term, 1))
+    state.prepare_return(replace(before, term=5))
+    state.write_role(RoleRecord(during, "nabira", 5, "r2", 1002))
+    monkeypatch.setattr("nagios_failover.state_files.write_atomically", full)
+    state.return_role(replace(before, term=5, since=1009))
+    assert state.role() == replace(before, term=5)
+    assert state.lock_path.exists() is (before.role is Role.MASTER) and not state.return_path.exists()
+
+
+def test_what_another_run_had_prepared_is_not_put_back(state: StateFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.write_role(STANDBY)
+    state.prepare_return(STANDBY)
+    state.write_role(RoleRecord(Role.TAKING_OVER, "nabira", 5, "r2", 1002))
+    monkeypatch.setattr("nagios_failover.state_files.write_atomically", full)
+    with pytest.raises(Failed, match="No space left on device"):
+        state.return_role(replace(STANDBY, term=5))
+    assert state.role().role is Role.TAKING_OVER
+
+
+def test_nothing_prepared_is_left_when_a_run_has_ended(state: StateFiles) -> None:
+    state.prepare_return(STANDBY)
+    state.write_role(MASTER)
+    assert not state.return_path.exists()

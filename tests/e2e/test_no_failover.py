@@ -47,15 +47,21 @@ def operators_flag(host: Host) -> bool:
 def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there_is_room(pair: Pair) -> None:
     old, new = pair.master, pair.standby
     began = time.time()
+
+    def told() -> list[str]:
+        """By the standby; the master may still be telling of the test before, when both were masters for a look."""
+        mails = [mail for mail in pair.lab.mails("Master Nagios is CRITICAL") if mail.arrived >= began]
+        return [mail.body for mail in mails if re.search(rf"^seen by +{new.name}$", mail.body, re.M)]
+
     new.fill()
     try:
         kill(pair.lab, old)
-        pair.lab.wait(lambda: pair.mails_since(began, "Master Nagios is CRITICAL"), 40, "it is mailed")
-        body = next(mail.body for mail in pair.lab.mails("Master Nagios is CRITICAL") if mail.arrived >= began)
+        (body,) = pair.lab.wait(told, 40, "it is mailed")
         assert "No space left on device" in body, body
         assert role_of(new)["role"] == "standby" and passive(new)
         time.sleep(5)
-        assert len(pair.mails_since(began, "Master Nagios is CRITICAL")) == 1
+        assert role_of(new)["role"] == "standby" and passive(new)
+        assert told() == [body]
     finally:
         new.unfill()
     pair.lab.wait(lambda: role_of(new)["role"] == "master", 40, "with room on the disk the next check fails over")

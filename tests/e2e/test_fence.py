@@ -115,9 +115,24 @@ def hard(fencing: str) -> dict[tuple[str, str], str]:
 def back_on(lab: Lab) -> None:
     if not lab.yasu.is_on():
         lab.yasu.on()
-    lab.wait(lambda: str(role_of(lab.yasu)) == "standby" and not notifies(lab.yasu), 60, "yasu has stood down")
+    wait_until_stood_down(lab)
     lab.wait(lambda: look(lab.nabira)[0] == "OK", 60, "nabira sees its standby")
     swap_back(lab)
+
+
+def wait_until_stood_down(lab: Lab) -> None:
+    """A fence that does not see the flags off in time (a busy machine) kills; then who supervises that Nagios starts it again."""
+
+    def stood_down() -> bool:
+        if lab.yasu.nagios_pid() is None:
+            lab.yasu.service("nagios").start()
+        return str(role_of(lab.yasu)) == "standby" and not notifies(lab.yasu)
+
+    try:
+        lab.wait(stood_down, 60, "yasu has stood down")
+    except AssertionError as error:
+        seen = [f"{host.name}: {look(host)}\n{host.run([COMMAND, 'history']).stdout}" for host in (lab.yasu, lab.nabira)]
+        raise AssertionError("\n".join([str(error), *seen])) from error
 
 
 @pytest.mark.parametrize("behaviour", ["success", "slow"])
@@ -210,7 +225,7 @@ def test_an_old_master_that_is_powered_on_again_is_mute_after_one_look(lab: Lab)
     with Stream(lab) as stream:
         lab.wait(lambda: stream.notifies_now(lab.nabira), 20, "nabira notifies")
         lab.yasu.on()
-        lab.wait(lambda: not notifies(lab.yasu) and str(role_of(lab.yasu)) == "standby", 60, "yasu is the standby")
+        wait_until_stood_down(lab)
         lab.wait(lambda: not stream.notifies_now(lab.yasu), 20, "yasu notifies nobody")
         print(f"measured: both notified for {stream.doubled():.1f} s")
         assert stream.doubled() < DOUBLED_LIMIT, stream.doubled()

@@ -221,7 +221,7 @@ def test_an_incident_of_a_service_that_was_copied_follows_a_failover(lab: Lab) -
     says.write_text("2 broken\n")
     lab.wait(mails, 30, "yasu mails it")
     moment = time.time()
-    lab.wait(lambda: pulled() > moment + 2, 30, "nabira has copied it")
+    lab.wait(lambda: pulled() > moment + 6, 30, "nabira has copied it, and it is not in doubt any more")
     lab.yasu.service("nagios").kill9()
     lab.wait(lambda: "role=master" in lab.nabira.read(f"{STATE}/role"), 45, "nabira takes over")
     says.write_text("0 well\n")

@@ -91,6 +91,10 @@ class Site:
         assert done.returncode == bool(seen["findings"]), done.stderr
         return seen
 
+    def audit_of(self, host: Host) -> str:
+        """What the audit says, for people."""
+        return host.run([COMMAND, "incidents", "--audit"], check=False, timeout=60).stdout
+
     def found(self, on: Host, *, until: float = 0, mail_log: bool = True) -> list[tuple[str, str, str]]:
         """What, which notification, which object; of what happened until then."""
         findings = self.audit(on, mail_log=mail_log)["findings"]

@@ -87,10 +87,20 @@ def look_back(config: Config, state: StateFiles, *, since: float | None, mail_lo
 
 def _history(config: Config, state: StateFiles, cfg: NagiosCfg, since: int) -> History:
     this, peer = config.this.name, config.peer.name
-    runs = [(run.opened, run.closed or time.time()) for run in Journal(config.paths.state).runs() if run.kind in ENDS]
+    runs = [run for run in Journal(config.paths.state).runs() if run.kind in ENDS]
+    takes = [_times(run) for run in runs if _takes_role(run)]
+    gives = [_times(run) for run in runs if not _takes_role(run)]
     copied = copied_lines(Copies(state.directory, peer), since)
     master = peer if _role(state) is Role.STANDBY else this
-    return one_history(this, peer, own_lines(cfg, since), copied, since=since, own_runs=runs, master=master)
+    return one_history(this, peer, own_lines(cfg, since), copied, since=since, own_runs=takes, own_ends=gives, master=master)
+
+
+def _times(run: RunRecord) -> tuple[float, float]:
+    return run.opened, run.closed or time.time()
+
+
+def _takes_role(run: RunRecord) -> bool:
+    return run.kind in ("failover", "failback") or (run.kind == "init" and ": role is master" in run.sentence)
 
 
 def _keys(history: History) -> set[Key]:

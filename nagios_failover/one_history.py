@@ -14,7 +14,11 @@ from nagios_failover.event_log import Alert, ExternalCommand, LogLine, Notificat
 from nagios_failover.words import TURN_OFF, TURN_ON, Flag
 
 NEAR_SECONDS = 5.0
-"""An ENABLE_NOTIFICATIONS of ours so near to one of this host's own runs is that run's."""
+"""A command of ours that switches on, and is so near to a run by which this host took the role, is that run's; likewise one that
+switches off and is near to a run by which it gave the role away."""
+
+Times = Sequence[tuple[float, float]]
+"""Begin and end of runs."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,13 @@ def one_history(
     copied: Iterable[str],
     *,
     since: int,
-    own_runs: Sequence[tuple[float, float]],
+    own_runs: Times,
     master: str,
+    own_ends: Times = (),
 ) -> History:
     """`own` are this host's log lines, `copied` those of the other's log as far as they were copied, each in the log's order;
-    what is older than `since` is left out. `own_runs` are begin and end of this host's runs; `master` is who is the master now."""
+    what is older than `since` is left out. `own_runs` are the runs by which this host took the role, `own_ends` those by which it
+    gave it away; `master` is who is the master now."""
     mine, theirs = _Side(own, since), _Side(copied, since)
     history = History(this, peer, since, until={host: side.until for host, side in ((this, mine), (peer, theirs)) if side.until})
     both = Counter(mine.texts) & Counter(theirs.texts)
@@ -90,10 +96,11 @@ def one_history(
         else:
             found.append((line.time, this, line))
     found.sort(key=lambda one: one[0])
-    history.reigns = _reigns(found, history, own_runs, master)
+    our_runs = (own_runs, own_ends)
+    history.reigns = _reigns(found, history, our_runs, master)
     for time, host, line in found:
         if not isinstance(line, OtherLine):
-            history.lines.append(Logged(host or _writer(line, time, history, own_runs), line))
+            history.lines.append(Logged(host or _writer(line, time, history, our_runs), line))
     return history
 
 
@@ -123,14 +130,12 @@ class _Side:
                 self.lines.append(line)
 
 
-def _reigns(
-    found: Sequence[tuple[int, str, LogLine]], history: History, own_runs: Sequence[tuple[float, float]], master: str
-) -> Reigns:
+def _reigns(found: Sequence[tuple[int, str, LogLine]], history: History, own: tuple[Times, Times], master: str) -> Reigns:
     """Of the hosts that our own commands switched on and not off again, the newest is the master. A role change sends all flags,
     notifications first; where an operator keeps these off, the checks tell."""
     on = {TURN_ON[Flag.NOTIFICATIONS], TURN_ON[Flag.SERVICE_CHECKS]}
     switches = [
-        (time, host or _runs_host(time, history, own_runs), line.name in on)
+        (time, host or _runs_host(line, history, own), line.name in on)
         for time, host, line in found
         if isinstance(line, ExternalCommand) and line.ours and line.name in {*on, TURN_OFF[Flag.NOTIFICATIONS]}
     ]
@@ -148,13 +153,15 @@ def _reigns(
     return Reigns(first, changes)
 
 
-def _runs_host(time: int, history: History, own_runs: Sequence[tuple[float, float]]) -> str:
-    """Whose command a line was that both logs have: this host's, where one of its runs was on its way."""
-    own = any(begin - NEAR_SECONDS <= time <= end + NEAR_SECONDS for begin, end in own_runs)
-    return history.this if own else history.peer
+def _runs_host(command: ExternalCommand, history: History, own: tuple[Times, Times]) -> str:
+    """Whose command of ours a line was that both logs have: this host's, where such a run of its was on its way."""
+    takes, gives = own
+    runs = gives if command.name in TURN_OFF.values() else takes
+    near = any(begin - NEAR_SECONDS <= command.time <= end + NEAR_SECONDS for begin, end in runs)
+    return history.this if near else history.peer
 
 
-def _writer(line: LogLine, time: int, history: History, own_runs: Sequence[tuple[float, float]]) -> str:
+def _writer(line: LogLine, time: int, history: History, own: tuple[Times, Times]) -> str:
     if isinstance(line, ExternalCommand) and line.ours:
-        return _runs_host(time, history, own_runs)
+        return _runs_host(line, history, own)
     return history.reigns.at(time)

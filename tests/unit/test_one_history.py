@@ -87,3 +87,10 @@ def test_where_an_operator_keeps_notifications_off_the_checks_tell() -> None:
 def test_torn_and_older_lines_are_left_out() -> None:
     seen = history(["[17", "torn", mailed(-10, "web9"), line(5, "LOG VERSION: 2.0")], [])
     assert seen.lines == [] and seen.until == {"nabira": T + 5}
+
+
+def test_the_others_switching_on_beside_this_hosts_first_role_as_a_standby_is_the_others() -> None:
+    """Both begin in the same seconds; after a merge both logs have both hosts' lines."""
+    lines = [on(1), off(2), mailed(10, "web1"), on(100), mailed(120, "web2")]
+    seen = one_history("nabira", "yasu", lines, lines, since=T, own_runs=RUNS, own_ends=[(T + 1.5, T + 2.5)], master="nabira")
+    assert senders(seen) == [("web1", "yasu"), ("web2", "nabira")]

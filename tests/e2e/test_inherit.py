@@ -67,6 +67,8 @@ define serviceescalation {
     contacts                         second
 }
 """
+BY_CHANCE = {("in doubt", "PROBLEM", "web8/HTTP")}
+"""web8 is notified again every 20 s: what was logged in the last 2 s of a master's life is sent again, and named."""
 FIXED_SECONDS = 45
 """A downtime that ends after the failover."""
 
@@ -303,11 +305,11 @@ def judge(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -> No
     elif fault is kill:
         assert site.mails("web7/HTTP")[f"PROBLEM by {new.name}"] == 1, "doubled beats lost"
         assert site.mails("web7/LOAD")[f"RECOVERY by {new.name}"] == 1, "well already, and most likely mailed"
-        assert {name for _, _, name in found} <= {"web7/HTTP", "web7/LOAD"}, site.audit_of(new)
+        assert {name for _, _, name in set(found) - BY_CHANCE} <= {"web7/HTTP", "web7/LOAD"}, site.audit_of(new)
         both_left = site.mails("web7/HTTP")[f"PROBLEM by {old.name}"] == 1
         assert (("more than once", "PROBLEM", "web7/HTTP") in found) is both_left, found
     else:
-        assert found == [], site.audit_of(new)
+        assert set(found) <= BY_CHANCE, site.audit_of(new)
 
 
 def failovers(host: Host) -> int:

@@ -67,8 +67,9 @@ define serviceescalation {
     contacts                         second
 }
 """
-BY_CHANCE = {("in doubt", "PROBLEM", "web8/HTTP")}
-"""web8 is notified again every 20 s: what was logged in the last 2 s of a master's life is sent again, and named."""
+BY_CHANCE = {("in doubt", "PROBLEM", "web8/HTTP"), ("more than once", "PROBLEM", "web8/HTTP")}
+"""web8 is notified again every 20 s: what was logged in the last 2 s of a master's life is sent again, and named; with the mail log
+beside it, as what it was."""
 FIXED_SECONDS = 45
 """A downtime that ends after the failover."""
 
@@ -302,7 +303,7 @@ def judge(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -> No
     found = site.found(new)
     if fault is power_off:
         assert {("in doubt", "RECOVERY", "web5/HTTP"), ("in doubt", "PROBLEM", "web6/HTTP")} <= set(found)
-        assert {what for what, _, _ in found} == {"in doubt"}
+        assert {what for what, _, _ in set(found) - BY_CHANCE} == {"in doubt"}
     elif fault is kill:
         assert site.mails("web7/HTTP")[f"PROBLEM by {new.name}"] == 1, "doubled beats lost"
         assert site.mails("web7/LOAD")[f"RECOVERY by {new.name}"] == 1, "well already, and most likely mailed"

@@ -334,7 +334,7 @@ def test_what_an_operator_switched_off_stays_off_and_is_said(site: Site) -> None
     site.lab.wait(lambda: site.role(new) == "master", 45, f"{new.name} takes over")
     told = lambda: [m for m in site.lab.mails(f"{new.name} is the master now") if m.arrived > moment]  # noqa: E731
     mail = site.lab.wait(told, 20, "the mail")[0]
-    assert f"an operator had switched notifications off on {old.name}: kept as his override" in mail.body
+    assert f"an operator had switched notifications off on {old.name}: kept as his override" in mail.body, mail.body
     assert flags(new)["enable_notifications"] == "0" and flags(new)["active_service_checks_enabled"] == "1"
     time.sleep(6)
     assert flags(new)["enable_notifications"] == "0", "the state watch leaves it to the operator"

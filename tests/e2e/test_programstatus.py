@@ -197,7 +197,7 @@ def test_a_killed_database_is_waited_for(lab: Lab, yasu: Host) -> None:
     assert len(queued(yasu)) >= 3
     database.start()
     lab.wait(lambda: age(yasu) <= 2 and len(queued(yasu)) <= 1, 20, "the heartbeat is fresh again")
-    assert loader_pid(yasu) == loader, "the same loader"
+    assert loader_pid(yasu) == loader, f"another loader: {log(yasu)[-6:]}"
 
 
 def test_a_read_only_server_is_said_and_waited_for(lab: Lab, yasu: Host) -> None:

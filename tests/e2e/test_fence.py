@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.test_isolation import WITNESS, begin_well, configure, look, swap_back
+from tests.e2e.test_isolation import WITNESS, begin_well, configure, look, stand_down, swap_back
 from tests.lab import Host, Lab, why_not
 from tests.lab.debian_root import CHECKOUT
 from tests.lab.fence_device import OPTIONS as FENCE_OPTIONS
@@ -280,7 +280,7 @@ def test_guard_both_hosts_off_and_on_in_either_order_the_higher_term_is_master(g
     lab = guarded
     for master, other in ((lab.nabira, lab.yasu), (lab.yasu, lab.nabira)):
         if not is_active(master):
-            other.run([COMMAND, "standdown"])
+            stand_down(lab, other)
             master.run([COMMAND, "failover"])
         for first in (master, other):
             for host in (other, master):

@@ -237,8 +237,10 @@ def test_a_big_merge_that_is_killed_again_and_again(lab: Lab) -> None:
     failover = Failover(lab)
     failover.old.run(
         f'awk \'BEGIN {{ for (n = 0; n < 400000; n++) printf "[%d] SERVICE ALERT: web3;HTTP;OK;SOFT;1;number %d\\n",'
-        f" {int(time.time())}, n }}' >> {LOG}"
+        f" {int(time.time())}, n }}' > /tmp/lines"
     )
+    failover.old.service("nagios").freeze()  # or a line of its own falls into the middle of one of these
+    failover.old.run(f"cat /tmp/lines >> {LOG}")
     failover.old.service("nagios").thaw()
     wait_for_a_copy(lab, failover.old, failover.new)
     failover.old.service("nagios").kill9()

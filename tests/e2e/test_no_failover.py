@@ -69,7 +69,10 @@ def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there
         (body,) = pair.lab.wait(told_while_full, 40, "it is mailed")
         assert "No space left on device" in body, body
         for _ in range(5):  # a run may be on its way again
-            pair.lab.wait(not_half_way, 10, "role, flag file and flags are as they were, or it has taken over")
+            what = "role, flag file and flags are as they were, or it has taken over"
+            pair.lab.wait(
+                not_half_way, 10, what, shown=lambda: new.run(f"ls -l {STATE}; tail {STATE}/role {STATE}/handler.log").stdout
+            )
             time.sleep(1)
         assert told() == [body]
     finally:

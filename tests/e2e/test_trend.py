@@ -72,7 +72,10 @@ def test_a_dozen_hosts_perfdata_arrive_and_are_what_the_plugins_printed(lab: Lab
         "the checks of the hosts have begun, too",
     )
     began = time.time()
-    ran_since = lambda: [each for each in yasu.checked() if began < each[0]]  # noqa: E731
+
+    def ran_since() -> list[tuple[float, str, str]]:
+        return [each for each in yasu.checked() if began < each[0]]
+
     lab.wait(lambda: len({host for _, host, service in ran_since() if service != HOST_CHECK}) == len(MONITORED), 30, "each host's")
     lab.wait(lambda: any(service == HOST_CHECK for _, _, service in ran_since()), 60, "and a host's own check")
     ran, ended = ran_since(), time.time()

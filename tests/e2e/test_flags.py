@@ -299,9 +299,12 @@ def test_a_fenced_master_stays_fenced_until_the_fence_is_lifted(pair: Lab) -> No
         before = log_lines(yasu)
         operator(yasu, "ENABLE_NOTIFICATIONS")
         pair.wait(lambda: "ENABLE_NOTIFICATIONS;" in switches(yasu, before), 10, "Nagios has obeyed the operator")
-        said = lambda: [switch for switch in switches(yasu, before) if "_NOTIFICATIONS;" in switch]  # noqa: E731
         undone = "DISABLE_NOTIFICATIONS;nagios-failover"
-        pair.wait(lambda: said()[-1] == undone, 15, "the fence goes before the operator")
+        pair.wait(
+            lambda: [switch for switch in switches(yasu, before) if "_NOTIFICATIONS;" in switch][-1] == undone,
+            15,
+            "the fence goes before the operator",
+        )
         pair.wait(lambda: flags(yasu) == muted, 10, "yasu is muted again")
         told = "FAILOVER WARNING - yasu: fenced by the other host, this host keeps notifications off (term 9, for "
         pair.wait(lambda: check(yasu)[1].startswith(told), 10, "the state watch says who mutes it")

@@ -80,7 +80,7 @@ PEER_CODES = frozenset(
 class Limits:
     """Is an age (in seconds) beyond its limit? A heartbeat, and status.dat, is fresh until `warning` says so and stale when
     `critical` does. -w and -c of the plugin put ranges in their place. `restart_grace` and `looked_ago` (how long ago a standby's
-    last look may be) are in seconds."""
+    last look may be) are in seconds. `watch` names the watch service as an external command does: host;service."""
 
     heartbeat_warning: Callable[[float], bool]
     heartbeat_critical: Callable[[float], bool]
@@ -88,6 +88,7 @@ class Limits:
     status_critical: Callable[[float], bool]
     restart_grace: float
     looked_ago: float = float("inf")
+    watch: str = "nagios-failover;Master Nagios"
     cold_standby: bool = False
     stale_heartbeat: State = State.WARNING
     database_down: State = State.WARNING
@@ -118,6 +119,7 @@ def limits_from(config: Config) -> Limits:
         status_critical=above(config.look.status_critical),
         restart_grace=config.look.restart_grace,
         looked_ago=max(60.0, 10 * config.look.interval) + config.look.timeout,
+        watch=f"{config.nagios.watch_host};{config.nagios.master_watch}",
         cold_standby=config.pair.standby is Start.COLD,
         stale_heartbeat=severity[config.heartbeat.stale_heartbeat],
         database_down=severity[config.heartbeat.database_down],
@@ -448,7 +450,8 @@ def _would_it_take_over(host: str, report: HostReport, limits: Limits, words: st
             host, State.WARNING, Code.PEER_IDLE, "standby, but its event handlers are off: it would not take over", hint
         )
     if report.role and report.looked_ago == float("inf"):
-        hint = f"set the clock of {host} right: until then its Nagios takes what it knows for fresh, and does not look"
+        command = f"printf '[0] SCHEDULE_FORCED_SVC_CHECK;{limits.watch};0\\n'"
+        hint = f"set the clock of {host} right, then {command} into its command file: Nagios holds a result of the future for fresh"
         words = "standby, but it has not looked at this host since its clock was set back: it would not take over"
         return _verdict(host, State.WARNING, Code.PEER_IDLE, words, hint)
     if report.role and report.looked_ago is not None and report.looked_ago > limits.looked_ago:

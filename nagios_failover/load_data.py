@@ -28,7 +28,8 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\0": "\\0"})
 
 def guarded_connection(pymysql: Any) -> Any:
     """A connection class that sends the file `offered`, and none while that is empty. It takes NULL at a row's beginning for a
-    request (both begin with the same byte), so what is read through it has something else there."""
+    request (both begin with the same byte), so what is read through it has something else there. A connection that is lost
+    while a file is sent is lost: the driver would go on writing to the socket that it has just given up."""
 
     class GuardedConnection(pymysql.connections.Connection):  # type: ignore[misc]
         offered = ""
@@ -40,6 +41,11 @@ def guarded_connection(pymysql: Any) -> Any:
                 wanted = packet.get_all_data()[1:].decode(errors="replace")
                 raise pymysql.OperationalError(2026, f"the server asked for the file {wanted!r}, which was not offered")
             return packet
+
+        def _write_bytes(self, data: bytes) -> None:
+            if self._sock is None:
+                raise pymysql.OperationalError(2006, "MySQL server has gone away")
+            super()._write_bytes(data)
 
     return GuardedConnection
 

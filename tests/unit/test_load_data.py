@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
+from nagios_failover import mysql
 from nagios_failover.load_data import NULL, _in_memory, as_lines, guarded_connection
 
 
@@ -81,3 +83,17 @@ def test_the_one_that_was_offered_and_every_other_packet_pass(offered: str, pack
     connection = guarded_connection(FakeDriver)()
     connection.offered, connection.packet = offered, packet
     assert connection._read_packet().data == packet
+
+
+def test_a_server_that_dies_while_it_is_sent_a_file_is_a_lost_connection() -> None:
+    """With the real driver, which does not look whether the socket that it writes to is still there."""
+    pymysql = mysql.load()
+    here, server = socket.socketpair()
+    connection = guarded_connection(pymysql)(defer_connect=True, local_infile=True)
+    connection._sock, connection._rfile = here, here.makefile("rb")
+    connection._next_seq_id, connection._current_timeout = 0, None
+    server.close()
+    with _in_memory(b"rows\n" * 1000) as path, pytest.raises(pymysql.OperationalError, match="gone away"):
+        connection.offered = path
+        pymysql.connections.MySQLResult(connection)._read_load_local_packet(FakePacket(b"\xfb" + path.encode()))
+    connection.close()

@@ -27,7 +27,7 @@ from nagios_failover.errors import DONE, Failed, FailoverError, Refused, UsageEr
 from nagios_failover.load_trend import Loaded, TrendLoader
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status, version_of
 from nagios_failover.perfdata import Limits, QueuedSpool, beyond_limits, newest_moment
-from nagios_failover.perfdata_queue import PerfdataFiles
+from nagios_failover.perfdata_queue import FetchedFiles, PerfdataFiles
 from nagios_failover.perfparse import PerfParse
 from nagios_failover.programstatus import Heartbeat
 from nagios_failover.role import RoleRecord
@@ -81,7 +81,7 @@ class Loader:
         status: Callable[[], Mapping[str, str] | None],
         heartbeat: HeartbeatWriter | None,
         trend: Trend | None,
-        fetched: tuple[PerfdataFiles, Trend] | None = None,
+        fetched: tuple[FetchedFiles, Trend] | None = None,
         options: DatabaseSection,
         limits: Limits,
         versions: Callable[[], object] = lambda: None,
@@ -104,6 +104,7 @@ class Loader:
         self.trouble = ""
         self.dropped = 0
         self.loaded = 0
+        self.began_well = False
         self.bounded = monotonic()
         self.worked = monotonic()
         self.began_with = versions()
@@ -134,11 +135,12 @@ class Loader:
             record = self.role()
             if record.role is not Role.MASTER:
                 raise Leave(f"the role is {record.role}: only a master's loader writes")
-            loaded, more = self._load()
+            loaded, more = self._load(record.term)
             if self.trend and not more:
                 self.trend.forget()
         except FailoverError as error:
-            self._bound_queue(self.limits)
+            # what a host kept while it was the standby is old, and may be loaded by the other one: the database tells, first
+            self._bound_queue(self.limits if self.began_well else self.limits._replace(seconds=math.inf))
             self._say_trouble(error)
             return Round.TROUBLE if self._queued() else Round.IDLE
         self.loaded += loaded
@@ -160,27 +162,31 @@ class Loader:
             raise Leave(f"no spool for {self.options.linger:g} s")
         self.files.announce(alive=True)
 
-    def _load(self) -> tuple[int, bool]:
+    def _load(self, term: int) -> tuple[int, bool]:
         """How many files are loaded, and whether more waits."""
         queue = self.files.queue()
         if not queue:
+            self.began_well = True
             return 0, False
         if self.versions() != self.began_with:
             raise Leave("the configuration or the program has changed")
         moment = newest_moment(queue, now=self.clock())
         if self.heartbeat and moment is not None:
             self.heartbeat.write(moment, self.status())
-        if self._load_fetched():
+        if self._load_fetched(term):
             return 0, True
         loaded = self.trend.load(queue) if self.trend else Loaded(queue, more=False)
+        self.began_well = True
         self.files.remove(loaded.finished)
         return len(loaded.finished), loaded.more
 
-    def _load_fetched(self) -> bool:
+    def _load_fetched(self, term: int) -> bool:
         """A batch of what the old master had not loaded, which is older than anything that waits here. False: there is none."""
-        files, trend = self.fetched or (self.files, None)
-        queue = files.queue() if trend else []
-        if trend and queue:
+        if not self.fetched:
+            return False
+        files, trend = self.fetched
+        queue = files.queue_of(term)
+        if queue:
             files.remove(trend.load(queue).finished)
         return bool(queue)
 
@@ -245,14 +251,15 @@ def load_with(config: Config, files: PerfdataFiles) -> str:
 
     heartbeat = Heartbeat(config.database, time_zone=config.heartbeat.time_zone) if config.database.socket else None
     store = PerfParse(config) if config.database.socket and config.perfdata.load else None
-    fetched = files.fetched_from(config.peer.name)
+    peer = config.peer.name
+    fetched = files.fetched_from(peer)
     loader = Loader(
         files=files,
         role=role,
         status=status,
         heartbeat=heartbeat,
-        trend=TrendLoader(files, store, config.perfdata) if store else None,
-        fetched=(fetched, TrendLoader(fetched, PerfParse(config, host=config.peer.name), config.perfdata)) if store else None,
+        trend=TrendLoader(config.this_name, files, store, config.perfdata) if store else None,
+        fetched=(fetched, TrendLoader(peer, fetched, store, config.perfdata)) if store else None,
         options=config.database,
         limits=limits_of(config.database, config.perfdata),
         versions=versions,

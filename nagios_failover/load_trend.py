@@ -25,7 +25,7 @@ REST_SECONDS = 60.0
 
 
 class Store(Protocol):
-    def load(self, read: Callable[[Mapping[str, int]], Batch]) -> tuple[Batch, Counts]: ...
+    def load(self, host: str, read: Callable[[Mapping[str, int]], Batch]) -> tuple[Batch, Counts]: ...
 
     def forget(self, days: int, limit: int) -> int: ...
 
@@ -40,8 +40,11 @@ class Loaded(NamedTuple):
 
 
 class TrendLoader:
+    """`host` is whose queue the files are."""
+
     def __init__(
         self,
+        host: str,
         files: PerfdataFiles,
         store: Store,
         options: PerfdataSection,
@@ -49,6 +52,7 @@ class TrendLoader:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.host = host
         self.files = files
         self.store = store
         self.options = options
@@ -73,7 +77,7 @@ class TrendLoader:
         if not any(self.files.sizes(queue)):
             return Loaded(queue, more=False)  # heartbeats
         try:
-            batch, counts = self.store.load(read)
+            batch, counts = self.store.load(self.host, read)
         except FailoverError:
             self.limit = max(SMALLEST_BATCH, self.limit // 2)
             raise

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from nagios_failover.errors import Failed, Refused
 from nagios_failover.perfdata import QueuedSpool, in_order
-from nagios_failover.state_files import sync_directory
+from nagios_failover.state_files import sync_directory, write_atomically
 
 LOG_SIZE = 256 * 1024
 """Bytes after which loader.log becomes loader.log.1."""
@@ -158,20 +158,32 @@ def _too_long(file: BinaryIO, offset: int, data: bytes) -> SpoolLines:
 
 
 class FetchedFiles(PerfdataFiles):
-    """STATE/perfdata/from-HOST: another host's queue under its own names, since host and name together tell what is loaded."""
+    """STATE/perfdata/from-HOST: another host's queue under its own names, since host and name together tell what is loaded.
+
+    They are of one term, which the file `term` beside them names: what is left of an earlier one has since been loaded by that
+    host itself, when it was the master again."""
 
     def __init__(self, files: PerfdataFiles, host: str) -> None:
         super().__init__(files.directory.parent)
         self.directory = self.queue_directory = files.directory / f"from-{host}"
+        self.term_path = self.directory / "term"
 
-    def make_empty(self) -> Path:
-        """Before a new fetch: what an earlier one left has since been loaded by that host itself."""
+    def make_empty(self, term: int) -> Path:
+        """Before this term's fetch."""
         try:
             self.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
             raise Failed(f"cannot make {self.directory}: {error.strerror}") from error
         self.remove(self.queue())
+        write_atomically(self.term_path, f"{term}\n")
         return self.directory
+
+    def queue_of(self, term: int) -> list[QueuedSpool]:
+        """What was fetched in this term."""
+        try:
+            return self.queue() if int(self.term_path.read_text(encoding="ascii")) == term else []
+        except (OSError, ValueError):
+            return []
 
     def queue(self) -> list[QueuedSpool]:
         return super().queue() if self.directory.is_dir() else []

@@ -70,30 +70,27 @@ class _Known:
 class PerfParse:
     """Writes batches. Every method raises Failed; the connection is then given up, and what was not committed with it."""
 
-    def __init__(self, config: Config, *, host: str = "") -> None:
-        """`host`: the other one, whose queue was fetched. It may come back with the files that were loaded here, so their
-        positions stay until its own loader finds them gone."""
+    def __init__(self, config: Config) -> None:
         self._database = config.database
         self._perfdata = config.perfdata
-        self._host = host or config.this_name
-        self._forgets = not host
+        self._this = config.this_name
         self._open = ExitStack()
         self._kept: Connection[Any] | None = None
         self._load_data = False
         self._known = _Known()
 
-    def load(self, read: Callable[[Mapping[str, int]], Batch]) -> tuple[Batch, Counts]:
-        """One transaction: `read` is given the positions (queue file to offset) and returns what follows them. Returns the batch
-        as written, and all that has been written so far."""
+    def load(self, host: str, read: Callable[[Mapping[str, int]], Batch]) -> tuple[Batch, Counts]:
+        """One transaction: `read` is given the positions of this host's queue (file to offset) and returns what follows them.
+        Returns the batch as written, and all that has been written of this host so far."""
         with mysql.told("trend data cannot be written", hint=mysql.WRITE_HINT):
             try:
                 connection = self._connected()
                 with connection.cursor() as cursor:
-                    positions = self._lock(cursor)
+                    positions = _lock(cursor, host)
                     batch = read(positions)
                     self._write(cursor, batch)
-                    self._move(cursor, positions, batch)
-                    counts = self._counted(cursor, batch)
+                    _move(cursor, host, positions, batch, forget=host == self._this)
+                    counts = _counted(cursor, host, batch)
                 connection.commit()
             except BaseException:
                 self.close()
@@ -139,36 +136,6 @@ class PerfParse:
             self._known = _Known()
             self._kept = opened
         return self._kept
-
-    def _lock(self, cursor: Cursor) -> dict[str, int]:
-        """This host's positions, held until the transaction ends; its row of counts is what there always is to hold."""
-        columns = ", ".join(("host_name", *COUNT_COLUMNS))
-        cursor.execute(f"SELECT {columns} FROM {COUNT.name} WHERE host_name = %s FOR UPDATE", (self._host,))
-        if cursor.fetchone() is None:
-            cursor.execute(f"INSERT INTO {COUNT.name} (host_name) VALUES (%s)", (self._host,))
-        cursor.execute(f"SELECT queue_file, queue_offset FROM {POSITION.name} WHERE host_name = %s FOR UPDATE", (self._host,))
-        return {str(name): int(offset) for name, offset in cursor.fetchall()}
-
-    def _move(self, cursor: Cursor, before: Mapping[str, int], batch: Batch) -> None:
-        """Positions of files that the batch does not name are of files that are gone."""
-        gone = [(self._host, name) for name in before if name not in batch.positions and self._forgets]
-        if gone:
-            cursor.executemany(f"DELETE FROM {POSITION.name} WHERE host_name = %s AND queue_file = %s", gone)
-        moved = [(self._host, name, offset) for name, offset in batch.positions.items() if before.get(name) != offset]
-        if moved:
-            cursor.executemany(
-                f"INSERT INTO {POSITION.name} (host_name, queue_file, queue_offset) VALUES (%s, %s, %s) "
-                "ON DUPLICATE KEY UPDATE queue_offset = VALUES(queue_offset)",
-                moved,
-            )
-
-    def _counted(self, cursor: Cursor, batch: Batch) -> Counts:
-        more = Counts(len(batch.samples), batch.bin_rows, batch.lines_aside, batch.metrics_aside)
-        if any(more):
-            changes = ", ".join(f"{name} = {name} + %s" for name in COUNT_COLUMNS)
-            cursor.execute(f"UPDATE {COUNT.name} SET {changes} WHERE host_name = %s", (*more, self._host))
-        cursor.execute(f"SELECT {', '.join(COUNT_COLUMNS)} FROM {COUNT.name} WHERE host_name = %s", (self._host,))
-        return Counts(*map(int, cursor.fetchone() or ()))
 
     def _write(self, cursor: Cursor, batch: Batch) -> None:
         if not batch.samples:
@@ -262,6 +229,40 @@ class PerfParse:
         )
         for number, host, service, metric in cursor.fetchall():
             self._known.metrics[str(host), str(service), str(metric)] = int(number)
+
+
+def _lock(cursor: Cursor, host: str) -> dict[str, int]:
+    """The host's positions, held until the transaction ends; its row of counts is what there always is to hold."""
+    columns = ", ".join(("host_name", *COUNT_COLUMNS))
+    cursor.execute(f"SELECT {columns} FROM {COUNT.name} WHERE host_name = %s FOR UPDATE", (host,))
+    if cursor.fetchone() is None:
+        cursor.execute(f"INSERT INTO {COUNT.name} (host_name) VALUES (%s)", (host,))
+    cursor.execute(f"SELECT queue_file, queue_offset FROM {POSITION.name} WHERE host_name = %s FOR UPDATE", (host,))
+    return {str(name): int(offset) for name, offset in cursor.fetchall()}
+
+
+def _move(cursor: Cursor, host: str, before: Mapping[str, int], batch: Batch, *, forget: bool) -> None:
+    """Positions of files that the batch does not name are of files that are gone: forgotten, but not those of the other host. It
+    may come back with the files that were loaded here; its own loader finds them gone."""
+    gone = [(host, name) for name in before if name not in batch.positions and forget]
+    if gone:
+        cursor.executemany(f"DELETE FROM {POSITION.name} WHERE host_name = %s AND queue_file = %s", gone)
+    moved = [(host, name, offset) for name, offset in batch.positions.items() if before.get(name) != offset]
+    if moved:
+        cursor.executemany(
+            f"INSERT INTO {POSITION.name} (host_name, queue_file, queue_offset) VALUES (%s, %s, %s) "
+            "ON DUPLICATE KEY UPDATE queue_offset = VALUES(queue_offset)",
+            moved,
+        )
+
+
+def _counted(cursor: Cursor, host: str, batch: Batch) -> Counts:
+    more = Counts(len(batch.samples), batch.bin_rows, batch.lines_aside, batch.metrics_aside)
+    if any(more):
+        changes = ", ".join(f"{name} = {name} + %s" for name in COUNT_COLUMNS)
+        cursor.execute(f"UPDATE {COUNT.name} SET {changes} WHERE host_name = %s", (*more, host))
+    cursor.execute(f"SELECT {', '.join(COUNT_COLUMNS)} FROM {COUNT.name} WHERE host_name = %s", (host,))
+    return Counts(*map(int, cursor.fetchone() or ()))
 
 
 def _pieces(names: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:

@@ -26,7 +26,7 @@ def fetch_queue(flow: Flow) -> str:
     """That the host does not answer is no failure of the run."""
     config, limit = flow.config, flow.config.sync.fetch_timeout
     files = PerfdataFiles(config.paths.state).fetched_from(flow.peer)
-    into = files.make_empty()
+    into = files.make_empty(flow.term)
     transport = ssh.held_transport(config, config.peer, timeout=min(limit, config.ssh.timeout))
     source = config.paths.state / "perfdata" / "queue"
     output = rsync.run(rsync.files_command(transport, config.peer.address, source, into, timeout=limit), timeout=limit)

@@ -282,7 +282,7 @@ class FakeTrend:
 
 
 def test_what_the_old_master_had_not_loaded_is_loaded_first_and_under_its_own_name(world: World) -> None:
-    place = world.fetched.make_empty()
+    place = world.fetched.make_empty(term=3)
     (place / "900.1").write_text("perfdata\n")
     (place / "905.1").write_text("perfdata\n")
     world.call(995)
@@ -294,9 +294,34 @@ def test_what_the_old_master_had_not_loaded_is_loaded_first_and_under_its_own_na
 
 
 def test_a_new_fetch_begins_with_nothing(world: World) -> None:
-    (world.fetched.make_empty() / "900.1").write_text("perfdata\n")
-    world.fetched.make_empty()
+    (world.fetched.make_empty(term=3) / "900.1").write_text("perfdata\n")
+    world.fetched.make_empty(term=3)
     assert world.fetched.queue() == []
+
+
+def test_what_an_earlier_term_s_fetch_left_is_not_loaded(world: World) -> None:
+    """The host that it was fetched from has been the master since, and has loaded it itself."""
+    (world.fetched.make_empty(term=1) / "900.1").write_text("perfdata\n")
+    world.call(995)
+    trend, fetched = FakeTrend(world, seconds=1), FakeTrend(world, seconds=1)
+    world.run(trend=trend, fetched=fetched)
+    assert (fetched.loaded, trend.loaded) == ([], ["995.1"])
+
+
+def test_what_a_standby_had_kept_is_not_too_old_until_the_database_has_told_what_is_loaded(world: World) -> None:
+    """A new master's loader begins before its database can be written."""
+    world.heartbeat.trouble = Failed("read-only")
+    world.call(1)
+    world.call(995)
+    world.at(1020, lambda: setattr(world.heartbeat, "trouble", None))
+    world.at(1025, lambda: setattr(world.heartbeat, "trouble", Failed("away")))
+    for second in (1030, 1600):
+        world.at(second, lambda moment=second: world.call(moment))  # type: ignore[misc]
+    world.at(1610, lambda: setattr(world.heartbeat, "trouble", None))
+    trend = FakeTrend(world, seconds=1)
+    world.run(trend=trend)
+    assert trend.loaded == ["1.1", "995.1", "1600.1"]
+    assert trend.dropped == ["1030.1"]
 
 
 def test_what_waits_is_caught_up_in_order_with_a_heartbeat_before_each_batch_and_is_not_too_old(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,22 +18,25 @@ from nagios_failover.perfparse import Batch, Counts
 
 
 class FakeStore:
-    """A database: rows and positions change together, or not at all. `fault` is raised before the commit, or after it."""
+    """A database: rows and positions change together, or not at all. `fault` is raised before the commit, or after it. It is on
+    the host `this`, and has the positions of the other one's queue, too."""
 
     def __init__(self) -> None:
+        self.this = "yasu"
         self.samples: list[Sample] = []
-        self.positions: dict[str, int] = {}
+        self.positions: dict[str, dict[str, int]] = {"yasu": {}, "nabira": {}}
         self.counts = Counts()
         self.fault = ""
         self.batches: list[int] = []
         self.old_rows = 0
 
-    def load(self, read: Callable[[Mapping[str, int]], Batch]) -> tuple[Batch, Counts]:
-        batch = read(dict(self.positions))
+    def load(self, host: str, read: Callable[[Mapping[str, int]], Batch]) -> tuple[Batch, Counts]:
+        before = dict(self.positions[host])
+        batch = read(before)
         if self.fault == "before":
             raise Failed("gone before the commit")
         self.samples.extend(batch.samples)
-        self.positions = dict(batch.positions)
+        self.positions[host] = {**({} if host == self.this else before), **batch.positions}
         more = (len(batch.samples), batch.bin_rows, batch.lines_aside, batch.metrics_aside)
         self.counts = Counts(*(old + new for old, new in zip(self.counts, more, strict=True)))
         self.batches.append(len(batch.samples))
@@ -59,7 +63,7 @@ class World:
 
     def new_loader(self, **options: int) -> TrendLoader:
         section = PerfdataSection(**{"batch_kilobytes": 256, **options})  # type: ignore[arg-type]
-        return TrendLoader(self.files, self.store, section, clock=lambda: self.now, monotonic=lambda: self.now)
+        return TrendLoader("yasu", self.files, self.store, section, clock=lambda: self.now, monotonic=lambda: self.now)
 
     def queue(self, moment: int, *lines: str, torn: str = "") -> None:
         text = "".join(f"{line}\n" for line in lines) + torn
@@ -133,7 +137,50 @@ def test_a_loader_killed_before_the_queue_loses_its_files_doubles_nothing(world:
     assert world.outputs() == ["line 1", "line 2"]
     world.queue(300, line(3))
     world.load_all()
-    assert world.store.positions == {"300.1": len(line(3)) + 1}, "nothing is kept of files that are gone"
+    assert world.store.positions["yasu"] == {"300.1": len(line(3)) + 1}, "nothing is kept of files that are gone"
+
+
+def fetch(world: World, state: Path, *, term: int) -> TrendLoader:
+    """What waits on yasu is copied to nabira, whose database goes on from yasu's; the loader of it there."""
+    fetched = PerfdataFiles(state).fetched_from("yasu")
+    into = fetched.make_empty(term)
+    for spool in world.files.queue():
+        shutil.copy(world.files.queue_directory / spool.name, into)
+    world.store.this = "nabira"
+    return TrendLoader("yasu", fetched, world.store, PerfdataSection(batch_kilobytes=16))
+
+
+def test_an_old_master_that_comes_back_loads_of_its_queue_what_the_new_one_had_not(world: World, tmp_path: Path) -> None:
+    """Both hosts' tables are one, by replication. Of the first file half was loaded on yasu, of the second half on nabira, the
+    third was not fetched."""
+    long = [line(number, perfdata="x" * 200) for number in range(300)]
+    world.queue(100, *long[:150])
+    world.loader.limit = SMALLEST_BATCH
+    world.load()
+    assert 0 < len(world.outputs()) < 150
+    world.queue(200, *long[150:])
+    there = fetch(world, tmp_path / "nabira", term=2)
+    world.queue(300, line(300))
+    for _ in range(2):
+        there.limit = SMALLEST_BATCH
+        there.files.remove(there.load(there.files.queue()).finished)
+    assert 150 < len(world.outputs()) < 300
+    world.store.this = "yasu"
+    world.loader = world.new_loader()
+    world.load_all()
+    assert world.outputs() == [f"line {number}" for number in range(301)]
+    world.queue(400, line(301))
+    world.load_all()
+    assert list(world.store.positions["yasu"]) == ["400.1"], "now nothing is kept of files that are gone"
+
+
+def test_the_new_master_keeps_the_positions_of_the_files_that_it_fetched(world: World, tmp_path: Path) -> None:
+    world.queue(100, line(1))
+    there = fetch(world, tmp_path / "nabira", term=2)
+    there.files.remove(there.load(there.files.queue()).finished)
+    there = fetch(world, tmp_path / "nabira", term=3)
+    there.load(there.files.queue())
+    assert world.outputs() == ["line 1"], "fetched again from a host that is still dead"
 
 
 def test_faults_at_random_points_leave_each_line_once(world: World) -> None:

@@ -52,6 +52,8 @@ class HeartbeatWriter(Protocol):
 class Trend(Protocol):
     def load(self, queue: Sequence[QueuedSpool]) -> Loaded: ...
 
+    def droppable(self, queue: Sequence[QueuedSpool]) -> Sequence[QueuedSpool]: ...
+
     def drop(self, spools: Sequence[QueuedSpool]) -> None: ...
 
     def forget(self) -> None: ...
@@ -198,7 +200,9 @@ class Loader:
     def _bound_queue(self, limits: Limits) -> None:
         self.bounded = self.monotonic()
         with contextlib.suppress(FailoverError):  # the disk's reason is told by the round itself
-            queue = self.files.queue()
+            queue: Sequence[QueuedSpool] = self.files.queue()
+            if self.trend:
+                queue = self.trend.droppable(queue)
             excess = beyond_limits(queue, self.files.sizes(queue), limits, now=self.clock())
             if excess:
                 if self.trend:

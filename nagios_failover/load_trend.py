@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from nagios_failover.config import PerfdataSection
 from nagios_failover.errors import FailoverError
 from nagios_failover.metrics import Sample, parse_line
-from nagios_failover.perfdata import QueuedSpool
+from nagios_failover.perfdata import QueuedSpool, parse_name
 from nagios_failover.perfdata_counts import CountFiles, LoaderCounts
 from nagios_failover.perfdata_queue import PerfdataFiles, SpoolLine
 from nagios_failover.perfparse import Batch, Counts
@@ -62,6 +62,7 @@ class TrendLoader:
         self.largest = options.batch_kilobytes * 1024
         self.limit = self.largest
         self.positions: Mapping[str, int] = {}
+        self.in_doubt = parse_name(self.count_files.begun())
         self.counts = self.count_files.counts()
         self.recent: deque[tuple[float, int]] = deque()
         self.rest_until = monotonic()
@@ -82,7 +83,7 @@ class TrendLoader:
             self.limit = max(SMALLEST_BATCH, self.limit // 2)
             raise
         self.limit = min(self.largest, self.limit * 2)
-        self.positions = batch.positions
+        self.positions, self.in_doubt = batch.positions, None
         self._count(batch, counts)
         return Loaded(finished, more=len(finished) < len(queue))
 
@@ -91,8 +92,9 @@ class TrendLoader:
         aside: list[tuple[str, int, str, bytes]] = []
         moved = {spool.name: positions[spool.name] for spool in queue if spool.name in positions}
         lines_aside = metrics_aside = 0
-        left = self.limit
+        left, last = self.limit, queue[0]
         for spool in queue:
+            last = spool
             offset = positions.get(spool.name, 0)
             found = self.files.read_lines(spool, offset, left)
             for line in found.lines:
@@ -114,6 +116,8 @@ class TrendLoader:
             left -= found.end - offset
             if left <= 0:
                 break
+        self.in_doubt = last
+        self.count_files.begin(last.name)
         if aside:
             self.count_files.set_aside(aside, limit=self.options.aside_megabytes * 1024 * 1024)
         return Batch(samples, moved, lines_aside, metrics_aside)
@@ -130,8 +134,13 @@ class TrendLoader:
         self.counts = LoaderCounts(*counts, aside_at=aside_at, loaded_at=int(self.clock()), rows_per_second=rate)
         self.count_files.write_counts(self.counts)
 
+    def droppable(self, queue: Sequence[QueuedSpool]) -> Sequence[QueuedSpool]:
+        """The files of which it is known what is loaded. The commit of a batch that a server has not answered, to this loader or
+        to one that was killed, may have come to pass: its files stay until the server tells."""
+        return [spool for spool in queue if not self.in_doubt or spool > self.in_doubt]
+
     def drop(self, spools: Sequence[QueuedSpool]) -> None:
-        """Remove files unread. What is in them is counted, as far as it is not known to be loaded."""
+        """Remove files unread. What is in them is counted, but for what is loaded."""
         for spool in spools:
             lines = metrics = 0
             offset, finished = self.positions.get(spool.name, 0), False

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_type_hints
 
 _MODE = 0o640
 _DROPPED_WIDTH = 160
+_NAME_WIDTH = 40
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class CountFiles:
         self.dropped_path = directory / "dropped"
         self.backstop_path = directory / "dropped.backstop"
         self.aside_path = directory / "aside"
+        self.under_way_path = directory / "batch"
         self._places: set[str] | None = None
 
     def counts(self) -> LoaderCounts:
@@ -73,18 +75,23 @@ class CountFiles:
         return found
 
     def drop(self, name: str, *, lines: int, metrics: int, now: float) -> None:
-        """Count a file before it is removed. In place and of one width: that works on a full disk, too."""
+        """Count a file before it is removed."""
         before = _read(self.dropped_path, DroppedCounts)
         if before.last == name:
             return
         after = DroppedCounts(before.files + 1, before.lines + lines, before.metrics + metrics, int(now), name)
         text = "".join(f"{key}={value}\n" for key, value in asdict(after).items())
+        _write_in_place(self.dropped_path, text, _DROPPED_WIDTH)
+
+    def begin(self, name: str) -> None:
+        """A batch is under way whose last file this is."""
+        _write_in_place(self.under_way_path, name, _NAME_WIDTH)
+
+    def begun(self) -> str:
+        """The last file of the batch that was under way last; "" for none."""
         with contextlib.suppress(OSError):
-            file = os.open(self.dropped_path, os.O_WRONLY | os.O_CREAT, _MODE)
-            try:
-                os.pwrite(file, f"{text:<{_DROPPED_WIDTH - 1}}\n".encode("ascii"), 0)
-            finally:
-                os.close(file)
+            return self.under_way_path.read_text(encoding="ascii", errors="replace").strip()
+        return ""
 
     def set_aside(self, records: Iterable[tuple[str, int, str, bytes]], *, limit: int) -> None:
         """Append lines (queue file, offset, why, line), each once, however often a batch is tried. Beyond `limit` bytes the file
@@ -120,6 +127,16 @@ class CountFiles:
                     if line.startswith(b"# "):
                         self._places.add(b" ".join(line.split(b" ")[:2]).decode(errors="replace"))
         return self._places
+
+
+def _write_in_place(path: Path, text: str, width: int) -> None:
+    """Of one width: that works on a full disk, too."""
+    with contextlib.suppress(OSError):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT, _MODE)
+        try:
+            os.pwrite(file, f"{text:<{width - 1}}\n".encode("ascii"), 0)
+        finally:
+            os.close(file)
 
 
 def _read(path: Path, kind: type[C]) -> C:

@@ -273,6 +273,9 @@ class FakeTrend:
         self.world.sleep(self.seconds)
         return Loaded(queue[:1], more=len(queue) > 1)
 
+    def droppable(self, queue: Sequence[QueuedSpool]) -> Sequence[QueuedSpool]:
+        return queue
+
     def drop(self, spools: Sequence[QueuedSpool]) -> None:
         self.dropped.extend(spool.name for spool in spools)
         self.world.files.remove(spools)

@@ -250,6 +250,27 @@ def test_what_is_dropped_is_counted_once_with_what_was_in_it(world: World) -> No
     assert world.waiting() == []
 
 
+@pytest.mark.parametrize("how", ["the same loader", "a loader that was killed"])
+def test_what_a_server_may_have_loaded_without_an_answer_is_not_dropped_before_it_tells(world: World, how: str) -> None:
+    """Frozen in the middle of a commit: it comes to pass afterwards."""
+    world.queue(100, line(1))
+    world.load_all()
+    world.queue(200, line(2))
+    world.queue(300, line(3))
+    world.store.fault = "after"
+    with pytest.raises(Failed):
+        world.load()
+    world.queue(400, line(4))
+    if how == "a loader that was killed":
+        world.loader = world.new_loader()
+    assert [spool.name for spool in world.loader.droppable(world.files.queue())] == ["400.1"]
+    world.store.fault = ""
+    world.load_all()
+    assert world.outputs() == ["line 1", "line 2", "line 3", "line 4"]
+    world.queue(500, line(5))
+    assert [spool.name for spool in world.loader.droppable(world.files.queue())] == ["500.1"]
+
+
 def test_files_without_lines_need_no_transaction(world: World) -> None:
     world.queue(100)
     world.load_all()

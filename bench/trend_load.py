@@ -12,7 +12,7 @@ from bench.common import add
 from tests import perfdata_world
 from tests.lab import Host, Lab
 from tests.lab.suite import COMMAND
-from tests.perfdata_world import PERFDATA, number, queued, sql
+from tests.perfdata_world import PERFDATA, kill_loader, loader_pid, number, queued, sql
 
 RUNS: Final = 3
 SERVICES: Final = 1000
@@ -93,7 +93,7 @@ def memory(lab: Lab, yasu: Host) -> None:
     """The most that the loader ever held, for a queue and for one four times its size."""
     peaks = []
     for rounds in (ROUNDS, 4 * ROUNDS):
-        yasu.run(["kill", str(loader_pid(yasu))], check=False)
+        kill_loader(yasu)
         clear(yasu)
         lay_queue(yasu, rounds)
         start_loader(lab, yasu)
@@ -148,11 +148,6 @@ def lay_queue(yasu: Host, rounds: int) -> float:
 
 def start_loader(lab: Lab, yasu: Host) -> None:
     """A new one, as process_perfdata starts it."""
-    yasu.run(["kill", "-9", str(loader_pid(yasu))], check=False)
+    kill_loader(yasu)
     perfdata_world.start_loader(yasu)
     lab.wait(lambda: loader_pid(yasu), 30, "the loader runs", poll=0.02)
-
-
-def loader_pid(yasu: Host) -> int:
-    pids = yasu.run("grep -lx perfdata-loader /proc/[0-9]*/comm | cut -d/ -f3", check=False).stdout.split()
-    return int(pids[0]) if pids else 0

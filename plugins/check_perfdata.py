@@ -50,11 +50,11 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
     def probe(self) -> Iterable[nagiosplugin.Metric]:
         role = StateFiles(self.config.paths.state).role()
         files = PerfdataFiles(self.config.paths.state)
-        self.nothing = self._why_not(role.role)
+        queue = files.queue() if files.queue_directory.is_dir() else []
+        self.nothing = self._why_not(role.role, len(queue))
         if self.nothing:
             yield nagiosplugin.Metric("lost", "")
             return
-        queue = files.queue() if files.queue_directory.is_dir() else []
         size = sum(files.sizes(queue))
         kept = CountFiles(files.directory)
         self.counts, self.dropped = kept.counts(), kept.dropped()
@@ -75,10 +75,13 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
         ):
             yield nagiosplugin.Metric(name, value, "c", min=0, context="number")
 
-    def _why_not(self, role: Role) -> str:
+    def _why_not(self, role: Role, waiting: int) -> str:
         if self.config.database.socket is None or not self.config.perfdata.load:
             return "no trend data is configured ([database] socket, [perfdata] load)"
-        return "" if role is Role.MASTER else f"role {role}: no trend data is loaded here"
+        if role is Role.MASTER:
+            return ""
+        left = f"; {files_wait(waiting)} until it is the master" if waiting else ""
+        return f"role {role}: no trend data is loaded here{left}"
 
     def lost(self) -> str:
         """What was dropped or set aside lately; "" for nothing."""
@@ -101,6 +104,10 @@ class LostContext(nagiosplugin.Context):  # type: ignore[misc]
         return nagiosplugin.Result(nagiosplugin.Warn if metric.value else nagiosplugin.Ok, metric=metric)
 
 
+def files_wait(count: int) -> str:
+    return "1 file waits" if count == 1 else f"{count} files wait"
+
+
 class QueueSummary(nagiosplugin.Summary):  # type: ignore[misc]
     """Present: what waits, how fast it goes, and what is lost."""
 
@@ -120,12 +127,7 @@ class QueueSummary(nagiosplugin.Summary):  # type: ignore[misc]
         queue = self._queue
         if queue.nothing:
             return one_line(f"{queue.config.this.name}: {queue.nothing}")
-        files = f"{queue.waiting} file{'s' if queue.waiting != 1 else ''}"
-        waits = (
-            f"{files} wait{'' if queue.waiting != 1 else 's'}, the oldest for {span(queue.age)}"
-            if queue.waiting
-            else "nothing waits"
-        )
+        waits = f"{files_wait(queue.waiting)}, the oldest for {span(queue.age)}" if queue.waiting else "nothing waits"
         rate = queue.counts.rows_per_second
         lost = queue.lost()
         return one_line(f"{queue.config.this.name}: {waits}, {rate:g} rows/s in the last minute{'; ' if lost else ''}{lost}")

@@ -14,6 +14,7 @@ import pytest
 from tests.lab import Host, Lab, why_not
 from tests.lab.replication import DROP_IN, begin_anew, caught_up, follow, replicate, restart, sql
 from tests.lab.suite import COMMAND, STATE, is_active
+from tests.perfdata_world import times_loaded
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -146,11 +147,7 @@ def test_a_frozen_source_is_not_waited_for_and_what_is_not_known_is_said(lab: La
     fetched = re.fullmatch(r"(\d+) files of performance data are here that yasu had not loaded", step(run, "fetch queue")["detail"])
     assert fetched and int(fetched[1]) >= 3
     lab.wait(lambda: not any(name[0].isdigit() for name in files(lab.nabira, "from-yasu")), 30, "nabira's loader has loaded them")
-    for line in waiting:
-        moment, host, service = line.split("\t")[:3]
-        here = f"FROM perfparse.perfdata_service_raw WHERE host_name = '{host}' AND service_description = '{service}'"
-        count = sql(lab.nabira, f"SET time_zone = '+00:00'; SELECT COUNT(*) {here} AND ctime = FROM_UNIXTIME({moment})")
-        assert count == "1", line
+    assert set(times_loaded(lab.nabira, waiting).values()) == {1}
     assert run["outcome"] == "done", run
     assert step(run)["seconds"] < LONGEST_SECONDS
     assert "yasu's database could not be made read-only: database: " in detail

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from nagios_failover.config import parse
 from nagios_failover.steps import CRASH_AFTER
@@ -100,27 +100,46 @@ def kills(result: Result, count: int) -> None:
 
 
 def loader(result: Result, count: int) -> None:
-    """The loader is killed with kill -9 at a random moment under load, again and again; at the end each line is there once."""
+    """The loader is killed with kill -9 at a random moment under load: at any, or while it catches up after a frozen database.
+    After every ten, and at the end, each line that Nagios wrote is there once."""
     if result.done("loader") >= count:
         return
     with Lab.up(name=LAB, services=240) as lab:
         yasu = lab.yasu
         lab.nabira.run([COMMAND, "pause", "--reason", "the loader is killed"])
         perfdata_world.record(yasu)
-        began = time.monotonic()
-        for number in range(1, count + 1):
-            draw = chance(result.seed, "loader", number)
-            pid = lab.wait(
-                lambda: yasu.run("grep -lx perfdata-loader /proc/[0-9]*/comm | cut -d/ -f3").stdout.split(), 30, "a loader"
-            )
-            time.sleep(draw.uniform(0, 2))
-            yasu.run(["kill", "-9", *pid], check=False)
-        perfdata_world.settle(lab, yasu)
-        wrong = perfdata_world.disagreement(yasu)
-        for number in range(result.done("loader") + 1, count + 1):
-            seconds = (time.monotonic() - began) / count
-            result.add("loader", {"kill": number, **({"note": wrong} if wrong else {})}, held=not wrong, seconds=seconds)
-        say("loader", count, count, "kill -9 of the loader", not wrong, time.monotonic() - began)
+        while (first := result.done("loader") + 1) <= count:
+            kills = [kill_of_the_loader(lab, yasu, result.seed, number) for number in range(first, min(count, first + 9) + 1)]
+            perfdata_world.settle(lab, yasu)
+            wrong = perfdata_world.disagreement(yasu) or perfdata_world.miscounted(yasu)
+            yasu.service("nagios").start()
+            for number, (what, seconds) in enumerate(kills, first):
+                result.add("loader", {**what, **({"note": wrong} if wrong else {})}, held=not wrong, seconds=seconds)
+                say("loader", number, count, f"kill -9 {what['after']:.2f} s after {what['from']}", not wrong, seconds)
+
+
+def kill_of_the_loader(lab: Lab, host: Host, seed: int, number: int) -> tuple[dict[str, Any], float]:
+    """What was done, and how long it took until another one ran."""
+    draw = chance(seed, "loader", number)
+    catching_up = draw.random() < 0.5
+    began = time.monotonic()
+    if catching_up:
+        database = host.service("mariadbd")
+        database.freeze()
+        time.sleep(draw.uniform(1, 5))
+        database.thaw()
+    lab.wait(lambda: perfdata_world.loader_pid(host), 30, "a loader")
+    after = draw.uniform(0, 0.5 if catching_up else 2)
+    time.sleep(after)
+    transactions = perfdata_world.number(host, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_modified > 0")
+    killed = perfdata_world.kill_loader(host)
+    lab.wait(lambda: perfdata_world.loader_pid(host) not in (0, killed), 30, "another loader")
+    what = {
+        "from": "the thaw of a frozen mysqld" if catching_up else "a loader ran",
+        "after": round(after, 2),
+        "writing": transactions,
+    }
+    return what, time.monotonic() - began
 
 
 PARTS: Final = {

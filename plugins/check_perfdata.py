@@ -51,11 +51,11 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
         role = StateFiles(self.config.paths.state).role()
         files = PerfdataFiles(self.config.paths.state)
         queue = files.queue() if files.queue_directory.is_dir() else []
-        self.nothing = self._why_not(role.role, len(queue))
+        sizes = files.sizes(queue)
+        self.nothing = self._why_not(role.role, sum(1 for size in sizes if size))
         if self.nothing:
             yield nagiosplugin.Metric("lost", "")
             return
-        size = sum(files.sizes(queue))
         kept = CountFiles(files.directory)
         self.counts, self.dropped = kept.counts(), kept.dropped()
         self.waiting = len(queue)
@@ -63,7 +63,7 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
         yield nagiosplugin.Metric("lost", self.lost())
         yield nagiosplugin.Metric("age", round(self.age), "s", min=0)
         yield nagiosplugin.Metric("files", self.waiting, min=0)
-        yield nagiosplugin.Metric("size", size, "B", min=0, context="number")
+        yield nagiosplugin.Metric("size", sum(sizes), "B", min=0, context="number")
         rate = self.counts.rows_per_second if self.now - self.counts.loaded_at < 60 else 0.0
         yield nagiosplugin.Metric("rows_per_second", rate, min=0, context="number")
         for name, value in (

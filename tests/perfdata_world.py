@@ -45,6 +45,10 @@ def queued(host: Host) -> list[str]:
     return host.run(["ls", f"{PERFDATA}/queue"]).stdout.split()
 
 
+def queued_lines(host: Host) -> list[str]:
+    return host.run(f"find {PERFDATA}/queue -type f | sort | xargs -r cat").stdout.splitlines()
+
+
 def record(host: Host) -> None:
     """From now on each spool is copied before process_perfdata renames it, to a place that is not on the host's own disk. The
     tables are emptied, and Nagios and the loader are started anew."""

@@ -17,7 +17,7 @@ from tests.lab import Host, Lab, why_not
 from tests.lab.followed import DROP_IN, configure, equal, fill, replicates, sql, status
 from tests.lab.suite import COMMAND, STATE
 from tests.lab.target import wait_for_mariadb
-from tests.perfdata_world import hold_loader, release_loader, times_loaded
+from tests.perfdata_world import PERFDATA, hold_loader, queued_lines, release_loader, times_loaded
 from tests.readme import blocks, differing
 from tests.takeover import role_of
 
@@ -124,7 +124,6 @@ def semi_synchronous(lab: Lab, source: Host) -> None:
     time.sleep(1)
 
 
-QUEUE = f"{STATE}/perfdata/queue"
 LATE = f"{int(time.time())}\tweb1\tlate\tout\tOK\tt=1"
 
 
@@ -132,10 +131,10 @@ def test_a_clean_one_is_attached_in_well_under_a_second(lab: Lab) -> None:
     """yasu's loader could not load, and nabira fetches what waits; one file is queued too late for that."""
     semi_synchronous(lab, lab.yasu)
     hold_loader(lab.yasu)
-    lab.wait(lambda: len(lab.yasu.run(f"cat {QUEUE}/*").stdout.splitlines()) >= 20, 30, "yasu's queue grows")
+    lab.wait(lambda: len(queued_lines(lab.yasu)) >= 20, 30, "yasu's queue grows")
     hand_over(lab, lab.yasu, lab.nabira)
     release_loader(lab.yasu)
-    lab.yasu.write(f"{QUEUE}/{int(time.time())}.1", f"{LATE}\n", owner="nagios", group="adm")
+    lab.yasu.write(f"{PERFDATA}/queue/{int(time.time())}.1", f"{LATE}\n", owner="nagios", group="adm")
     said = as_the_readme_says(lab, rejoin=True)
     run = re.findall(r"nagios-failover history (\S+)", said)[-1]
     history = lab.yasu.run([COMMAND, "history", run]).stdout
@@ -144,7 +143,7 @@ def test_a_clean_one_is_attached_in_well_under_a_second(lab: Lab) -> None:
         assert took and float(took.group(1)) < limit, history
     semi_synchronous(lab, lab.nabira)
     check_all_is_there_once(lab, lab.nabira)
-    waiting = lab.yasu.run(f"cat {QUEUE}/*").stdout.splitlines()
+    waiting = queued_lines(lab.yasu)
     lab.wait(lambda: set(times_loaded(lab.nabira, waiting[:-1]).values()) == {1}, 30, "nabira's loader has loaded what waited")
     assert waiting[-1] == LATE and times_loaded(lab.nabira, [LATE]) == {LATE: 0}
     assert equal(lab.nabira, lab.yasu)
@@ -153,7 +152,7 @@ def test_a_clean_one_is_attached_in_well_under_a_second(lab: Lab) -> None:
 def test_back_again_from_a_source_that_lost_its_power(lab: Lab) -> None:
     """It comes back as what it was: what it writes before it has stood down is its own, and is saved."""
     lab.nabira.off()
-    waiting = lab.yasu.run(f"cat {QUEUE}/*").stdout.splitlines()
+    waiting = queued_lines(lab.yasu)
     lab.wait(lambda: role_of(lab.yasu) == "master" and sql(lab.yasu, "SELECT @@read_only") == "0", 60, "yasu is the source")
     lab.wait(lambda: times_loaded(lab.yasu, [LATE]) == {LATE: 1}, 30, "yasu's loader has loaded what nabira had not fetched")
     assert len(waiting) > 20 and set(times_loaded(lab.yasu, waiting).values()) == {1}, "and what nabira had loaded not again"

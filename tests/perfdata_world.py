@@ -106,7 +106,7 @@ def settle(lab: Lab, host: Host) -> None:
     """Nagios is stopped, and all that it had handed over is loaded."""
     host.service("nagios").stop()
     start_loader(host)  # one that ended now would be started by nobody
-    lab.wait(lambda: queued(host) == [], 240, "the queue is empty", poll=0.5)  # after a full disk mariadbd rests for a minute
+    lab.wait(lambda: queued(host) == [], 90, "the queue is empty", poll=0.5)  # after a full disk mariadbd rests for a minute
 
 
 def written(host: Host) -> tuple[list[Sample], int]:

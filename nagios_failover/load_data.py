@@ -7,8 +7,9 @@ is sent the one file that the statement under way names, which lies in memory, a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from select import select
 from typing import TYPE_CHECKING, Any
 
 from nagios_failover.errors import Failed
@@ -29,12 +30,20 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\0": "\\0"})
 def guarded_connection(pymysql: Any) -> Any:
     """A connection class that sends the file `offered`, and none while that is empty. It takes NULL at a row's beginning for a
     request (both begin with the same byte), so what is read through it has something else there. A connection that is lost
-    while a file is sent is lost: the driver would go on writing to the socket that it has just given up."""
+    while a file is sent is lost: the driver would go on writing to the socket that it has just given up. While the server takes
+    or sends nothing, `meanwhile` is gone on with."""
 
     class GuardedConnection(pymysql.connections.Connection):  # type: ignore[misc]
         offered = ""
+        meanwhile: Iterator[None] | None = None
+
+        def _work_while(self, waiting: Callable[[Any], bool]) -> None:
+            while self.meanwhile and self._sock and waiting(self._sock):
+                if next(self.meanwhile, self) is self:
+                    self.meanwhile = None
 
         def _read_packet(self, *arguments: Any, **options: Any) -> Any:
+            self._work_while(lambda sock: not select([sock], (), (), 0)[0])
             packet = super()._read_packet(*arguments, **options)
             if packet.is_load_local_packet() and packet.get_all_data()[1:] != (self.offered.encode() or None):
                 self._force_close()
@@ -45,6 +54,7 @@ def guarded_connection(pymysql: Any) -> Any:
         def _write_bytes(self, data: bytes) -> None:
             if self._sock is None:
                 raise pymysql.OperationalError(2006, "MySQL server has gone away")
+            self._work_while(lambda sock: not select((), [sock], (), 0)[1])
             super()._write_bytes(data)
 
     return GuardedConnection

@@ -1,5 +1,6 @@
 """From the queue into the trend tables: one batch is one transaction, read as it is written, so that memory is a batch's whatever
-waits. Malformed lines and metrics are set aside and counted, and hold nothing up."""
+waits. While the server works on one, the next is read. Malformed lines and metrics are set aside and counted, and hold nothing
+up."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ from typing import NamedTuple, Protocol
 
 from nagios_failover.config import PerfdataSection
 from nagios_failover.errors import FailoverError
-from nagios_failover.metrics import Sample, parse_line
 from nagios_failover.perfdata import QueuedSpool, parse_name
 from nagios_failover.perfdata_counts import CountFiles, LoaderCounts
-from nagios_failover.perfdata_queue import PerfdataFiles, SpoolLine
+from nagios_failover.perfdata_queue import PerfdataFiles
 from nagios_failover.perfparse import Batch, Counts
+from nagios_failover.piece import Piece, parsed
 
 SMALLEST_BATCH = 16 * 1024
 """Bytes; a server that is too slow for more at a time gets so little."""
@@ -62,6 +63,7 @@ class TrendLoader:
         self.largest = options.batch_kilobytes * 1024
         self.limit = self.largest
         self.positions: Mapping[str, int] = {}
+        self.ahead: Piece | None = None
         self.in_doubt = parse_name(self.count_files.begun())
         self.counts = self.count_files.counts()
         self.recent: deque[tuple[float, int]] = deque()
@@ -88,39 +90,22 @@ class TrendLoader:
         return Loaded(finished, more=len(finished) < len(queue))
 
     def _read(self, queue: Sequence[QueuedSpool], positions: Mapping[str, int], finished: list[QueuedSpool]) -> Batch:
-        samples: list[Sample] = []
-        aside: list[tuple[str, int, str, bytes]] = []
-        moved = {spool.name: positions[spool.name] for spool in queue if spool.name in positions}
-        lines_aside = metrics_aside = 0
-        left, last = self.limit, queue[0]
-        for spool in queue:
-            last = spool
-            offset = positions.get(spool.name, 0)
-            found = self.files.read_lines(spool, offset, left)
-            for line in found.lines:
-                sample = _parsed(line)
-                if isinstance(sample, str):
-                    lines_aside += 1
-                    aside.append((spool.name, line.offset, sample, line.data))
-                    continue
-                samples.append(sample)
-                if sample.malformed:
-                    metrics_aside += len(sample.malformed)
-                    why = "no metric: " + ", ".join(piece[:80] for piece in sample.malformed[:5])
-                    aside.append((spool.name, line.offset, " ".join(why.split()), line.data))
-            if found.end:
-                moved[spool.name] = found.end
-            if not found.finished:
-                break
-            finished.append(spool)
-            left -= found.end - offset
-            if left <= 0:
-                break
-        self.in_doubt = last
-        self.count_files.begin(last.name)
-        if aside:
-            self.count_files.set_aside(aside, limit=self.options.aside_megabytes * 1024 * 1024)
-        return Batch(samples, moved, lines_aside, metrics_aside)
+        piece = self.ahead
+        if piece is None or not piece.is_next(queue, positions, self.limit):
+            piece = Piece(self.files, queue, positions, self.limit)
+        self.ahead = None
+        piece.whole()
+        finished.extend(piece.finished)
+        self.in_doubt = piece.last
+        self.count_files.begin(piece.last.name)
+        if piece.aside:
+            self.count_files.set_aside(piece.aside, limit=self.options.aside_megabytes * 1024 * 1024)
+        known = {spool.name: positions[spool.name] for spool in queue if spool.name in positions}
+        moved = {**known, **{name: end for name, end in piece.ends.items() if end}}
+        rest = queue[len(piece.finished) :]
+        if rest:
+            self.ahead = Piece(self.files, rest, moved, min(self.largest, self.limit * 2))
+        return Batch(piece.samples, moved, piece.lines_aside, piece.metrics_aside, self.ahead.steps if self.ahead else None)
 
     def _count(self, batch: Batch, counts: Counts) -> None:
         now = self.monotonic()
@@ -147,7 +132,7 @@ class TrendLoader:
             while not finished:
                 found = self.files.read_lines(spool, offset, self.largest)
                 for line in found.lines:
-                    sample = _parsed(line)
+                    sample = parsed(line)
                     lines += 1
                     metrics += 0 if isinstance(sample, str) else len(sample.metrics)
                 offset, finished = found.end, found.finished
@@ -160,7 +145,3 @@ class TrendLoader:
             return
         if not self.store.forget(self.options.retention_days, self.options.delete_batch):
             self.rest_until = self.monotonic() + REST_SECONDS
-
-
-def _parsed(line: SpoolLine) -> Sample | str:
-    return parse_line(line.data) if line.whole else "it is cut off, or longer than a line can be"

@@ -35,12 +35,14 @@ Newest = dict[tuple[str, str, str], tuple[int, str]]
 
 
 class Batch(NamedTuple):
-    """What one transaction writes: whole lines' samples, how far each file is read then, and what was set aside."""
+    """What one transaction writes: whole lines' samples, how far each file is read then, and what was set aside. `meanwhile` is
+    done in steps while the server keeps us waiting, as far as it comes."""
 
     samples: Sequence[Sample]
     positions: Mapping[str, int]
     lines_aside: int = 0
     metrics_aside: int = 0
+    meanwhile: Iterator[None] | None = None
 
     @property
     def bin_rows(self) -> int:
@@ -88,10 +90,12 @@ class PerfParse:
                 with connection.cursor() as cursor:
                     positions = _lock(cursor, host)
                     batch = read(positions)
+                    connection.meanwhile = batch.meanwhile  # type: ignore[attr-defined]
                     self._write(cursor, batch)
                     _move(cursor, host, positions, batch, forget=host == self._this)
                     counts = _counted(cursor, host, batch)
                 connection.commit()
+                connection.meanwhile = None  # type: ignore[attr-defined]
             except BaseException:
                 self.close()
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,27 @@ def test_a_server_that_dies_while_it_is_sent_a_file_is_a_lost_connection() -> No
         connection.offered = path
         pymysql.connections.MySQLResult(connection)._read_load_local_packet(FakePacket(b"\xfb" + path.encode()))
     connection.close()
+
+
+def test_while_the_server_takes_nothing_other_work_goes_on() -> None:
+    pymysql = mysql.load()
+    here, server = socket.socketpair()
+    connection = guarded_connection(pymysql)(defer_connect=True, local_infile=True)
+    connection._sock, connection._rfile = here, here.makefile("rb")
+    connection._next_seq_id, connection._current_timeout = 0, None
+    done = []
+
+    def work() -> Iterator[None]:
+        for number in range(5):
+            done.append(number)
+            if number == 2:
+                server.sendall(b"\x01\x00\x00\x00\x00")  # now it answers
+            yield
+
+    connection.meanwhile = work()
+    connection._write_bytes(b"it has room for this")
+    assert done == []
+    assert connection._read_packet().get_all_data() == b"\x00"
+    assert done == [0, 1, 2]
+    connection.close()
+    server.close()

@@ -13,7 +13,8 @@ from nagios_failover.config import PerfdataSection
 from nagios_failover.errors import Failed
 from nagios_failover.load_trend import SMALLEST_BATCH, TrendLoader
 from nagios_failover.metrics import Sample
-from nagios_failover.perfdata_queue import PerfdataFiles
+from nagios_failover.perfdata import QueuedSpool
+from nagios_failover.perfdata_queue import PerfdataFiles, SpoolLines
 from nagios_failover.perfparse import Batch, Counts
 
 
@@ -29,10 +30,13 @@ class FakeStore:
         self.fault = ""
         self.batches: list[int] = []
         self.old_rows = 0
+        self.steps = 0  # of what is done meanwhile
 
     def load(self, host: str, read: Callable[[Mapping[str, int]], Batch]) -> tuple[Batch, Counts]:
         before = dict(self.positions[host])
         batch = read(before)
+        for _ in zip(range(self.steps), batch.meanwhile or (), strict=False):
+            pass
         if self.fault == "before":
             raise Failed("gone before the commit")
         self.samples.extend(batch.samples)
@@ -115,6 +119,53 @@ def test_a_file_larger_than_a_batch_is_loaded_piece_by_piece(world: World) -> No
     assert len(world.store.batches) >= 3
 
 
+@pytest.mark.parametrize("steps", [0, 3, 1000])
+def test_what_is_read_while_the_server_works_is_read_once_and_in_order(
+    world: World, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    lines = [line(number, perfdata="x" * 200) for number in range(5000)]
+    world.queue(100, *lines[:4000])
+    world.queue(200, *lines[4000:])
+    world.store.steps = steps
+    read: list[tuple[str, int]] = []
+    read_lines = world.files.read_lines
+
+    def noted(spool: QueuedSpool, offset: int, limit: int) -> SpoolLines:
+        read.append((spool.name, offset))
+        return read_lines(spool, offset, limit)
+
+    monkeypatch.setattr(world.files, "read_lines", noted)
+    world.load_all()
+    assert world.outputs() == [f"line {number}" for number in range(5000)]
+    assert len(read) == len(set(read)) >= 4
+
+
+def test_what_was_read_ahead_is_nothing_where_a_batch_failed_or_a_file_was_dropped(world: World) -> None:
+    world.store.steps = 1000
+    world.loader = world.new_loader(batch_kilobytes=16)
+    for moment in range(100, 700, 100):
+        world.queue(moment, *(line(moment + number, perfdata="x" * 200) for number in range(100)))
+    world.store.fault = "before"
+    with pytest.raises(Failed):
+        world.load()
+    world.store.fault = ""
+    world.load()
+    world.loader.drop([spool for spool in world.files.queue() if spool.name == "200.1"])
+    world.load_all()
+    dropped = world.loader.count_files.dropped()
+    assert (dropped.files, len(world.outputs()) + dropped.lines, len(set(world.outputs()))) == (1, 600, 600 - dropped.lines)
+
+
+def test_a_file_that_cannot_be_read_holds_up_nothing_before_it(world: World) -> None:
+    world.store.steps = 1000
+    world.loader = world.new_loader(batch_kilobytes=16)
+    world.queue(100, *(line(number, perfdata="x" * 200) for number in range(100)))
+    (world.files.queue_directory / "200.1").mkdir()
+    with pytest.raises(Failed, match="cannot read"):
+        world.load_all()
+    assert len(world.outputs()) == 100
+
+
 @pytest.mark.parametrize("fault", ["before", "after"])
 def test_a_failure_before_or_after_the_commit_doubles_nothing_and_loses_nothing(world: World, fault: str) -> None:
     world.queue(100, line(1), line(2), torn="tor")
@@ -192,6 +243,7 @@ def test_faults_at_random_points_leave_each_line_once(world: World) -> None:
         number += count
         world.loader.limit = draw.choice([SMALLEST_BATCH, 40_000])
         world.store.fault = draw.choice(["", "", "before", "after"])
+        world.store.steps = draw.choice([0, 2, 1000])
         try:
             world.load(killed=draw.random() < 0.3)
         except Failed:

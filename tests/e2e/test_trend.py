@@ -100,16 +100,18 @@ def test_a_dozen_hosts_perfdata_arrive_and_are_what_the_plugins_printed(lab: Lab
 
 
 def test_the_tables_that_follow_from_the_rows_are_right(lab: Lab, yasu: Host) -> None:
+    load = "host_name = 'web1' AND service_description = 'LOAD'"
+    lab.wait(lambda: number(yasu, f"SELECT COUNT(*) FROM perfdata_service_raw WHERE {load}") > 1, 30, "two checks of a service")
     settle(lab, yasu)
     newest = "SELECT MAX(id) FROM perfdata_service_bin b WHERE (b.host_name, b.service_description, b.metric) = "
     names = "(m.host_name, m.service_description, m.metric)"
     assert sql(yasu, f"SELECT COUNT(*) FROM perfdata_service_metric m WHERE last_perfdata_bin <> ({newest} {names})") == "0"
     assert sql(yasu, "SELECT COUNT(*) FROM perfdata_host") == "12"
     assert sql(yasu, "SELECT COUNT(*) FROM perfdata_service") == str(36 + 12)
-    spans = "SELECT MAX(UNIX_TIMESTAMP(ctime)) - MIN(UNIX_TIMESTAMP(ctime)) FROM perfdata_service_raw WHERE host_name = 'web1' AND"
+    span = f"SELECT MAX(UNIX_TIMESTAMP(ctime)) - MIN(UNIX_TIMESTAMP(ctime)) FROM perfdata_service_raw WHERE {load}"
     sums = "SELECT SUM(sum_uptime + sum_warntime + sum_criticaltime + sum_undeftime) FROM perfdata_raw_summary_data"
-    mine = "WHERE service_id = (SELECT service_id FROM perfdata_service WHERE host_name = 'web1' AND service_description = 'LOAD')"
-    assert number(yasu, f"{sums} {mine}") >= number(yasu, f"{spans} service_description = 'LOAD'") > 0
+    mine = f"WHERE service_id = (SELECT service_id FROM perfdata_service WHERE {load})"
+    assert number(yasu, f"{sums} {mine}") >= number(yasu, span) > 0
 
 
 def test_killed_loaders_and_a_database_killed_frozen_slow_read_only_and_without_disk_leave_each_line_once(

@@ -16,9 +16,9 @@ from tests.lab.suite import COMMAND
 from tests.lab.target import wait_for_mariadb
 from tests.perfdata_world import PERFDATA, kill_loader, loader_pid, number, queued, sql
 
-RUNS: Final = 5
+RUNS: Final = 3
 SERVICES: Final = 1000
-ROUNDS: Final = 40  # of each service, a minute apart
+ROUNDS: Final = 100  # of each service, a minute apart
 ROWS_OF_A_LINE: Final = 4  # one raw row, three values
 MONTH_SERIES: Final = 70
 MONTH_ROWS: Final = 3_000_000

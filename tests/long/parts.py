@@ -100,7 +100,7 @@ def kills(result: Result, count: int) -> None:
 
 
 def loader(result: Result, count: int) -> None:
-    """The loader is killed with kill -9 at a random moment under load: at any, or while it catches up after a frozen database.
+    """The loader is killed with kill -9 at a random moment under load: at any, or in a statement of a transaction.
     After every ten, and at the end, each line that Nagios wrote is there once."""
     if result.done("loader") >= count:
         return
@@ -113,33 +113,42 @@ def loader(result: Result, count: int) -> None:
             perfdata_world.settle(lab, yasu)
             wrong = perfdata_world.disagreement(yasu) or perfdata_world.miscounted(yasu)
             yasu.service("nagios").start()
-            for number, (what, seconds) in enumerate(kills, first):
-                result.add("loader", {**what, **({"note": wrong} if wrong else {})}, held=not wrong, seconds=seconds)
-                say("loader", number, count, f"kill -9 {what['after']:.2f} s after {what['from']}", not wrong, seconds)
+            for number, (where, seconds) in enumerate(kills, first):
+                result.add("loader", {"killed": where, **({"note": wrong} if wrong else {})}, held=not wrong, seconds=seconds)
+                say("loader", number, count, f"kill -9 {where}", not wrong, seconds)
 
 
-def kill_of_the_loader(lab: Lab, host: Host, seed: int, number: int) -> tuple[dict[str, Any], float]:
-    """What was done, and how long it took until another one ran."""
+#: Run inside the host: waits until the loader's connection carries out a statement like this, then kills it; prints the statement.
+KILL_IN_STATEMENT: Final = """
+import os, sys, time, pymysql
+connection = pymysql.connect(unix_socket="/run/mysqld/mysqld.sock", user="root", autocommit=True)
+deadline = time.monotonic() + 60
+with connection.cursor() as cursor:
+    while time.monotonic() < deadline:
+        cursor.execute("SELECT info FROM information_schema.processlist WHERE user = 'nagios' AND info LIKE %s", sys.argv[2])
+        if found := cursor.fetchone():
+            os.kill(int(sys.argv[1]), 9)
+            print(" ".join(found[0].split())[:20])
+            break
+"""
+
+
+def kill_of_the_loader(lab: Lab, host: Host, seed: int, number: int) -> tuple[str, float]:
+    """Where it was killed, and how long it took until another one ran: at a random moment, or in a statement of a transaction."""
     draw = chance(seed, "loader", number)
-    catching_up = draw.random() < 0.5
     began = time.monotonic()
-    if catching_up:
-        database = host.service("mariadbd")
-        database.freeze()
-        time.sleep(draw.uniform(1, 5))
-        database.thaw()
-    lab.wait(lambda: perfdata_world.loader_pid(host), 30, "a loader")
-    after = draw.uniform(0, 0.5 if catching_up else 2)
-    time.sleep(after)
-    transactions = perfdata_world.number(host, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_modified > 0")
-    killed = perfdata_world.kill_loader(host)
-    lab.wait(lambda: perfdata_world.loader_pid(host) not in (0, killed), 30, "another loader")
-    what = {
-        "from": "the thaw of a frozen mysqld" if catching_up else "a loader ran",
-        "after": round(after, 2),
-        "writing": transactions,
-    }
-    return what, time.monotonic() - began
+    pid = lab.wait(lambda: perfdata_world.loader_pid(host), 30, "a loader")
+    statement = draw.choice(["", "LOAD DATA%", "INSERT INTO perfdata%", "COMMIT%"])
+    if statement:
+        python = "/opt/nagios-failover/bin/python"
+        where = f"in {host.run([python, '-c', KILL_IN_STATEMENT, str(pid), statement], timeout=90).stdout.strip() or 'nothing'}"
+    else:
+        after = draw.uniform(0, 2)
+        time.sleep(after)
+        perfdata_world.kill_loader(host)
+        where = f"{after:.2f} s after it was seen"
+    lab.wait(lambda: perfdata_world.loader_pid(host) not in (0, pid), 30, "another loader")
+    return where, time.monotonic() - began
 
 
 PARTS: Final = {

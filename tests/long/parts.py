@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from nagios_failover.config import parse
 from nagios_failover.steps import CRASH_AFTER

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from nagios_failover.errors import Refused
-from nagios_failover.gtid import count_of_set, minus, transactions_between
+from nagios_failover.gtid import count_of_set, history_at, minus, transactions_between
 
 
 class Statement(NamedTuple):
@@ -142,6 +142,11 @@ class Dialect(ABC):
         """The replica's link, by GTID. Resets what was set before; TLS has to be named every time."""
 
     @abstractmethod
+    def begin_at(self, position: str, history: str) -> list[Statement]:
+        """After forget_history, on a copy: its own history is that of its source, `history`, up to `position`, and it would go on
+        from there as a replica."""
+
+    @abstractmethod
     def wait_for(self, position: str, seconds: float) -> Statement:
         """One value: 0 as soon as the replica has executed up to `position`, anything else after `seconds`."""
 
@@ -226,6 +231,12 @@ class MariaDB(Dialect):
         ]
         return _change("CHANGE MASTER TO", options, "MASTER_USE_GTID = slave_pos")
 
+    def begin_at(self, position: str, history: str) -> list[Statement]:
+        """By gtid_slave_pos alone it would not know what servers other than the last one wrote, as soon as it is the source: an old
+        source with nothing but a part of the same history would then seem to have transactions of its own."""
+        state = Statement("SET GLOBAL gtid_binlog_state = %s", (history_at(position, history),))
+        return [state, Statement(self.go_on_from, (position,))]
+
     def wait_for(self, position: str, seconds: float) -> Statement:
         return Statement("SELECT MASTER_GTID_WAIT(%s, %s)", (position, seconds))
 
@@ -303,6 +314,9 @@ class MySQL(Dialect):
             ("GET_SOURCE_PUBLIC_KEY", int(link.tls_ca is None)),
         ]
         return _change("CHANGE REPLICATION SOURCE TO", options, "SOURCE_AUTO_POSITION = 1")
+
+    def begin_at(self, position: str, history: str) -> list[Statement]:
+        return [Statement(self.go_on_from, (position,))]
 
     def wait_for(self, position: str, seconds: float) -> Statement:
         return Statement("SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, %s)", (position, seconds))

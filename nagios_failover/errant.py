@@ -6,7 +6,9 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from nagios_failover import clone, gtid
 from nagios_failover.config import Config
@@ -25,42 +27,48 @@ def save_errant(config: Config, state_directory: Path, run: str) -> tuple[Path, 
     """Write them to STATE/errant/RUN.sql, which only the Nagios user can read; the path, and a sentence. Raises Failed."""
     with source(config) as there, administered(config) as here:
         own, theirs = here.value(here.dialect.history), there.value(there.dialect.history)
-        errant = gtid.minus(own, theirs)
         fork = gtid.fork(own, theirs) if release(here.dialect.version) >= KNOWS_GTIDS else ""
-        argv = (clone.program("mariadb-binlog", "mysqlbinlog"), *binlog_arguments(fork), *_files(here))
+        logs = _files(here)
+    errant = gtid.minus(own, theirs)
     path = state_directory / "errant" / f"{run}.sql"
     try:
         path.parent.mkdir(mode=0o750, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise cannot_write(path, error) from error
+    title = f"-- {config.this_name}, {time.strftime('%Y-%m-%d %H:%M:%S%z')}: {errant}, which {config.peer.name} has not, after "
     with os.fdopen(descriptor, "wb") as file:
-        when = time.strftime("%Y-%m-%d %H:%M:%S%z")
-        file.write(
-            f"-- {config.this_name}, {when}: {errant}, which {config.peer.name} has not, after {fork or 'the beginning'}\n".encode()
-        )
-        file.flush()
-        with as_root():
-            done = subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.PIPE,
-                timeout=config.replication.setup_timeout,
-                check=False,
-            )
+        said = _write(file, title, fork, logs, config.replication.setup_timeout)
+        if said and fork:
+            fork = ""  # where the two part is not in these logs any more: then all that they hold
+            said = _write(file, title, fork, logs, config.replication.setup_timeout)
         os.fsync(file.fileno())
     sync_directory(path.parent)
-    if done.returncode:
-        said = " ".join(done.stderr.decode(errors="replace").split())[-300:]
+    if said:
         raise Failed(
-            f"{argv[0]} failed: {said}",
+            f"the binary log cannot be read: {said}",
             host=config.this_name,
             hint=f"nothing was changed; free space for {path}, or mend the binary log",
         )
     count = gtid.transactions_between(fork, errant)
     many = "the transactions" if count is None else f"{count} transaction{'s' if count != 1 else ''}"
     return path, f"{many} that {config.peer.name} has not ({errant}) in {path}"
+
+
+def _write(file: IO[bytes], title: str, fork: str, logs: Sequence[str], seconds: float) -> str:
+    """What the binlog tool makes of the logs from the fork on, in place of what is in the file; "" or why it failed."""
+    file.seek(0)
+    file.truncate()
+    file.write(f"{title}{fork or 'the beginning'}\n".encode())
+    file.flush()
+    argv = (clone.program("mariadb-binlog", "mysqlbinlog"), *binlog_arguments(fork), *logs)
+    try:
+        with as_root():
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return f"{argv[0]} did not end within {seconds:g} s"
+    said = " ".join(done.stderr.decode(errors="replace").split())[-300:]
+    return f"{argv[0]}: {said or f'exit code {done.returncode}'}" if done.returncode else ""
 
 
 def binlog_arguments(fork: str) -> tuple[str, ...]:

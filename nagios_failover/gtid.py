@@ -54,6 +54,18 @@ def fork(own: str, other: str) -> str:
     return ",".join(str(last[domain]) for domain in sorted(last))
 
 
+def history_at(position: str, later: str) -> str:
+    """The binlog state of a server that has all up to `position` and nothing more; `later` is the history of its source, read at
+    any moment: what goes beyond the position (a transaction not yet committed) is left out. Each domain's last one comes last."""
+    ends = {gtid.domain: gtid for gtid in parse(position)}
+    earlier = (
+        Gtid(domain, server, sequence)
+        for (domain, server), sequence in _highest(parse(later)).items()
+        if domain in ends and server != ends[domain].server and sequence < ends[domain].sequence
+    )
+    return ",".join(str(gtid) for gtid in (*sorted(earlier), *ends.values()))
+
+
 def transactions_between(earlier: str, later: str) -> int | None:
     """How many transactions lie between two positions of one line of history, domain by domain; None where that cannot be told
     (a position is missing, or the later one is behind)."""

@@ -161,17 +161,26 @@ def _copy(flow: Joining) -> str:
         done = count
         flow.progress("copy", count, size)
 
+    with source(flow.config) as there:
+        history, now = there.value(there.dialect.history), there.value(there.dialect.gtid_of_the_binlog)
     with as_root():
-        position = clone.copy(flow.config, names, progress=progress) if names else _empty_position(flow)
+        position = clone.copy(flow.config, names, progress=progress) if names else now
     with administered(flow.config) as here:
-        here.do([Statement(here.dialect.go_on_from, (position,))])
+        _require_unwritten(here)
+        here.do(here.dialect.begin_at(position, history))
     seconds = time.monotonic() - began
     return f"{', '.join(names) or 'nothing'} ({_bytes(done)} in {seconds:.1f} s), as of {position or 'the beginning'}"
 
 
-def _empty_position(flow: Joining) -> str:
-    with source(flow.config) as there:
-        return there.value(there.dialect.gtid_of_the_binlog)
+def _require_unwritten(here: Server) -> None:
+    """Since it was emptied nothing but the copy has written here. Raises Failed."""
+    written = here.value(here.dialect.history)
+    if written:
+        raise Failed(
+            f"somebody has written here while the copy was loaded ({written})",
+            host=here.host,
+            hint="end what writes on a standby's database, and give the command again",
+        )
 
 
 def _bytes(count: int) -> str:

@@ -74,6 +74,15 @@ def test_a_mysql_replica_never_gives_up_and_follows_by_gtid_over_verified_tls() 
     assert values == ("192.0.2.11", 3306, "replica", "it's secret", 5, 0, 2, 1, "/ca.pem", "/cert.pem", "/key.pem", 1, 0)
 
 
+def test_a_copy_begins_with_the_history_of_its_source() -> None:
+    assert MariaDB("10.11.6").begin_at("0-1-250", "0-2-200,0-1-263") == [
+        ("SET GLOBAL gtid_binlog_state = %s", ("0-2-200,0-1-250",)),
+        ("SET GLOBAL gtid_slave_pos = %s", ("0-1-250",)),
+    ]
+    uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+    assert MySQL("9.7.0").begin_at(f"{uuid}:1-5", f"{uuid}:1-7") == [("SET GLOBAL gtid_purged = %s", (f"{uuid}:1-5",))]
+
+
 def test_without_a_ca_tls_is_off_and_not_half_on() -> None:
     for dialect in (MariaDB("10.11.6"), MySQL("9.7.0")):
         sql, values = dialect.change_source(Link("192.0.2.11", 3306, "replica", ""))

@@ -80,3 +80,23 @@ def test_how_many_transactions_a_set_of_mysqls_names(text: str, count: int) -> N
 )
 def test_where_two_histories_part(own: str, other: str, fork: str) -> None:
     assert gtid.fork(own, other) == fork
+
+
+@pytest.mark.parametrize(
+    ("position", "later", "state"),
+    [
+        ("0-1-250", "0-1-250,0-2-200", "0-2-200,0-1-250"),
+        # the source has gone on, or has a transaction that waits for its commit: the copy has neither
+        ("0-1-250", "0-1-263,0-2-200", "0-2-200,0-1-250"),
+        ("0-2-200", "0-1-201,0-2-200", "0-2-200"),
+        # it was read before the source's last one
+        ("0-1-250", "0-1-249,0-2-200", "0-2-200,0-1-250"),
+        # a binlog state and a replica's position put together name one server twice
+        ("0-1-250", "0-1-250,0-2-150,0-3-9,0-2-200", "0-2-200,0-3-9,0-1-250"),
+        ("0-1-250,1-2-7", "0-1-250,0-2-200,1-1-5,1-2-7", "0-2-200,1-1-5,0-1-250,1-2-7"),
+        ("", "0-1-1", ""),
+        ("0-1-5", "", "0-1-5"),
+    ],
+)
+def test_a_copy_has_all_that_its_source_had_up_to_its_position_and_nothing_more(position: str, later: str, state: str) -> None:
+    assert gtid.history_at(position, later) == state

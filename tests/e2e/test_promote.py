@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab import Host, Lab, why_not
 from tests.lab.replication import DROP_IN, begin_anew, caught_up, follow, replicate, restart, sql
-from tests.lab.suite import COMMAND, STATE, is_active
+from tests.lab.suite import COMMAND, STATE, begin_as, is_active
 from tests.perfdata_world import times_loaded
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
@@ -40,11 +40,6 @@ def lab(up: Lab) -> Lab:
     up.wait(lambda: is_active(up.yasu) and not is_active(up.nabira), 30, "yasu is the master")
     sql(up.yasu, "DELETE FROM perfparse.t; INSERT INTO perfparse.t (v) VALUES ('before')")
     return up
-
-
-def begin_as(lab: Lab, host: Host, role: str) -> None:
-    """Its own stand-down of the test before may be on its way just now."""
-    lab.wait(lambda: host.run([COMMAND, "init", role, "--force"], check=False).returncode == 0, 30, f"{host.name}: init {role}")
 
 
 def fail_over(lab: Lab) -> dict[str, Any]:

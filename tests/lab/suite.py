@@ -109,6 +109,11 @@ def configure(lab: Lab) -> None:
         lab.wait(lambda: has_heartbeat(lab.yasu), patience, "yasu's heartbeat is in its database", poll=0.2)
 
 
+def begin_as(lab: Lab, host: Host, role: str) -> None:
+    """`role` is --master or --standby, whatever it was. A run of its own may be on its way just now: that one is waited for."""
+    lab.wait(lambda: host.run([COMMAND, "init", role, "--force"], check=False).returncode == 0, 30, f"{host.name}: init {role}")
+
+
 def is_active(host: Host) -> bool:
     """Does this host's Nagios check and notify?"""
     flags = host.nagios_flags()

@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.lab import Host, Lab
 from tests.lab.replication import begin_anew, caught_up, replicate, sql
-from tests.lab.suite import COMMAND, is_active
+from tests.lab.suite import COMMAND, begin_as, is_active
 from tests.long.result import Result
 from tests.takeover import role_of
 
@@ -113,10 +113,12 @@ def _healthy_pair(lab: Lab, *, semi: bool) -> None:
         lab.yasu,
         f"SET GLOBAL rpl_semi_sync_master_enabled={switch}; CREATE OR REPLACE TABLE perfparse.acknowledged (id INT PRIMARY KEY)",
     )
-    lab.nabira.run([COMMAND, "init", "--standby", "--force"])
-    lab.yasu.run([COMMAND, "init", "--master", "--force"])
+    begin_as(lab, lab.nabira, "--standby")
+    begin_as(lab, lab.yasu, "--master")
     lab.wait(lambda: is_active(lab.yasu) and not is_active(lab.nabira), 60, "yasu is the master")
     lab.wait(lambda: caught_up(lab.yasu, lab.nabira), 60, "nabira has caught up")
+    waits = "SHOW STATUS LIKE 'Rpl_semi_sync_master_status'"
+    lab.wait(lambda: sql(lab.yasu, waits).endswith(switch), 60, f"semi-synchronous replication is {switch}")
 
 
 def _trial(lab: Lab, fault: str, seconds: float) -> tuple[Count, str]:

@@ -170,8 +170,14 @@ def role_of(host: Host) -> Role | None:
 
 def last_look(host: Host) -> str:
     """The state of the newest look that the host's plugin recorded, "" for none."""
+    return str(newest_look(host).get("state", ""))
+
+
+def newest_look(host: Host) -> dict[str, object]:
+    """The newest look that the host's plugin recorded, {} for none."""
     try:
         lines = host.read(f"{STATE}/looks").splitlines()
     except FileNotFoundError:
-        return ""
-    return str(json.loads(lines[-1])["state"]) if lines else ""
+        return {}
+    newest: dict[str, object] = json.loads(lines[-1]) if lines else {}
+    return newest

@@ -18,7 +18,7 @@ from tests.lab.followed import DROP_IN, configure, equal, fill, replicates, sql,
 from tests.lab.suite import COMMAND, STATE, begin_as
 from tests.lab.target import wait_for_mariadb
 from tests.readme import blocks, differing
-from tests.takeover import last_look, role_of
+from tests.takeover import last_look, newest_look, role_of
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -105,7 +105,13 @@ def source_is(lab: Lab, source: Host, replica: Host) -> None:
         if not writes(host):
             write(host)
     semi_synchronous(lab, source)
-    lab.wait(lambda: last_look(source) == "OK", 60, f"{source.name} sees its standby")
+    lab.wait(lambda: sees_well(source) and sees_well(replica), 60, "each sees the other well, and its automation not paused")
+
+
+def sees_well(host: Host) -> bool:
+    """A pause that was seen last on a host that then loses its power keeps the other from taking over."""
+    newest = newest_look(host)
+    return newest.get("state") == "OK" and not newest["peer_pause"]
 
 
 def is_source_of(source: Host, replica: Host) -> bool:

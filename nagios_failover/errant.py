@@ -39,9 +39,9 @@ def save_errant(config: Config, state_directory: Path, run: str) -> tuple[Path, 
     title = f"-- {config.this_name}, {time.strftime('%Y-%m-%d %H:%M:%S%z')}: {errant}, which {config.peer.name} has not, after "
     with os.fdopen(descriptor, "wb") as file:
         said = _write(file, title, fork, logs, config.replication.setup_timeout)
-        if said and fork:
-            fork = ""  # where the two part is not in these logs any more: then all that they hold
-            said = _write(file, title, fork, logs, config.replication.setup_timeout)
+        purged = bool(said and fork)
+        if purged:  # where the two part is not in these logs any more: then all that they hold
+            said = _write(file, title, "", logs, config.replication.setup_timeout)
         os.fsync(file.fileno())
     sync_directory(path.parent)
     if said:
@@ -52,6 +52,8 @@ def save_errant(config: Config, state_directory: Path, run: str) -> tuple[Path, 
         )
     count = gtid.transactions_between(fork, errant)
     many = "the transactions" if count is None else f"{count} transaction{'s' if count != 1 else ''}"
+    if purged:
+        many = f"what the binary log still holds of {many}"
     return path, f"{many} that {config.peer.name} has not ({errant}) in {path}"
 
 

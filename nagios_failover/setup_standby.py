@@ -166,13 +166,13 @@ def _copy(flow: Joining) -> str:
     with as_root():
         position = clone.copy(flow.config, names, progress=progress) if names else now
     with administered(flow.config) as here:
-        _require_unwritten(here)
+        require_unwritten(here)
         here.do(here.dialect.begin_at(position, history))
     seconds = time.monotonic() - began
     return f"{', '.join(names) or 'nothing'} ({_bytes(done)} in {seconds:.1f} s), as of {position or 'the beginning'}"
 
 
-def _require_unwritten(here: Server) -> None:
+def require_unwritten(here: Server) -> None:
     """Since it was emptied nothing but the copy has written here. Raises Failed."""
     written = here.value(here.dialect.history)
     if written:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ from tests.lab import Host, Lab, why_not
 from tests.lab.followed import DROP_IN, configure, equal, fill, replicates, sql, status
 from tests.lab.suite import COMMAND, STATE, begin_as
 from tests.lab.target import wait_for_mariadb
+from tests.perfdata_world import PERFDATA, hold_loader, queued_lines, release_loader, times_loaded
 from tests.readme import blocks, differing
 from tests.takeover import last_look, newest_look, role_of
 
@@ -269,6 +271,28 @@ def test_back_again_from_a_source_that_lost_its_power(nabira_first: Lab) -> None
         assert "### INSERT INTO" in saved or "### UPDATE" in saved
     assert [line for line in acknowledged(lab.nabira) if re.fullmatch(r"\w+ \d+", line)], "it had acknowledged something"
     check_all_is_there_once(lab, lab.yasu)
+
+
+LATE = f"{int(time.time())}\tweb1\tlate\tout\tOK\tt=1"
+
+
+def test_what_an_old_source_had_not_loaded_is_loaded_once_over_a_rejoin_and_back(yasu_first: Lab) -> None:
+    """yasu's loader could not load, and nabira fetches what waits; one file is queued too late for that."""
+    lab = yasu_first
+    hold_loader(lab.yasu)
+    lab.wait(lambda: len(queued_lines(lab.yasu)) >= 20, 30, "yasu's queue grows")
+    hand_over(lab, lab.yasu, lab.nabira)
+    release_loader(lab.yasu)
+    lab.yasu.write(f"{PERFDATA}/queue/{int(time.time())}.1", f"{LATE}\n", owner="nagios", group="adm")
+    rejoin(lab.yasu)
+    semi_synchronous(lab, lab.nabira)
+    waiting = queued_lines(lab.yasu)
+    lab.wait(lambda: set(times_loaded(lab.nabira, waiting[:-1]).values()) == {1}, 30, "nabira's loader has loaded what waited")
+    assert waiting[-1] == LATE and times_loaded(lab.nabira, [LATE]) == {LATE: 0}
+    lose_power(lab, lab.nabira, lab.yasu)
+    lab.wait(lambda: times_loaded(lab.yasu, [LATE]) == {LATE: 1}, 30, "yasu's loader has loaded what nabira had not fetched")
+    assert len(waiting) > 20 and set(times_loaded(lab.yasu, waiting).values()) == {1}, "and what nabira had loaded not again"
+    rejoin(lab.nabira)
 
 
 def test_and_to_nabira_once_more(yasu_first: Lab) -> None:

@@ -280,9 +280,11 @@ def test_what_an_old_source_had_not_loaded_is_loaded_once_over_a_rejoin_and_back
     """yasu's loader could not load, and nabira fetches what waits; one file is queued too late for that."""
     lab = yasu_first
     hold_loader(lab.yasu)
-    lab.wait(lambda: len(queued_lines(lab.yasu)) >= 20, 30, "yasu's queue grows")
-    hand_over(lab, lab.yasu, lab.nabira)
-    release_loader(lab.yasu)
+    try:
+        lab.wait(lambda: len(queued_lines(lab.yasu)) >= 20, 30, "yasu's queue grows")
+        hand_over(lab, lab.yasu, lab.nabira)
+    finally:
+        release_loader(lab.yasu)
     lab.yasu.write(f"{PERFDATA}/queue/{int(time.time())}.1", f"{LATE}\n", owner="nagios", group="adm")
     rejoin(lab.yasu)
     semi_synchronous(lab, lab.nabira)

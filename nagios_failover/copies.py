@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from nagios_failover.errors import CouldNotLook, Failed, StateUnreadable
 from nagios_failover.event_log import DIGITS
+from nagios_failover.log_merge import archive_end
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_program_status
 from nagios_failover.role import parse_pairs
@@ -207,9 +208,15 @@ class Copies:
         directory = self.incoming / name
         try:
             found = [path for path in directory.iterdir() if path.is_file() and not path.is_symlink()]
-            return sorted(found, key=lambda path: path.stat().st_mtime)
+            return sorted(found, key=rotated_at)
         except OSError:
             return []
+
+
+def rotated_at(path: Path) -> float:
+    """When a log was rotated away: an archive of Nagios's says so by its name. Its file may be much younger, where a merge has
+    written it anew. Raises OSError."""
+    return archive_end(path.name) or path.stat().st_mtime
 
 
 def whole_lines(file: BinaryIO) -> Iterator[str]:

@@ -11,22 +11,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 from nagios_failover.command_file import tagged
 from nagios_failover.config import Start
 from nagios_failover.confirm import ring_of
 from nagios_failover.copies import Copies, CopyRecord, chunks, write_stream
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError, NoReader, Refused, UsageError
-from nagios_failover.event_log import MARK, switches
+from nagios_failover.event_log import MARK, operators_word, switches
 from nagios_failover.gap import Gap, read_gap
 from nagios_failover.incidents import Conversion, Flapping, Inherited
 from nagios_failover.loadable import loadable
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
-from nagios_failover.role import Override, Owner, describe_flags, role_flags
+from nagios_failover.role import Override, describe_flags, role_flags
 from nagios_failover.snapshot import Own, read_own
 from nagios_failover.sync import pull
-from nagios_failover.words import STATUS_KEY, Flag
+from nagios_failover.words import STATUS_KEY
 from nagios_failover.workflow import Flow
 
 NAMED = 10
@@ -166,18 +167,14 @@ def _gap(flow: Flow, lines: list[str], since: int) -> Gap:
 def _operators_flags(
     flow: Flow, copies: Copies, record: CopyRecord | None, found: Inherited, gap_lines: list[str]
 ) -> Override | None:
-    """Flags that an operator had switched off on the master: the last word in its log is his."""
+    """Flags that an operator had switched off on the master: the last word in its log is his. What the suite sent there to the same
+    effect (while status.dat did not show it yet, or when that host had inherited the word itself) leaves it his."""
     plain = role_flags(flow.config.pair.mode, active=True)
     off = {flag for flag in plain if found.program.get(STATUS_KEY[flag]) == "0"}
     if not off and not switches(gap_lines):
         return None
-    last: dict[Flag, bool] = {}
-    for switch in switches(_commands(copies, record)):
-        if switch.on or switch.ours:
-            last.pop(switch.flag, None)
-        else:
-            last[switch.flag] = False
-    return Override(Owner.OPERATOR, last, flow.term, int(flow.hands.now())) if last else None
+    word = operators_word(None, switches(_commands(copies, record)), plain, term=flow.term, since=0)
+    return replace(word, since=int(flow.hands.now())) if word else None
 
 
 def _commands(copies: Copies, record: CopyRecord | None) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from nagios_failover.copies import offset_of
+from nagios_failover.copies import offset_of, rotated_at
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.event_log import MARK, ExternalCommand, Position, Switch, parse_external_command, switches
 from nagios_failover.nagios_cfg import NagiosCfg
@@ -97,7 +97,7 @@ def archives_of(cfg: NagiosCfg) -> list[Path]:
     """The rotated logs that can be read, oldest first: Nagios's own in its archive directory, logrotate's beside the log."""
     found = [*_files_in(cfg.log_archive_path, ""), *_files_in(cfg.log_file.parent, cfg.log_file.name + ".")]
     readable = [path for path in found if path.suffix not in _COMPRESSED and os.access(path, os.R_OK)]
-    return sorted(readable, key=lambda path: path.stat().st_mtime)
+    return sorted(readable, key=rotated_at)
 
 
 def _files_in(directory: Path, prefix: str) -> Iterator[Path]:

@@ -122,6 +122,16 @@ def test_lines_are_read_through_archives_and_rotations_from_a_moment_on(copies: 
     assert list(copies.log_lines(0, None)) == []
 
 
+def test_an_archive_that_a_merge_has_written_anew_stays_the_older_one(copies: Copies) -> None:
+    """Or what an operator switched on the day before yesterday would be his last word."""
+    archives = copies.incoming / "archives"
+    archives.mkdir()
+    for name, first, last, written in (("nagios-11-21-2026-00.log", 0, 100, 900), ("nagios-11-22-2026-00.log", 100, 200, 200)):
+        (archives / name).write_text(lines(first, last))
+        os.utime(archives / name, (written, written))
+    assert list(copies.log_lines(0, RECORD)) == lines(0, 200).splitlines(keepends=True)
+
+
 @pytest.mark.parametrize("since", [0, 1, 4999, 50_000, 99_999, 200_000])
 def test_a_long_log_is_not_read_from_its_beginning(tmp_path: Path, since: int) -> None:
     path = tmp_path / "nagios.log"

@@ -153,6 +153,23 @@ def test_an_operators_word_on_the_master_is_his_here_and_said(site: Site) -> Non
     assert [(override.owner, override.term) for override in site.state.overrides()] == [("operator", 4)]
 
 
+@pytest.mark.parametrize("sent_by_us", ["DISABLE_NOTIFICATIONS", "START_EXECUTING_SVC_CHECKS"])
+def test_what_the_suite_sent_after_it_to_the_same_effect_leaves_it_his(site: Site, sent_by_us: str) -> None:
+    """That host's own watch sends all flags anew when one has just been switched; a host that has inherited the word sends it when
+    it takes over: he is not forgotten at the next failover."""
+    log = log_line(1, "EXTERNAL COMMAND: DISABLE_NOTIFICATIONS;") + log_line(1, f"EXTERNAL COMMAND: {sent_by_us};nagios-failover")
+    site.copy(THEIRS.replace("\tenable_notifications=1\n", "\tenable_notifications=0\n"), log)
+    site.run()
+    assert [(override.owner, override.flags) for override in site.state.overrides()] == [("operator", {Flag.NOTIFICATIONS: False})]
+
+
+def test_what_the_suite_switched_on_again_ends_his_word(site: Site) -> None:
+    log = log_line(1, "EXTERNAL COMMAND: DISABLE_NOTIFICATIONS;")
+    site.copy(log=log + log_line(2, "EXTERNAL COMMAND: ENABLE_NOTIFICATIONS;nagios-failover"))
+    site.run()
+    assert site.world.flags[Flag.NOTIFICATIONS] and site.state.overrides() == []
+
+
 def test_what_the_suite_switched_there_is_nobodys_word(site: Site) -> None:
     log = log_line(-900, "EXTERNAL COMMAND: DISABLE_NOTIFICATIONS;nagios-failover")
     site.copy(THEIRS.replace("\tenable_notifications=1\n", "\tenable_notifications=0\n"), log)

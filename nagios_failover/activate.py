@@ -49,8 +49,6 @@ def check_at_once(flow: Flow) -> str:
     """What recovered in the gap is told at once, what is still broken is notified at once. The watch services keep their pace."""
     now = int(flow.hands.now())
     objects = [(host, service) for host, service in flow.hands.not_ok() if host != flow.config.nagios.watch_host]
-    in_doubt = [(host, service or None) for host, service in flow.notes.get("check_now", [])]
-    objects.extend(one for one in in_doubt if one not in objects)
     flow.hands.commands([_forced_check(host, service, now) for host, service in objects])
     return f"{len(objects)} objects that are not OK are checked at once"
 

@@ -101,12 +101,10 @@ def _command(gap: Gap, command: ExternalCommand, watch_host: str) -> None:
 
 @dataclass
 class Outcome:
-    """What came of an object: notifications in doubt (sentences), comments to add (author, text, persistent, time), and whether
-    it must be checked at once though it is loaded as OK."""
+    """What came of an object: notifications in doubt (sentences), and comments to add (author, text, persistent, time)."""
 
     in_doubt: list[str] = field(default_factory=list)
     comments: list[tuple[str, str, bool, int]] = field(default_factory=list)
-    check_now: bool = False
 
 
 class Incident:
@@ -114,6 +112,7 @@ class Incident:
 
     def __init__(self, fields: Fields, *, is_host: bool) -> None:
         self.fields = fields
+        self.is_host = is_host
         self.words = HOST_WORDS if is_host else SERVICE_WORDS
         self.problem = 0
         self.notified_before = 1
@@ -222,17 +221,18 @@ class Incident:
             self._unrecover()
 
     def _unnotify(self) -> None:
-        """Back to one check before HARD: that check makes it HARD again, and whatever this host remembers of an earlier
-        notification (next_notification, no_more_notifications) is forgotten with it. Or it finds it well: then the RECOVERY is
-        due, for the PROBLEM has left in most cases, and Nagios sends it to whom it counts as notified."""
+        """Back to where the next check decides, and whatever this host remembers of an earlier notification (next_notification,
+        no_more_notifications) is forgotten with the HARD change that it makes. It finds the object failed still: the PROBLEM is
+        sent. Or well: then the RECOVERY is due, for the PROBLEM has left in most cases, and Nagios sends it to whom it counts as
+        notified. A service is taken back to one check before HARD; with a single attempt any next check is the one. A host that is
+        SOFT would never be HARD again in the state in which it was HARD last, nor tell of its recovery: it stays HARD, and was UP
+        before."""
         number = self.number("current_notification_number") - 1
-        self.put(current_notification_number=number, last_notification=0)
-        if self.number("max_attempts") > 1:
-            self.put(state_type=0, current_attempt=self.number("max_attempts") - 1)
-            self.put(**{f"notified_on_{self.words[self.state]}": 1})
+        self.put(current_notification_number=number, last_notification=0, **{f"notified_on_{self.words[self.state]}": 1})
+        if self.is_host:
+            self.put(last_hard_state=0, state_type=1, current_attempt=max(self.number("max_attempts"), 1))
         else:
-            self.put(current_state=0, last_hard_state=0, state_type=1, current_attempt=1)
-            self.outcome.check_now = True
+            self.put(state_type=0, current_attempt=max(self.number("max_attempts") - 1, 1))
 
     def _unrecover(self) -> None:
         """Back into the problem, as notified: the next check finds it well and sends the RECOVERY, to those whom an escalation made

@@ -48,19 +48,20 @@ _NUMBERS = (
     *("last_notification", "acknowledgement_type", "problem_has_been_acknowledged", "last_state_change", "is_flapping"),
 )
 _TIMES = ("start_time", "end_time", "duration", "flex_downtime_start")
-_STATE = re.compile(rb"\n\tcurrent_state=([0-3])\n")
+_STATE = re.compile(rb"\n\tcurrent_state=([1-3])\n")
 _NUMBER = re.compile(rb"\n\tcurrent_notification_number=(\d{1,9})\n")
 _NOTIFIED = re.compile(rb"\n\tlast_notification=(\d{1,12})\n")
 _NEXT_CHECK = b"\n\tnext_check="
 _CHECK_OPTIONS = b"\n\tcheck_options="
+_WELL = b"\n\tcurrent_state=0\n"
 _NEVER_CHANGED = b"\n\tis_flapping=0\n\tpercent_state_change=0.00\n"
 
 
 @dataclass
 class Inherited:
-    """What came of a conversion. `problems` is how many objects are loaded as not OK; `check_now` those that must be checked at
-    once though they are loaded as OK; `deletes` delete what the file brings (before it is loaded once more); `replay` are an
-    operator's commands of the gap, to be sent after it. `program` is the master's programstatus block."""
+    """What came of a conversion. `problems` is how many objects are loaded as not OK; `deletes` delete what the file brings
+    (before it is loaded once more); `replay` are an operator's commands of the gap, to be sent after it. `program` is the master's
+    programstatus block."""
 
     created: int = 0
     program: Fields = field(default_factory=dict)
@@ -73,7 +74,6 @@ class Inherited:
     missing: int = 0
     named: list[str] = field(default_factory=list)
     in_doubt: list[str] = field(default_factory=list)
-    check_now: list[Key] = field(default_factory=list)
     deletes: list[str] = field(default_factory=list)
     replay: list[str] = field(default_factory=list)
 
@@ -220,8 +220,6 @@ class Conversion:
         incident = Incident(fields, is_host=is_host)
         outcome = incident.apply(self._gap.events.get(words, ()), self._gap)
         self.inherited.in_doubt.extend(outcome.in_doubt)
-        if outcome.check_now:
-            self.inherited.check_now.append(words)
         for comment in outcome.comments:
             self._add_comment(words, comment)
         if incident.state != 0:

@@ -75,7 +75,6 @@ def inherit(flow: Flow) -> str:
     if override:
         flow.state.write_override(override)
         said.append(f"an operator had switched {describe_flags(override.flags)} on {flow.peer}: kept as his override")
-    flow.note("check_now", found.check_now)
     flow.note("in_doubt", found.in_doubt)
     sent = int(flow.hands.now())
     if own is not None:

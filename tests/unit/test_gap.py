@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nagios_failover.event_log import Alert
-from nagios_failover.gap import Gap, Incident, read_gap
+from nagios_failover.gap import Gap, read_gap
 from tests.unit.snapshots import CREATED, comment, contact, downtime, host, info, program, service
 from tests.unit.test_incidents import WATCH, block_of, convert, own_of
 
@@ -213,16 +213,21 @@ def test_flapping_that_began_in_the_gap_is_flapping() -> None:
     assert fields["is_flapping"] == "1" and fields["state_history"].count(",") == 20
 
 
-def test_a_service_with_one_attempt_is_checked_at_once_when_its_problem_is_in_doubt() -> None:
-    fields = {"host_name": "web1", "service_description": "HTTP", "current_state": "2", "state_type": "1", "max_attempts": "1"}
-    fields |= {
-        "current_notification_number": "1",
-        "last_notification": str(CREATED),
-        "current_attempt": "1",
-        "last_hard_state": "2",
-    }
-    outcome = Incident(fields, is_host=False).apply((), Gap(CREATED, CREATED + 1, 2))
-    assert outcome.check_now and fields["current_state"] == "0"
+def test_a_problem_in_doubt_of_a_service_with_one_attempt_is_open_and_not_yet_hard() -> None:
+    """Any next check is its last one: the PROBLEM if it is failed still, the RECOVERY if it is well."""
+    single = http(*PROBLEM[2:], text=TEXT.replace("max_attempts=3", "max_attempts=1"), until=CREATED + 5)
+    assert (single["current_state"], single["state_type"], single["current_attempt"]) == ("2", "0", "1")
+    assert (single["current_notification_number"], single["notified_on_critical"]) == ("0", "1")
+
+
+def test_a_problem_in_doubt_of_a_host_stays_hard_and_was_up_before() -> None:
+    """SOFT, Nagios 4.4 would never make it HARD again, and would tell nobody of its recovery."""
+    lines = ("+2 HOST NOTIFICATION: oncall;web1;DOWN;mail-host;gone", "+2 HOST ALERT: web1;DOWN;HARD;3;gone")
+    made, inherited = convert(TEXT, own_of(TEXT), gap_of(*lines, until=CREATED + 3))
+    fields = dict(line[1:].split("=", 1) for line in block_of(made, "host_name=web1", "current_state=1").split("\n")[1:-1])
+    assert (fields["state_type"], fields["current_attempt"], fields["last_hard_state"]) == ("1", "3", "0")
+    assert (fields["current_notification_number"], fields["last_notification"], fields["notified_on_down"]) == ("0", "0", "1")
+    assert inherited.in_doubt == ["PROBLEM of web1 (logged 1 s before the last sign of life)"]
 
 
 def test_a_torn_last_line_says_nothing() -> None:

@@ -14,7 +14,8 @@ from nagios_failover.words import TURN_OFF, TURN_ON
 
 POLL_SECONDS = 0.05
 SEND_AGAIN_SECONDS = 3.0
-"""After a kill -9 a left-over worker of the old Nagios may swallow what is written first: send until Nagios shows it."""
+"""After a kill -9 a left-over worker of the old Nagios may swallow what is written first: send until Nagios shows it. Each time
+twice as long is waited: a large Nagios stands still for every SAVE_STATE_INFORMATION, and shows it the later for that."""
 READER_GRACE_SECONDS = 3.0
 """A Nagios that reloads makes its command file anew; so long it may be missing."""
 SAVE_GRACE_SECONDS = 5.0
@@ -44,12 +45,12 @@ class _Setting:
         self.shown_at: float | None = None
 
     def until_seen(self) -> list[str]:
-        sent_at = self._send()
+        sent_at, patience = self._send(), SEND_AGAIN_SECONDS
         while not self._done():
             if self._elapsed() >= self.limit:
                 break
-            if time.monotonic() - sent_at >= SEND_AGAIN_SECONDS:
-                sent_at = self._send()
+            if time.monotonic() - sent_at >= patience:
+                sent_at, patience = self._send(), 2 * patience
             time.sleep(POLL_SECONDS)
         if self.shown_at is None:
             raise Failed(

@@ -33,7 +33,7 @@ from tests.incident_site import (
     pulled,
 )
 from tests.lab import Host, Lab, why_not
-from tests.lab.suite import STATE
+from tests.lab.suite import CONFIG, STATE, with_options
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -46,6 +46,8 @@ CHANGES = {
     "web1/LOAD": {"notification_interval": "6"},
     "web1/DISK": {"_PLACE": "rack 7"},
     "web10/LOAD": {"flap_detection_enabled": "1", "max_check_attempts": "1"},
+    "web7/DISK": {"max_check_attempts": "1"},
+    "web9/": {"max_check_attempts": "1"},
 }
 SECOND = """
 define contact {
@@ -69,12 +71,17 @@ define serviceescalation {
 """
 FIXED_SECONDS = 45
 """A downtime that ends after the failover."""
+DOUBT_SECONDS = 4
+"""On a machine that is busy, what is mailed "in the very moment" of a death takes longer than the default's two."""
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     with Lab.up(name=f"inherit-{os.getpid()}") as lab:
         follow_incidents(lab)
+        for host in (lab.yasu, lab.nabira):
+            config = with_options(host.read(CONFIG), {("sync", "notification_doubt"): str(DOUBT_SECONDS)})
+            host.write(CONFIG, config, owner="root", group="nagios", mode=0o640)
         change_objects(lab, CHANGES, SECOND, {"enable_flap_detection": "1"})
         site = Site(lab)
         site.wait_copy(*reversed(site.roles()))
@@ -92,6 +99,7 @@ def open_incidents(site: Site, master: Host) -> None:
     site.command(
         master,
         f"SCHEDULE_SVC_DOWNTIME;web4;HTTP;{now - 5};{now + 3000};1;0;3005;me;planned; really",
+        f"SCHEDULE_SVC_DOWNTIME;web4;LOAD;{now - 5};{now + 3000};1;0;3005;me;until the other one",
         f"SCHEDULE_SVC_DOWNTIME;web4;DISK;{now - 5};{now + 3000};0;0;600;me;when it begins",
         "ADD_SVC_COMMENT;web9;HTTP;1;me;this one stays; it does",
         "ADD_SVC_COMMENT;web9;HTTP;1;me;this one goes",
@@ -100,10 +108,11 @@ def open_incidents(site: Site, master: Host) -> None:
     for _ in range(4):  # its own first check may be minutes away after a reload
         site.check_now(master, "web11/HOST", "web12/HOST")
         time.sleep(1)
-    site.set("CRITICAL", "web4/HTTP", "web12/LOAD")
+    site.set("CRITICAL", "web4/HTTP", "web4/LOAD", "web12/LOAD")
     for name in (*mailed, "web10/HTTP", "web11/HOST", "web12/HOST", "web1/LOAD", "web3/LOAD", "web3/DISK"):
         site.wait_mail(name, f"PROBLEM by {old}", 40)
-    lab.wait(lambda: site.is_hard(master, "web4/HTTP", 2) and site.is_hard(master, "web12/LOAD", 2), 30, "web4, web12 are HARD")
+    for name in ("web4/HTTP", "web4/LOAD", "web12/LOAD"):
+        lab.wait(lambda name=name: site.is_hard(master, name, 2), 30, f"{name} is HARD")  # type: ignore[misc]
     goes = next(row for row in all_of(master, "servicecomment", "web9/HTTP") if row["comment_data"] == "this one goes")
     site.command(
         master,
@@ -117,10 +126,12 @@ def open_incidents(site: Site, master: Host) -> None:
     flap(site, master)
     site.wait_mail("web1/LOAD", f"PROBLEM to second by {old}")
     now = int(time.time())
-    site.command(master, f"SCHEDULE_SVC_DOWNTIME;web4;LOAD;{now - 5};{now + FIXED_SECONDS};1;0;60;me;ends soon")
-    site.set("CRITICAL", "web4/LOAD")
-    site.check_now(master, "web4/LOAD")
-    lab.wait(lambda: site.is_hard(master, "web4/LOAD", 2), 20, "web4/LOAD is HARD in its downtime")
+    other = all_of(master, "servicedowntime", "web4/LOAD")[0]["downtime_id"]
+    site.command(
+        master,
+        f"SCHEDULE_SVC_DOWNTIME;web4;LOAD;{now - 5};{now + FIXED_SECONDS};1;0;60;me;ends soon",
+        f"DEL_SVC_DOWNTIME;{other}",
+    )
 
 
 def flap(site: Site, master: Host) -> None:
@@ -131,9 +142,9 @@ def flap(site: Site, master: Host) -> None:
 
 
 def rotate(master: Host) -> None:
-    """As Nagios does at midnight."""
-    name = time.strftime("nagios-%m-%d-%Y-%H.log")
+    """As Nagios does at midnight; not in this minute, since an archive of a moment ago is left to Nagios."""
     now = int(time.time())
+    name = time.strftime("nagios-%m-%d-%Y-%H.log", time.localtime(now - 120))
     master.run(f"cp -p {LOG} {ARCHIVES}/{name}; printf '[{now}] LOG ROTATION: DAILY\\n[{now}] LOG VERSION: 2.0\\n' > {LOG}")
 
 
@@ -148,8 +159,7 @@ def test_every_mail_is_sent_once_over_each_failover(site: Site, fault: Callable[
         site.lab.wait(lambda: time.time() - pulled(new, old) < 4, 60, "the standby copies again")
     try:
         fail_over(site, old, new, fault)
-        if fault in (kill, freeze):  # in the later rounds a log is rotated, too
-            assert_the_log_has_all(site, old, new)
+        assert_the_log_has_all(site, old, new)
     finally:
         mended = join_again(site, old, new)  # for the next fault
     if fault is power_off:
@@ -168,8 +178,8 @@ def fail_over(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -
     assert passive(new), "a flag that was toggled on the master switches no standby on"
     runs = failovers(new)
     fault(old)
-    site.set("OK", "web5/HTTP", "web7/LOAD")
-    lab.wait(lambda: site.role(new) == "master", 45, f"{new.name} takes over")
+    site.set("OK", "web5/HTTP", "web7/LOAD", "web7/DISK")
+    lab.wait(lambda: site.role(new) == "master", 60, f"{new.name} takes over")
     go_on(site, old, new)
     assert flags(new)["enable_notifications"] == "1"
     assert {name: dict(site.mails(name)) for name in expected(old.name, new.name)} == expected(old.name, new.name)
@@ -195,22 +205,28 @@ def assert_the_log_has_all(site: Site, old: Host, new: Host) -> None:
 
 
 def alerts(host: Host) -> list[str]:
-    found = [line for line in host.read(LOG).splitlines() if " ALERT: web" in line or " NOTIFICATION: oncall;web" in line]
-    return [line for line in found if line.startswith("[")]
+    """Of its log and its archives."""
+    lines = host.run(f"cat {ARCHIVES}/nagios-*.log {LOG} 2>&1", check=False).stdout.splitlines()
+    return [line for line in lines if line.startswith("[") and (" ALERT: web" in line or " NOTIFICATION: oncall;web" in line)]
 
 
 def last_moment(site: Site, old: Host, fault: Callable[[Host], None]) -> None:
-    """What is under way when the master dies: web6 is SOFT; where it is killed, web7's were mailed in that very moment."""
+    """What is under way when the master dies: web6 is SOFT; where it is killed, web7's and host web9's were mailed in that very
+    moment (web7's DISK and web9 have a single attempt)."""
     if fault is kill:
         site.set("CRITICAL", "web7/HTTP", "web7/LOAD")
         site.check_now(old, "web7/HTTP", "web7/LOAD")
         wait_line(site, old, "SERVICE ALERT: web7;HTTP;CRITICAL;SOFT;2")
+        site.set("CRITICAL", "web7/DISK")
+        site.set("DOWN", "web9/HOST")
     site.set("CRITICAL", "web6/HTTP")
-    site.check_now(old, "web6/HTTP")
+    site.check_now(old, "web6/HTTP", *(("web7/DISK", "web9/HOST") if fault is kill else ()))
     wait_line(site, old, "SERVICE ALERT: web6;HTTP;CRITICAL;SOFT")
     if fault is kill:
-        wait_line(site, old, "SERVICE NOTIFICATION: oncall;web7;HTTP;CRITICAL")
-        wait_line(site, old, "SERVICE NOTIFICATION: oncall;web7;LOAD;CRITICAL")
+        for name in ("SERVICE NOTIFICATION: oncall;web7;HTTP;CRITICAL", "SERVICE NOTIFICATION: oncall;web7;LOAD;CRITICAL"):
+            wait_line(site, old, name)
+        wait_line(site, old, "SERVICE NOTIFICATION: oncall;web7;DISK;CRITICAL")
+        wait_line(site, old, "HOST NOTIFICATION: oncall;web9;DOWN")
     if fault is clean_stop:
         rotate(old)
 
@@ -291,7 +307,7 @@ def what_came_along(new: Host, kept: dict[str, list[dict[str, str]]]) -> None:
 
 
 def by_chance(site: Site, new: Host) -> set[tuple[str, str, str]]:
-    """web8 is notified again every 20 s: what was logged in the last 2 s of a master's life is sent again. The event logs alone
+    """web8 is notified again every 20 s: what was logged in the last seconds of a master's life is sent again. The event logs alone
     name it as in doubt, the mail log beside them as what it was; one that is not in doubt is a fault."""
     web8 = ("PROBLEM", "web8/HTTP")
     doubted = ("in doubt", *web8) in site.found(new, mail_log=False)
@@ -311,8 +327,11 @@ def judge(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -> No
         assert {what for what, _, _ in set(found) - by_chance(site, new)} == {"in doubt"}
     elif fault is kill:
         assert site.mails("web7/HTTP")[f"PROBLEM by {new.name}"] == 1, "doubled beats lost"
-        assert site.mails("web7/LOAD")[f"RECOVERY by {new.name}"] == 1, "well already, and most likely mailed"
-        assert {name for _, _, name in set(found) - by_chance(site, new)} <= {"web7/HTTP", "web7/LOAD"}, site.audit_of(new)
+        assert site.mails("web9/HOST")[f"PROBLEM by {new.name}"] == 1, "doubled beats lost, of a host that is still DOWN, too"
+        for name in ("web7/LOAD", "web7/DISK"):
+            assert site.mails(name)[f"RECOVERY by {new.name}"] == 1, "well already, and most likely mailed"
+        in_doubt = {"web7/HTTP", "web7/LOAD", "web7/DISK", "web9/HOST"}
+        assert {name for _, _, name in set(found) - by_chance(site, new)} <= in_doubt, site.audit_of(new)
         both_left = site.mails("web7/HTTP")[f"PROBLEM by {old.name}"] == 1
         assert (("more than once", "PROBLEM", "web7/HTTP") in found) is both_left, found
     else:

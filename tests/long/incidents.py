@@ -76,10 +76,10 @@ def _trial(site: Site, draw: random.Random, fault: Callable[[Host], None]) -> tu
     lab, (old, new) = site.lab, site.roles()
     site.began = time.time()
     with Churn(site, draw) as churn:
-        time.sleep(draw.uniform(15, 30))
+        time.sleep(draw.uniform(8, 18))
         fault(old)
         lab.wait(lambda: site.role(new) == "master", 60, f"{new.name} takes over")
-        time.sleep(draw.uniform(5, 15))
+        time.sleep(draw.uniform(4, 10))
     settle(site, new)
     findings = site.audit(new, mail_log=False)["findings"]
     sequences = {name: mailed(site, name) for name in OBJECTS}

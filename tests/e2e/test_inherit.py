@@ -142,10 +142,18 @@ def flap(site: Site, master: Host) -> None:
 
 
 def rotate(master: Host) -> None:
-    """As Nagios does at midnight; not in this minute, since an archive of a moment ago is left to Nagios."""
+    """As Nagios does it: what is older than the full hour goes into the archive of that hour. There is always something that is. Not
+    in the hour's first minutes, since an archive of a moment ago is left to Nagios; and it stands still, or a line would be lost."""
     now = int(time.time())
-    name = time.strftime("nagios-%m-%d-%Y-%H.log", time.localtime(now - 120))
-    master.run(f"cp -p {LOG} {ARCHIVES}/{name}; printf '[{now}] LOG ROTATION: DAILY\\n[{now}] LOG VERSION: 2.0\\n' > {LOG}")
+    hour = (now - 120) // 3600 * 3600
+    master.service("nagios").freeze()
+    lines = [f"[{hour - 10}] SERVICE ALERT: web1;HTTP;OK;HARD;1;before the rotation", *master.read(LOG).splitlines()]
+    older = [line for line in lines if line.startswith("[") and int(line[1:11]) < hour]
+    head = [f"[{hour}] LOG ROTATION: HOURLY", f"[{hour}] LOG VERSION: 2.0"]
+    name = time.strftime("nagios-%m-%d-%Y-%H.log", time.localtime(hour))
+    for path, content in ((f"{ARCHIVES}/{name}", older), (LOG, [*head, *(line for line in lines if line not in older)])):
+        master.run(f"cat > {path} && chown nagios:adm {path}", stdin="".join(f"{line}\n" for line in content))
+    master.service("nagios").thaw()
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -25,14 +25,15 @@ LOG: Final = "/var/log/nagios4/nagios.log"
 STATUS: Final = "/var/lib/nagios4/status.dat"
 COMMANDS: Final = "/var/lib/nagios4/rw/nagios.cmd"
 
-#: Run inside the standby as the Nagios user: the conversion beside the same file copied line by line, in turn; CPU and wall in
-#: seconds, and the conversion's peak memory in a process of its own.
+#: Run inside the standby as the Nagios user: the conversion, its last look included, beside the same file copied line by line, in
+#: turn; CPU and wall in seconds, and the conversion's peak memory in a process of its own.
 CONVERSION: Final = """
 import json, os, resource, sys, time
 from pathlib import Path
 from nagios_failover.copies import chunks, write_stream
 from nagios_failover.gap import Gap
 from nagios_failover.incidents import Conversion, Flapping
+from nagios_failover.loadable import loadable
 from nagios_failover.nagios_files import read_program_status
 from nagios_failover.snapshot import read_own
 snapshot, own_status, work = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
@@ -42,7 +43,7 @@ def convert():
     began = time.perf_counter(), time.process_time()
     since = read_program_status(snapshot).created
     conversion = Conversion(own, Gap(since, since, 2.0), watch_host="nagios-failover", flapping=Flapping())
-    write_stream(work / "converted", conversion.lines(chunks(snapshot)))
+    write_stream(work / "converted", loadable(conversion.lines(chunks(snapshot)), watch_host="nagios-failover"))
     return time.perf_counter() - began[0], time.process_time() - began[1]
 
 def copy():

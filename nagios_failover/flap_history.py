@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 HISTORY = 21
 """MAX_STATE_HISTORY_ENTRIES."""
 
 
+@lru_cache(maxsize=1024)
 def state_history(state: int, percent: float, high: float, *, flapping: bool) -> str:
     """21 states, the last one `state`, whose changes add up to about `percent` as Nagios weighs them, and to more than `high`
     exactly where the object is flapping: Nagios judges anew from the history when it loads it."""

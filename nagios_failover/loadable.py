@@ -16,14 +16,21 @@ def loadable(pieces: Iterable[bytes], *, watch_host: str) -> Iterator[bytes]:
     load: with the watch host's own state the next check finds it failed once more, and its handler takes over again and again;
     with the program's flags the file switches the standby on."""
     name = b"host_name=" + watch_host.encode("utf-8", "surrogateescape") + b"\n"
+    names, programs = (b"\t" + name, name), (b"program", b"programstatus")
     for piece in pieces:
-        if b" {\n\t" + name in piece or b" {\n" + name in piece:
+        heads = piece.split(b" {\n")
+        if any(below.startswith(names) for below in heads):
             raise Refused(f"a state of the watch host {watch_host} is not loaded", hint=HINT)
-        if b"programstatus {\n" in piece:
-            raise Refused("a status file of a running Nagios is not loaded", hint=HINT)
-        if _program_keys(piece) - set(COUNTERS):
-            raise Refused("a program block with the flags of a running Nagios is not loaded", hint=HINT)
+        if any(before.endswith(programs) for before in heads):
+            _refuse_flags(piece)
         yield piece
+
+
+def _refuse_flags(piece: bytes) -> None:
+    if b"programstatus {\n" in piece:
+        raise Refused("a status file of a running Nagios is not loaded", hint=HINT)
+    if _program_keys(piece) - set(COUNTERS):
+        raise Refused("a program block with the flags of a running Nagios is not loaded", hint=HINT)
 
 
 def _program_keys(piece: bytes) -> set[str]:

@@ -32,7 +32,7 @@ from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.report import late_mail
 from nagios_failover.run_record import RunRecord, StepOutcome
-from nagios_failover.snapshot import read_own
+from nagios_failover.snapshot import is_contact, read_own, words_of
 from nagios_failover.state_files import write_atomically
 from nagios_failover.steps import crash_if_asked
 from nagios_failover.workflow import Flow
@@ -157,9 +157,11 @@ def _objects(config: Config, copies: Copies) -> set[bytes]:
     """What the master checked, by its newest whole snapshot; nothing is known without one."""
     for snapshot in copies.snapshots():
         try:
-            return read_own(chunks(snapshot), watch_host=config.nagios.watch_host, what=str(snapshot)).objects
+            own = read_own(chunks(snapshot), watch_host=config.nagios.watch_host, what=str(snapshot))
         except CouldNotLook:
             continue
+        names = ("\0".join(filter(None, words_of(key))) for key in own.objects if not is_contact(key))
+        return {name.encode("utf-8", "surrogateescape") for name in names}
     return set()
 
 

@@ -16,54 +16,60 @@ BLOCK_LIMIT = 16 << 20
 """Bytes. No block of Nagios's comes near."""
 END = b"\t}\n\n"
 _COMMENTS = re.compile(rb"(?:#[^\n]*\n|\n)*")
-_NO_TAB = re.compile(rb"\n[^\t\n]")
-_OPENS = b" {\n"
+_NO_TAB = re.compile(rb"\n[^\t]")
 _FIRST = (b"info", b"programstatus")
 _LATER = {
     *(b"hoststatus", b"servicestatus", b"contactstatus"),
     *(b"hostcomment", b"servicecomment", b"hostdowntime", b"servicedowntime"),
 }
-_KINDS = {*_FIRST, *_LATER}
+_KIND_OF = {kind + b" {\n": kind for kind in (*_FIRST, *_LATER)}
 Block = tuple[bytes, bytes]
+"""Its kind, and its lines, the head among them."""
 
 
 def blocks(chunks: Iterable[bytes], what: str = "status.dat") -> Iterator[Block]:
-    """Kind and lines of each block, in the file's order. Raises CouldNotLook, at the first place that is not as Nagios writes it:
-    a file that is cut off, has a block without an end, or holds anything else, is not loaded in part."""
-    return (block for batch in batches(chunks, what) for block in batch)
+    """Kind and body (the lines below the head) of each block, in the file's order. Raises CouldNotLook, at the first place that is
+    not as Nagios writes it: a file that is cut off, has a block without an end, or holds anything else, is not loaded in part."""
+    return ((kind, body_of(kind, lines)) for batch in batches(chunks, what) for kind, lines in batch)
+
+
+def body_of(kind: bytes, lines: bytes) -> bytes:
+    return lines[len(kind) + 3 :]
 
 
 def batches(chunks: Iterable[bytes], what: str = "status.dat") -> Iterator[list[Block]]:
-    """The same, as many blocks at a time as come in a chunk."""
+    """The same, as many blocks at a time as come in a chunk, and each with its head: nothing is cut that need not be."""
     rest = b""
     count = 0
     for chunk in chunks:
-        text, end, rest = (rest + chunk).rpartition(END)
-        if end:
-            batch = _batch(text, count, what)
-            count += len(batch)
-            yield batch
+        text = rest + chunk
+        if not count:
+            text = _COMMENTS.sub(b"", text, count=1)
+        parts = text.split(END)
+        rest = parts.pop()
+        if parts:
+            yield _batch(parts, text, len(text) - len(rest), count, what)
+            count += len(parts)
         if len(rest) > BLOCK_LIMIT:
             raise not_whole(what, f"block {count + 1} has no end within {BLOCK_LIMIT >> 20} MiB")
     if rest.strip(b"\n") or count < 2:
         raise not_whole(what, "it is cut off" if rest or not count else "it holds no program block")
 
 
-def _batch(text: bytes, count: int, what: str) -> list[Block]:
-    """The blocks of `text`, which has lost its last END; `count` came before it."""
-    if not count:
-        text = _COMMENTS.sub(b"", text, count=1)
+def _batch(parts: list[bytes], text: bytes, end: int, count: int, what: str) -> list[Block]:
+    """The blocks that the first `end` bytes of `text` are made of, `parts` without their ENDs; `count` came before them."""
     found: list[Block] = []
-    for part in text.split(END):
-        kind, _, body = part.partition(_OPENS)
-        if kind not in _KINDS or not body.endswith(b"\n"):
+    for part in parts:
+        below = part.find(b"\n") + 1
+        kind = _KIND_OF.get(part[:below])
+        if kind is None or below == len(part) or not part.endswith(b"\n"):
             raise _odd(what, count + len(found))
-        found.append((kind, body))
-    # Every line begins with a tab, but for one head and one empty line between two blocks: counted for all of them at once, which
-    # takes a third of the time.
-    between = len(found) - 1
-    if not len(_NO_TAB.findall(text)) == between == text.count(b"\n\n") or b"\0" in text:
-        raise _odd(what, count + next((index for index, (_, body) in enumerate(found) if not _is_whole(body)), between))
+        found.append((kind, part))
+    # Every line begins with a tab, but for the empty one in each END and the heads, which are known now: counted for all blocks at
+    # once, since that is what most of the time goes into.
+    if len(_NO_TAB.findall(text, 0, end)) != len(parts) or text.find(b"\0", 0, end) >= 0:
+        index = next((index for index, part in enumerate(parts) if _NO_TAB.search(part) or b"\0" in part), len(parts) - 1)
+        raise _odd(what, count + index)
     first, kinds = _FIRST[count:], [kind for kind, _ in found]
     if tuple(kinds[: len(first)]) != first[: len(kinds)] or not _LATER.issuperset(kinds[len(first) :]):
         raise not_whole(what, "it does not begin with an info and a programstatus block")
@@ -72,10 +78,6 @@ def _batch(text: bytes, count: int, what: str) -> list[Block]:
 
 def _odd(what: str, index: int) -> CouldNotLook:
     return not_whole(what, f"block {index + 1} is not as Nagios writes it")
-
-
-def _is_whole(body: bytes) -> bool:
-    return body.startswith(b"\t") and not _NO_TAB.search(body) and b"\n\n" not in body and b"\0" not in body
 
 
 def not_whole(what: str, why: str) -> CouldNotLook:
@@ -90,8 +92,7 @@ def fields_of(body: bytes) -> Fields:
 
 @dataclass
 class Own:
-    """This host's own objects: keys as bytes (`host`, `host\\0service`, `\\0contact`), and the commands that delete the comments
-    and downtimes that it has."""
+    """This host's own objects, by their keys, and the commands that delete the comments and downtimes that it has."""
 
     objects: set[bytes] = field(default_factory=set)
     deletes: list[str] = field(default_factory=list)
@@ -120,10 +121,10 @@ class Problems:
 
 def count_problems(chunks: Iterable[bytes], *, since: int, watch_host: str, what: str = "status.dat") -> Problems:
     """The watch host left out. Raises CouldNotLook."""
-    found = Problems()
+    found, watch = Problems(), first_line(watch_host)
     for kind, body in blocks(chunks, what):
         key = key_of(kind, body) if kind in (b"hoststatus", b"servicestatus") else None
-        if key is not None and key.split(b"\0")[0] != watch_host.encode():
+        if key is not None and not body.startswith(watch):
             state, changed = _CURRENT.search(body), _CHANGED.search(body)
             found.not_ok += state is not None and state[1] != b"0"
             found.changed += changed is not None and int(changed[1]) >= since
@@ -152,18 +153,33 @@ def first_line(host: str) -> bytes:
     return b"\thost_name=" + host.encode("utf-8", "surrogateescape") + b"\n"
 
 
-def key_of(kind: bytes, body: bytes) -> bytes | None:
-    """Which object a block is about; None for info, programstatus, and where the block does not say."""
-    end = body.find(b"\n")
-    if body.startswith(b"\thost_name="):
+def key_of(kind: bytes, text: bytes, at: int = 0) -> bytes | None:
+    """Which object a block is about, its lines beginning at `at`: the lines that name it, as they stand there, but for the last
+    one's end. None for info, programstatus, and where the block does not say."""
+    end = text.find(b"\n", at)
+    if text.startswith(_HOST, at):
         if not kind.startswith(b"service"):
-            return body[11:end]
-        if body.startswith(b"\tservice_description=", end + 1):
-            return body[11:end] + b"\0" + body[end + 22 : body.find(b"\n", end + 22)]
-        return None
-    return b"\0" + body[14:end] if kind == b"contactstatus" and body.startswith(b"\tcontact_name=") else None
+            return text[at:end]
+        return text[at : text.find(b"\n", end + 1)] if text.startswith(_SERVICE, end) else None
+    return text[at:end] if kind == b"contactstatus" and text.startswith(_CONTACT, at) else None
 
 
 def words_of(key: bytes) -> Key:
-    host, _, service = key.decode("utf-8", "surrogateescape").partition("\0")
-    return host, service
+    """A contact has no host."""
+    host, _, service = key.partition(_SERVICE)
+    contact = host.startswith(_CONTACT)
+    words = (b"", host[len(_CONTACT) :]) if contact else (host[len(_HOST) :], service)
+    return (words[0].decode("utf-8", "surrogateescape"), words[1].decode("utf-8", "surrogateescape"))
+
+
+def key_named(words: Key) -> bytes:
+    """The key of a host or a service."""
+    host, service = (word.encode("utf-8", "surrogateescape") for word in words)
+    return _HOST + host + (_SERVICE + service if service else b"")
+
+
+def is_contact(key: bytes) -> bool:
+    return key.startswith(_CONTACT)
+
+
+_HOST, _SERVICE, _CONTACT = b"\thost_name=", b"\n\tservice_description=", b"\tcontact_name="

@@ -142,8 +142,8 @@ def flap(site: Site, master: Host) -> None:
 
 
 def rotate(master: Host) -> None:
-    """As Nagios does it: what is older than the full hour goes into the archive of that hour. There is always something that is. Not
-    in the hour's first minutes, since an archive of a moment ago is left to Nagios; and it stands still, or a line would be lost."""
+    """As Nagios does it: what is older than the full hour goes into the archive of that hour, and something always is. Not in the
+    hour's first minutes, since an archive of a moment ago is left to Nagios; and it stands still, or a line would be lost."""
     now = int(time.time())
     hour = (now - 120) // 3600 * 3600
     master.service("nagios").freeze()

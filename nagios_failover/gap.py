@@ -226,13 +226,13 @@ class Incident:
         sent. Or well: then the RECOVERY is due, for the PROBLEM has left in most cases, and Nagios sends it to whom it counts as
         notified. A service is taken back to one check before HARD; with a single attempt any next check is the one. A host that is
         SOFT would never be HARD again in the state in which it was HARD last, nor tell of its recovery: it stays HARD, and was UP
-        before."""
+        before. It counts as notified when it was: else the check of a service on it would notify, and its own check once more."""
         number = self.number("current_notification_number") - 1
-        self.put(current_notification_number=number, last_notification=0, **{f"notified_on_{self.words[self.state]}": 1})
+        self.put(current_notification_number=number, **{f"notified_on_{self.words[self.state]}": 1})
         if self.is_host:
             self.put(last_hard_state=0, state_type=1, current_attempt=max(self.number("max_attempts"), 1))
         else:
-            self.put(state_type=0, current_attempt=max(self.number("max_attempts") - 1, 1))
+            self.put(last_notification=0, state_type=0, current_attempt=max(self.number("max_attempts") - 1, 1))
 
     def _unrecover(self) -> None:
         """Back into the problem, as notified: the next check finds it well and sends the RECOVERY, to those whom an escalation made

@@ -205,7 +205,7 @@ def take_over(lab: Lab) -> None:
     record = run_of(nabira)
     steps: list[dict[str, Any]] = record["steps"]
     for step in steps:
-        if step["name"] in ("fetch", "inherit", "activate"):
+        if step["name"] in ("fetch", "inherit", "activate") or (step["seconds"] or 0.0) > 0.2:
             print(f"    {step['name']}: {step['seconds'] or 0.0:.2f} s: {step['detail'][:150]}", flush=True)
     # Nagios logs the command when it obeys it, with whole seconds; that status.dat shows it comes up to an update interval later
     active = nabira.run(f"grep 'EXTERNAL COMMAND: START_EXECUTING_HOST_CHECKS;nagios-failover' {LOG} | tail -n 1").stdout

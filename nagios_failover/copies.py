@@ -294,10 +294,10 @@ def write_stream(path: Path, pieces: Sequence[bytes] | Iterator[bytes], mode: in
             written = 0
             for piece in pieces:
                 file.write(piece)
-                if file.tell() - written >= EARLY_BYTES:
+                if (end := file.tell()) - written >= EARLY_BYTES:
                     file.flush()
-                    os.posix_fadvise(file.fileno(), written, file.tell() - written, os.POSIX_FADV_DONTNEED)
-                    written = file.tell()
+                    os.posix_fadvise(file.fileno(), written, end - written, os.POSIX_FADV_DONTNEED)
+                    written = end
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)

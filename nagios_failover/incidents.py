@@ -55,7 +55,8 @@ _TIMES = ("start_time", "end_time", "duration", "flex_downtime_start")
 _STATE = re.compile(rb"\n\tcurrent_state=([1-3])\n")
 _NUMBER = re.compile(rb"\n\tcurrent_notification_number=(\d{1,9})\n")
 _NOTIFIED = re.compile(rb"\n\tlast_notification=(\d{1,12})\n")
-_BELOW = {kind: len(kind + b" {\n") for kind in (b"hoststatus", b"servicestatus")}
+_SERVICE = b"servicestatus"
+_BELOW = {kind: len(kind + b" {\n") for kind in (b"hoststatus", _SERVICE)}
 _NEXT_CHECK = b"\n\tnext_check="
 _CHECK_OPTIONS = b"\n\tcheck_options="
 _WELL = b"\n\tcurrent_state=0\n"
@@ -115,7 +116,8 @@ class Conversion:
         self._own = own.objects if own else None
         self._gap, self._flapping = gap, flapping
         self._touched = {key_named(words) for words in gap.events}
-        self._quiet = None if self._own is None else self._own - self._touched
+        self._contacts = {key for key in self._own or () if is_contact(key)}
+        self._quiet = None if self._own is None else self._own - self._touched - self._contacts
         self._watch = first_line(watch_host)
         self._missing = set(self._own or ())
         self._counts = dict.fromkeys(_RETAINED, 0)
@@ -141,8 +143,7 @@ class Conversion:
 
     def _conclude(self, what: str) -> None:
         self.inherited.counts = {_RETAINED[kind].decode(): count for kind, count in self._counts.items() if count}
-        own_contacts = any(map(is_contact, self._own or ()))
-        if own_contacts and not self.inherited.counts.get("contact"):
+        if self._contacts and not self.inherited.counts.get("contact"):
             raise not_whole(what, "it ends before its contacts")
         self.inherited.missing = len(self._missing)
         for key in sorted(self._missing)[:NAMED]:
@@ -195,14 +196,16 @@ class Conversion:
         for kind, text in batch:
             below = _BELOW.get(kind)
             if below and (begin := text.find(_NEXT_CHECK, below)) > 0:
-                key = key_of(kind, text, below)
+                named = text.find(b"\n", below)
+                if kind == _SERVICE:
+                    named = text.find(b"\n", named + 1)
+                key = text[below:named]
                 middle = text.find(b"\n", begin + 12)
                 end = text.find(b"\n", middle + 15)
                 if (
-                    key is not None
-                    and (key in quiet if quiet is not None else key not in touched)
+                    (key in quiet if quiet is not None else key not in touched and key_of(kind, text, below) == key)
                     and text.startswith(_CHECK_OPTIONS, middle)
-                    and text.find(_WELL, below, begin + 1) > 0
+                    and text.find(_WELL, named, begin + 1) > 0
                     and text.find(_NEVER_CHANGED, end) > 0
                     and text.find(_NEXT_CHECK, end) < 0
                     and not text.startswith(watch, below)

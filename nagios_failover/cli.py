@@ -94,6 +94,10 @@ def build_parser() -> Parser:
     failover = command("failover", commands.failover, "take over, now, on the standby")
     failover.add_argument("--dry-run", action="store_true", help="walk the same list and change nothing")
     failover.add_argument("--fenced", action="store_true", help="the old master has no power or no Nagios: you have seen to it")
+    switchover = command(
+        "switchover", commands.switchover, "change the roles of two healthy hosts, now, on the standby", "Loses nothing."
+    )
+    switchover.add_argument("--dry-run", action="store_true", help="list all that stands in the way, and change nothing")
     standdown = command("standdown", commands.standdown, "give the role back: this host becomes a standby")
     standdown.add_argument("--force", action="store_true", help="even when nobody is seen to monitor then")
     promote = command(

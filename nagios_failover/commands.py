@@ -42,9 +42,21 @@ def init(config: Config, args: argparse.Namespace) -> int:
 
 def failover(config: Config, args: argparse.Namespace) -> int:
     from nagios_failover.failover import run_failover
+    from nagios_failover.journal import anything_open
 
     state = StateFiles(config.paths.state)
+    if not args.dry_run and anything_open(state):
+        from nagios_failover.switchover import give_up_for_a_failover
+
+        give_up_for_a_failover(config, state)
     run = run_failover(config, state, trigger="command", dry_run=args.dry_run, fenced_by_hand=args.fenced, say=_say)
+    return _report(run, dry_run=args.dry_run)
+
+
+def switchover(config: Config, args: argparse.Namespace) -> int:
+    from nagios_failover.switchover import run_switchover
+
+    run = run_switchover(config, StateFiles(config.paths.state), dry_run=args.dry_run, say=_say)
     return _report(run, dry_run=args.dry_run)
 
 

@@ -33,16 +33,19 @@ class Login:
     def __init__(self, connection: Any, way: str, timeout: float) -> None:
         self._connection, self.way, self._timeout = connection, way, timeout
 
-    def run(self, script: str) -> Output:
-        """Run `script` by sh within the time limit. Raises CouldNotLook when the connection breaks or the limit passes."""
+    def run(self, script: str, *, timeout: float = 0.0) -> Output:
+        """Run `script` by sh within `timeout` seconds, or [fence] timeout. Raises CouldNotLook when the connection
+        breaks or the limit passes."""
         from invoke.exceptions import CommandTimedOut
         from paramiko.ssh_exception import SSHException
 
+        limit = timeout or self._timeout
         command = f"exec sh -c {shlex.quote(script)}"
         try:
-            done = self._connection.run(command, hide=True, warn=True, in_stream=False, timeout=self._timeout)
+            done = self._connection.run(command, hide=True, warn=True, in_stream=False, timeout=limit)
         except CommandTimedOut:
-            raise CouldNotLook(f"the fence account's sh did not end within {self._timeout:g} s ([fence] timeout)") from None
+            named = "" if timeout else " ([fence] timeout)"
+            raise CouldNotLook(f"the fence account's sh did not end within {limit:g} s{named}") from None
         except (OSError, EOFError, SSHException) as error:
             raise CouldNotLook(f"the fence account's connection broke: {_words(error)}") from error
         return Output(done.exited, done.stdout, done.stderr)

@@ -13,12 +13,14 @@ from nagios_failover.words import Flag
 @dataclass(frozen=True)
 class Fenced:
     """`proved`: the old master's Nagios is gone, its flags were read back off, or a fence agent said so. `sentence` begins with
-    the host. `was_on` are the flags that were switched off there: what an abort gives back."""
+    the host. `was_on` are the flags that were switched off there: what an abort gives back. `told_at` is when one that hands over
+    was told, on its clock, or a moment before."""
 
     proved: bool
     sentence: str
     hint: str = ""
     was_on: Flags = field(default_factory=dict)
+    told_at: int = 0
 
     def note(self) -> dict[str, Any]:
         """As a run's journal keeps it."""

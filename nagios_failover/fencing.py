@@ -5,16 +5,19 @@ Proved is one of: its process is gone, or its status.dat shows the flags off, wr
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from nagios_failover.config import Config
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.evidence import Blocked, HostReport, Process
 from nagios_failover.fenced import Fenced
 from nagios_failover.remote import Fence, FenceAnswer, fence_script, parse_fence
-from nagios_failover.role import Flags, describe_flags, role_flags
+from nagios_failover.role import Flags, RoleRecord, describe_flags, role_flags
 from nagios_failover.shell import Output
 from nagios_failover.words import TURN_OFF, TURN_ON, Role
 
@@ -43,6 +46,37 @@ def fence_mild(config: Config, term: int, *, run: Callable[[str], Output] | None
             return _Mild(config, term, login.run, clock or Clock(), login.way).fence()
     except CouldNotLook as error:
         return Fenced(False, f"{config.peer.name}: not fenced over ssh: {error}", error.hint)
+
+
+def quiesce(config: Config, term: int, *, run: Callable[[str], Output] | None = None, clock: Clock | None = None) -> Fenced:
+    """Mute the other host's Nagios, which lives and obeys, and see it done. Nothing is killed: one that is not
+    seen to obey is to go on as it was (unfence)."""
+    try:
+        if run is not None:
+            return _Mild(config, term, run, clock or Clock(), "").quiesce()
+        from nagios_failover.fence_login import log_in
+
+        with log_in(config) as login:
+            return _Mild(config, term, login.run, clock or Clock(), login.way).quiesce()
+    except CouldNotLook as error:
+        return Fenced(False, f"{config.peer.name}: {error}", error.hint)
+
+
+def there(config: Config, arguments: Sequence[str], *, timeout: float) -> Output:
+    """Run this suite's command on the other host, as its Nagios user. Raises CouldNotLook."""
+    from nagios_failover.fence_login import log_in
+
+    command = Path(sys.prefix) / "bin" / "nagios-failover"  # the suite is installed alike on both hosts
+    with log_in(config) as login:
+        return login.run(f"exec {shlex.join([str(command), *arguments])}", timeout=timeout)
+
+
+def role_there(config: Config) -> RoleRecord | None:
+    """The other host's role as the fence account sees it; None for one without. Raises CouldNotLook."""
+    from nagios_failover.fence_login import log_in
+
+    with log_in(config) as login:
+        return _Mild(config, 0, login.run, Clock(), login.way).ask(Fence("look")).report.role
 
 
 def unfence(config: Config, term: int, was_on: Flags, *, run: Callable[[str], Output] | None = None) -> Fenced:
@@ -86,13 +120,11 @@ class _Mild:
         before = self.ask(Fence("look")).report
         if self._is_passive_standby(before):
             return self._proved("its Nagios is a standby's: passive already")
-        was_on = {flag: True for flag in self._off if before.flags and before.flags.get(flag)}
+        was_on = self._was_on(before)
         runs = before.process in (Process.RUNNING, Process.STOPPED)
         # A stopped Nagios would obey when it goes on; a dead one has nobody who reads.
         commands = tuple(TURN_OFF[flag] for flag in self._off) if before.process is Process.RUNNING else ()
-        flags = tuple(f"{flag}=off" for flag in self._off)
-        saved = (*commands, "SAVE_STATE_INFORMATION") if commands else ()
-        answer = self.ask(Fence("mute", self._term, flags, saved))
+        answer = self._mute(commands)
         kept = "; its suite keeps it so" if "override written" in answer.said else ""
         kept = "; but its suite's override could not be written" if "override failed" in answer.said else kept
         if not runs and not isinstance(before.process, Blocked):
@@ -102,6 +134,29 @@ class _Mild:
             if seen:
                 return self._proved(f"{seen}{kept}", was_on)
         return self._kill(answer.report, kept, was_on)
+
+    def quiesce(self) -> Fenced:
+        looked = self.ask(Fence("look"))
+        if looked.report.process is not Process.RUNNING:
+            return self._refused("its Nagios is not seen to run")
+        was_on = self._was_on(looked.report)
+        try:
+            answer = self._mute(tuple(TURN_OFF[flag] for flag in self._off))
+            seen = self._wait_until_off(answer) if "commands written" in answer.said else ""
+        except CouldNotLook as error:  # it may have been told already
+            return self._refused(f"its Nagios was not seen to be muted: {error}", was_on)
+        if not seen:
+            return self._refused(f"its Nagios was not seen to be muted ({'; '.join(answer.said)})", was_on)
+        return replace(self._proved(seen, was_on), told_at=looked.at)
+
+    def _was_on(self, before: HostReport) -> Flags:
+        return {flag: True for flag in self._off if before.flags and before.flags.get(flag)}
+
+    def _mute(self, commands: tuple[str, ...]) -> FenceAnswer:
+        """The override for its suite, and the commands for its Nagios, if it has one that obeys."""
+        flags = tuple(f"{flag}=off" for flag in self._off)
+        saved = (*commands, "SAVE_STATE_INFORMATION") if commands else ()
+        return self.ask(Fence("mute", self._term, flags, saved))
 
     def _wait_until_off(self, told: FenceAnswer) -> str:
         """ "" when it was not seen within the limit."""
@@ -154,6 +209,9 @@ class _Mild:
 
     def _proved(self, words: str, was_on: Flags | None = None) -> Fenced:
         return Fenced(True, f"{self._host.name}: {words}{self._way}", was_on=was_on or {})
+
+    def _refused(self, words: str, was_on: Flags | None = None) -> Fenced:
+        return Fenced(False, f"{self._host.name}: {words}{self._way}", was_on=was_on or {})
 
     def _not_proved(self, words: str, was_on: Flags | None = None) -> Fenced:
         return Fenced(False, f"{self._host.name}: not fenced over ssh: {words}{self._way}", was_on=was_on or {})

@@ -12,7 +12,7 @@ from nagios_failover.errors import FailoverError, Refused, StateUnreadable
 from nagios_failover.evidence import HostReport
 from nagios_failover.journal import Journal
 from nagios_failover.lock import run_lock
-from nagios_failover.role import RoleRecord
+from nagios_failover.role import Owner, RoleRecord
 from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
@@ -31,10 +31,14 @@ def refusal(this: str, peer: str, old: RoleRecord | str | None, theirs: RoleReco
     return None
 
 
-def first_record(this: str, peer: str, old: RoleRecord | None, theirs: RoleRecord | None, *, master: bool, now: int) -> RoleRecord:
-    """A master's term is 1, or above every term that is known; a standby copies its master's."""
+def first_record(
+    this: str, peer: str, old: RoleRecord | None, theirs: RoleRecord | None, *, master: bool, now: int, fenced: int = 0
+) -> RoleRecord:
+    """A master's term is 1, or above every term that is known, a fence's (`fenced`) too, or it would stay mute; a standby copies
+    its master's."""
     highest = max((record.term for record in (old, theirs) if record), default=0)
     if master:
+        highest = max(highest, fenced)
         return RoleRecord(role=Role.MASTER, master=this, term=highest + 1, run="", since=now)
     return RoleRecord(role=Role.STANDBY, master=peer, term=max(1, highest), run="", since=now)
 
@@ -49,7 +53,8 @@ def write_first_role(config: Config, state: StateFiles, *, master: bool, force: 
         if refused and not force:
             raise refused
         known = old if isinstance(old, RoleRecord) else None
-        record = first_record(this, peer, known, theirs, master=master, now=int(time.time()))
+        fenced = _fenced(state)
+        record = first_record(this, peer, known, theirs, master=master, now=int(time.time()), fenced=fenced)
         journal = Journal(config.paths.state)
         run = journal.open("init", record.term, this, trigger="command")
         said = [f"{this}: role is {record.role}, master {record.master}, term {record.term}"]
@@ -82,6 +87,13 @@ def _own_role(state: StateFiles) -> RoleRecord | str | None:
         return state.role()
     except StateUnreadable as error:
         return str(error)
+
+
+def _fenced(state: StateFiles) -> int:
+    """The term of a fence that the other host has laid on this one, 0 for none."""
+    with suppress(StateUnreadable):
+        return max((override.term for override in state.overrides() if override.owner is Owner.FENCE), default=0)
+    return 0
 
 
 def _peer_role(config: Config, state: StateFiles) -> tuple[RoleRecord | None, str]:

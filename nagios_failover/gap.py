@@ -4,14 +4,18 @@ The rules are Nagios's own (checks.c, notifications.c): a state change forgets t
 its number and any acknowledgement, a change to another problem forgets a normal acknowledgement. Since a notification is logged
 before its mail command runs, one logged in the last `doubt` seconds of life may never have left: it is not applied, so that it
 is sent again. Doubled beats lost.
+
+A master that hands over lives on: what it has logged has left, and nothing is in doubt. But from the moment at which it was told
+to be silent its checks on their way still came in, and what they found it told nobody: that is put back to just before, so that
+this host's next check finds it anew, and tells it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
-from nagios_failover.event_log import Alert, ExternalCommand, Notification, Period, parse_line
+from nagios_failover.event_log import Alert, ExternalCommand, LogLine, Notification, Period, parse_line
 
 Key = tuple[str, str]
 """A host and a service, "" for the host itself."""
@@ -52,7 +56,9 @@ _SWITCHED = tuple(
 class Gap:
     """The log from `since` (info.created of the snapshot) to `until`, the last sign of the master's life (epoch seconds on its
     clock). `events` are those of each object in the log's order. `deleted` are kind and id of comments and downtimes; `replay`
-    are an operator's commands that Nagios obeys anew after the snapshot has been loaded."""
+    are an operator's commands that Nagios obeys anew after the snapshot has been loaded. `quiet` is when a master that hands over
+    was told to be silent, 0 for one that died; alerts from then on are among the events even where the snapshot has them already.
+    `told` are the objects of which people were last told a PROBLEM, among those that recovered in silence."""
 
     since: int
     until: int
@@ -62,19 +68,39 @@ class Gap:
     replay: list[ExternalCommand] = field(default_factory=list)
     acknowledgements: int = 0
     lines: int = 0
+    quiet: int = 0
+    told: set[Key] = field(default_factory=set)
 
     def in_doubt(self, moment: int) -> bool:
         """May what was logged at `moment` never have left the master?"""
-        return moment > 0 and self.until - moment <= self.doubt
+        return not self.quiet and moment > 0 and self.until - moment <= self.doubt
+
+    def in_silence(self, moment: int) -> bool:
+        """Was what was logged at `moment` seen by a master that notified nobody any more?"""
+        return 0 < self.quiet <= moment
+
+    def recovered_in_silence(self) -> set[Key]:
+        """Objects whose last HARD alert is such a recovery."""
+        last = {key: event for key, events in self.events.items() for event in events if isinstance(event, Alert) and event.hard}
+        return {key for key, event in last.items() if event.state == 0 and self.in_silence(event.time)}
 
 
-def read_gap(lines: Iterable[str], *, since: int, until: int, doubt: float, watch_host: str) -> Gap:
+def told_problems(lines: Iterable[str], keys: Container[Key]) -> set[Key]:
+    """Of these objects, those about which the last notification in these lines was a PROBLEM."""
+    found: set[Key] = set()
+    for line in map(parse_line, (line for line in lines if " NOTIFICATION: " in line)):
+        if isinstance(line, Notification) and line.kind == "NORMAL" and (line.host, line.service) in keys:
+            (found.add if line.state else found.discard)((line.host, line.service))
+    return found
+
+
+def read_gap(lines: Iterable[str], *, since: int, until: int, doubt: float, watch_host: str, quiet: int = 0) -> Gap:
     """The gap that these lines of the master's log describe. `until` is raised to the last line's time. Lines older than the
-    snapshot are looked at for recoveries in doubt only."""
+    snapshot are looked at for what is in doubt, or was seen in silence, only."""
     parsed = [line for line in map(parse_line, lines) if line is not None]
-    gap = Gap(since, max([until, since, *(line.time for line in parsed)]), doubt)
+    gap = Gap(since, max([until, since, *(line.time for line in parsed)]), doubt, quiet=quiet)
     for line in parsed:
-        if line.time < since and not (isinstance(line, Notification) and gap.in_doubt(line.time)):
+        if line.time < since and not _still_counts(gap, line):
             continue
         if isinstance(line, ExternalCommand):
             _command(gap, line, watch_host)
@@ -82,6 +108,12 @@ def read_gap(lines: Iterable[str], *, since: int, until: int, doubt: float, watc
             gap.events.setdefault((line.host, line.service), []).append(line)
         gap.lines += 1
     return gap
+
+
+def _still_counts(gap: Gap, line: LogLine) -> bool:
+    if isinstance(line, Notification) and gap.in_doubt(line.time):
+        return True
+    return isinstance(line, (Alert, Notification)) and gap.in_silence(line.time)
 
 
 def _command(gap: Gap, command: ExternalCommand, watch_host: str) -> None:
@@ -101,9 +133,11 @@ def _command(gap: Gap, command: ExternalCommand, watch_host: str) -> None:
 
 @dataclass
 class Outcome:
-    """What came of an object: notifications in doubt (sentences), and comments to add (author, text, persistent, time)."""
+    """What came of an object: notifications in doubt, or owed because nobody was told (sentences), and comments to add (author,
+    text, persistent, time)."""
 
     in_doubt: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
     comments: list[tuple[str, str, bool, int]] = field(default_factory=list)
 
 
@@ -116,6 +150,7 @@ class Incident:
         self.words = HOST_WORDS if is_host else SERVICE_WORDS
         self.problem = 0
         self.notified_before = 1
+        self.told = False  # of the problem that it recovered from
         self.outcome = Outcome()
 
     def number(self, name: str) -> int:
@@ -138,9 +173,15 @@ class Incident:
         return self.fields["host_name"] + (f"/{service}" if service else "")
 
     def apply(self, events: Iterable[Event], gap: Gap) -> Outcome:
-        """Play the events back, then take back what is in doubt."""
+        """Play the events back, then take back what is in doubt, or was seen in silence."""
         recovered = 0
+        silent: Alert | None = None
+        told: int | None = None
         for event in events:
+            if isinstance(event, Notification) and event.kind == "NORMAL":
+                told = event.state
+            elif isinstance(event, Alert) and event.hard and gap.in_silence(event.time):
+                silent, told = (None if told == event.state else event), None
             if isinstance(event, Notification) and event.kind == "NORMAL" and event.state == 0 and gap.in_doubt(event.time):
                 recovered = event.time
             if event.time < gap.since:
@@ -153,7 +194,10 @@ class Incident:
                 self._period(event)
             else:
                 self._acknowledged(event)
-        self._take_back(gap, recovered)
+        if silent is not None and silent.state == self.state:
+            self._tell_anew(gap, silent)
+        else:
+            self._take_back(gap, recovered)
         return self.outcome
 
     def _alert(self, event: Alert) -> None:
@@ -203,13 +247,24 @@ class Incident:
         self.put(last_check=time, has_been_checked=1, **{f"last_time_{self.words[state]}": time})
 
     def _recover(self, time: int) -> None:
-        self.problem, self.notified_before = self.state, max(self.number("current_notification_number"), 1)
+        number = self.number("current_notification_number")
+        self.problem, self.notified_before, self.told = self.state, max(number, 1), number > 0
         self._forget_acknowledgement()
         self._enter(0, time, attempt=1, hard=True)
         self.put(current_notification_number=0)
 
     def _forget_acknowledgement(self) -> None:
         self.put(problem_has_been_acknowledged=0, acknowledgement_type=0)
+
+    def _tell_anew(self, gap: Gap, seen: Alert) -> None:
+        """What the master saw in silence. Whether it is to be told at all, this host's Nagios decides by its own rules."""
+        if self.state == 0:
+            if self.told or (self.fields["host_name"], self.fields.get("service_description", "")) in gap.told:
+                self.outcome.untold.append(f"RECOVERY of {self.name}")
+                self._unrecover()
+        elif self.hard:
+            self.outcome.untold.append(f"PROBLEM of {self.name}")
+            self._before_hard(at=seen.time)
 
     def _take_back(self, gap: Gap, recovered: int) -> None:
         last = self.number("last_notification")
@@ -221,16 +276,21 @@ class Incident:
             self._unrecover()
 
     def _unnotify(self) -> None:
-        """Back to where the next check decides, and whatever this host remembers of an earlier notification (next_notification,
-        no_more_notifications) is forgotten with the HARD change that it makes. It finds the object failed still: the PROBLEM is
-        sent. Or well: then the RECOVERY is due, for the PROBLEM has left in most cases, and Nagios sends it to whom it counts as
-        notified. A service is taken back to one check before HARD; with a single attempt any next check is the one. A host that is
-        SOFT would never be HARD again in the state in which it was HARD last, nor tell of its recovery: it stays HARD, and was UP
-        before. It counts as notified when it was: else the check of a service on it would notify, and its own check once more."""
+        """Back to where the next check decides. It finds the object failed still: the PROBLEM is sent. Or well: then the RECOVERY
+        is due, for the PROBLEM has left in most cases, and Nagios sends it to whom it counts as notified. A host counts as
+        notified when it was: else the check of a service on it would notify, and its own check once more."""
         number = self.number("current_notification_number") - 1
         self.put(current_notification_number=number, **{f"notified_on_{self.words[self.state]}": 1})
+        self._before_hard(at=self.number("last_notification"))
+
+    def _before_hard(self, *, at: int) -> None:
+        """Whatever this host remembers of an earlier notification (next_notification, no_more_notifications) is forgotten with the
+        HARD change that the next check makes. A service is taken back to one check before HARD; with a single attempt any next
+        check is the one. A host that is SOFT would never be HARD again in the state in which it was HARD last, nor tell of its
+        recovery: it stays HARD, was UP before, and counts as notified `at`."""
         if self.is_host:
-            self.put(last_hard_state=0, state_type=1, current_attempt=max(self.number("max_attempts"), 1))
+            attempt = max(self.number("max_attempts"), 1)
+            self.put(last_hard_state=0, state_type=1, current_attempt=attempt, last_notification=at)
         else:
             self.put(last_notification=0, state_type=0, current_attempt=max(self.number("max_attempts") - 1, 1))
 

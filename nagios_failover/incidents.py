@@ -80,6 +80,7 @@ class Inherited:
     missing: int = 0
     named: list[str] = field(default_factory=list)
     in_doubt: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
     deletes: list[str] = field(default_factory=list)
     replay: list[str] = field(default_factory=list)
 
@@ -259,6 +260,7 @@ class Conversion:
         incident = Incident(fields, is_host=is_host)
         outcome = incident.apply(self._gap.events.get(words, ()), self._gap)
         self.inherited.in_doubt.extend(outcome.in_doubt)
+        self.inherited.untold.extend(outcome.untold)
         for comment in outcome.comments:
             self._add_comment(words, comment)
         if incident.state != 0:

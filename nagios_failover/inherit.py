@@ -19,7 +19,7 @@ from nagios_failover.confirm import ring_of
 from nagios_failover.copies import Copies, CopyRecord, chunks, write_stream
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError, NoReader, Refused, UsageError
 from nagios_failover.event_log import MARK, operators_word, switches
-from nagios_failover.gap import Gap, read_gap
+from nagios_failover.gap import Gap, read_gap, told_problems
 from nagios_failover.incidents import Conversion, Flapping, Inherited
 from nagios_failover.loadable import loadable
 from nagios_failover.nagios_cfg import NagiosCfg
@@ -44,7 +44,7 @@ def fetch(flow: Flow) -> str:
     """The last status.dat and log lines, where the master's host still answers. That it does not is no failure of the run."""
     copies = Copies(flow.state.directory, flow.peer)
     try:
-        record = pull(flow.config, flow.state, timeout=flow.config.sync.fetch_timeout, for_failover=True)
+        record = _pull(flow)
         flow.note("fetched", True)
         return f"status.dat of {_clock(record.created)} and {record.log_size} bytes of log are here ({record.seconds:.1f} s)"
     except FailoverError as error:
@@ -53,6 +53,16 @@ def fetch(flow: Flow) -> str:
         flow.note("known_until", int(last.pulled + last.offset) if last else 0)
         there = f"the last copy is of {_clock(last.pulled)}" if last else "and there is no earlier copy"
         return f"nothing was fetched: {error}; {there}"
+
+
+def _pull(flow: Flow) -> CopyRecord:
+    """Of a master that hands over, twice if need be: a log that was rotated, or merged, in that very moment is read again."""
+    limit = flow.config.sync.fetch_timeout
+    if flow.quiet_since:
+        with suppress(FailoverError):
+            return pull(flow.config, flow.state, timeout=limit, for_failover=True, handing_over=True)
+        flow.hands.sleep(0.5)
+    return pull(flow.config, flow.state, timeout=limit, for_failover=True, handing_over=bool(flow.quiet_since))
 
 
 def would_fetch(flow: Flow) -> str:
@@ -83,6 +93,8 @@ def inherit(flow: Flow) -> str:
         said.extend(_send(flow, [*deletes, tagged("READ_STATE_INFORMATION"), *found.replay]))
     if found.in_doubt:
         said.append(f"in doubt, and sent again: {_some(found.in_doubt)}")
+    if found.untold:
+        said.append(f"seen by {flow.peer} when it was silent already, and told by {flow.this}: {_some(found.untold)}")
     counts = {"snapshot": found.created, "counts": found.counts, "problems": found.problems, "left_out": found.named}
     flow.note("inherited", {**counts, "sent": sent})
     return "; ".join(said)
@@ -128,13 +140,16 @@ def _own(flow: Flow, cfg: NagiosCfg, *, fresh: bool) -> Own | None:
 def _install(flow: Flow, cfg: NagiosCfg, copies: Copies, own: Own | None) -> tuple[Inherited, list[str], CopyRecord | None]:
     """From the newest snapshot that is whole, a retention file in the place where Nagios reads it."""
     record = copies.record()
-    doubt = flow.config.sync.notification_doubt
+    doubt, quiet = flow.config.sync.notification_doubt, flow.quiet_since
     refused = []
     for snapshot in copies.snapshots():
         try:
             since = read_program_status(snapshot).created
-            lines = list(copies.log_lines(int(since - doubt - 1), record))
-            conversion = _conversion(flow, cfg, own, _gap(flow, lines, since))
+            lines = list(copies.log_lines(int(min(since - doubt, quiet or since) - 1), record))
+            gap = _gap(flow, lines, since)
+            if silent := gap.recovered_in_silence():
+                gap.told = told_problems(copies.log_lines(0, record), silent)
+            conversion = _conversion(flow, cfg, own, gap)
             lines_of_it = conversion.lines(chunks(snapshot), f"{flow.peer}'s {snapshot.name}")
             write_stream(cfg.state_retention_file, loadable(lines_of_it, watch_host=flow.config.nagios.watch_host))
             return conversion.inherited, lines, record
@@ -160,6 +175,7 @@ def _gap(flow: Flow, lines: list[str], since: int) -> Gap:
         until=max([since, *seen]),
         doubt=flow.config.sync.notification_doubt,
         watch_host=flow.config.nagios.watch_host,
+        quiet=flow.quiet_since,
     )
 
 

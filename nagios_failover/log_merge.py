@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nagios_failover.errors import CouldNotLook
-from nagios_failover.run_record import Outcome, RunRecord
+from nagios_failover.run_record import TAKES_ROLE, Outcome, RunRecord
 
 SECOND_LIMIT = 1_000_000
 """Different lines of one second; at midnight Nagios writes one for each object."""
@@ -130,7 +130,7 @@ def reigns(runs: Iterable[RunRecord], *, now: float) -> list[tuple[float, float]
     for run in sorted(runs, key=lambda run: run.opened):
         if run.outcome not in (Outcome.DONE, Outcome.INCOMPLETE, Outcome.RUNNING):
             continue
-        begins = run.kind in ("failover", "failback") or (run.kind == "init" and ": role is master" in run.sentence)
+        begins = run.kind in TAKES_ROLE or (run.kind == "init" and ": role is master" in run.sentence)
         moment = float(run.notes.get("active_at") or run.closed or run.opened)
         if begins and began is None:
             began = moment

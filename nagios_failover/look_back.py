@@ -22,14 +22,14 @@ from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.one_history import History, one_history
 from nagios_failover.open_incidents import OpenIncident, Shown, open_incidents, read_shown, tell
-from nagios_failover.run_record import RunRecord
+from nagios_failover.run_record import TAKES_ROLE, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
 
 DAY = 86400
 LONGEST = 31 * DAY
 """So far back is looked for who was told of an incident."""
-ENDS = ("failover", "failback", "standdown", "init")
+ENDS = (*TAKES_ROLE, "standdown", "init")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def _times(run: RunRecord) -> tuple[float, float]:
 
 
 def _takes_role(run: RunRecord) -> bool:
-    return run.kind in ("failover", "failback") or (run.kind == "init" and ": role is master" in run.sentence)
+    """Did it? One that was put back has let the other host go on."""
+    return (run.kind in TAKES_ROLE and "active_at" in run.notes) or (run.kind == "init" and ": role is master" in run.sentence)
 
 
 def _keys(history: History) -> set[Key]:

@@ -131,8 +131,9 @@ class _Side:
 
 
 def _reigns(found: Sequence[tuple[int, str, LogLine]], history: History, own: tuple[Times, Times], master: str) -> Reigns:
-    """Of the hosts that our own commands switched on and not off again, the newest is the master. A role change sends all flags,
-    notifications first; where an operator keeps these off, the checks tell."""
+    """Of the hosts that our own commands switched on and not off again, the newest is the master; the last one to be switched off
+    is it until another is switched on. A role change sends all flags, notifications first; where an operator keeps these off,
+    the checks tell."""
     on = {TURN_ON[Flag.NOTIFICATIONS], TURN_ON[Flag.SERVICE_CHECKS]}
     switches = [
         (time, host or _runs_host(line, history, own), line.name in on)
@@ -141,13 +142,16 @@ def _reigns(found: Sequence[tuple[int, str, LogLine]], history: History, own: tu
     ]
     first_on = next((host for _, host, is_on in switches if is_on), None)
     first = master if first_on is None else history.peer if first_on == history.this else history.this
-    active = [first]
+    active, silent = [first], set[str]()
     changes: list[tuple[int, str]] = []
     for time, host, is_on in switches:
         if is_on:
-            active = [*(one for one in active if one != host), host]
+            silent.discard(host)
+            active = [*(one for one in active if one not in {host, *silent}), host]
         elif host in active and len(active) > 1:
             active.remove(host)
+        elif host in active:
+            silent.add(host)  # it hands over
         if active[-1] != (changes[-1][1] if changes else first):
             changes.append((time, active[-1]))
     return Reigns(first, changes)

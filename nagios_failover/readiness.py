@@ -80,7 +80,8 @@ def _free(place: Path) -> int:
 
 
 def _peer(config: Config, state: StateFiles, seen: Observation) -> Iterator[Trial]:
-    """A standby wants a master that is well, a master a standby that would take over, and both the same term."""
+    """A standby wants a master that is well, a master a standby that would take over, and terms that fit: the same, or the
+    standby's is above the master's (a run that was put back has raised it)."""
     verdict, report = seen.verdict, seen.evidence.ssh
     yield Trial("other host", verdict.state is State.OK or verdict.code is Code.PEER_RETURNED, verdict.sentence, verdict.hint)
     try:
@@ -89,13 +90,14 @@ def _peer(config: Config, state: StateFiles, seen: Observation) -> Iterator[Tria
         return  # told by the trial of the role
     if not isinstance(report, HostReport) or report.role is None:
         return
-    if report.role.term != own.term or {own.role, report.role.role} != {Role.MASTER, Role.STANDBY}:
+    terms = {own.role: own.term, report.role.role: report.role.term}
+    if terms.keys() != {Role.MASTER, Role.STANDBY} or terms[Role.STANDBY] < terms[Role.MASTER]:
         what = (
             f"{config.this_name} is {own.role} (term {own.term}), {config.peer.name} {report.role.role} (term {report.role.term})"
         )
         yield Trial("terms", False, f"the roles do not fit together: {what}", "nagios-failover status on both hosts")
     else:
-        yield Trial("terms", True, f"both hosts know term {own.term}")
+        yield Trial("terms", True, f"the master's term is {terms[Role.MASTER]}, the standby knows {terms[Role.STANDBY]}")
 
 
 def _pause(config: Config, state: StateFiles, report: object) -> Trial:

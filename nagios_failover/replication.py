@@ -7,8 +7,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nagios_failover.config import Config
+from nagios_failover.config import Config, HostSection
 from nagios_failover.database_server import Server, own_server
+from nagios_failover.dialect import Link
 from nagios_failover.errors import DatabaseFault, FailoverError
 from nagios_failover.evidence import Blocked, NoAnswer
 from nagios_failover.replica_status import ReplicaStatus
@@ -33,6 +34,22 @@ def counter(server: Server, status: ReplicaStatus) -> int:
     """Events and heartbeats received so far, as one number."""
     heartbeats = int(server.value(server.dialect.heartbeats) or 0) if status.heartbeats is None else status.heartbeats
     return status.counter + heartbeats
+
+
+def link_to(config: Config, source: HostSection) -> Link:
+    """What a replica is told of its source. The paths are the replica's own: both hosts have one configuration."""
+    section = config.replication
+    return Link(
+        source.address,
+        section.port,
+        section.replication_user,
+        section.replication_password,
+        section.tls_ca,
+        section.tls_cert,
+        section.tls_key,
+        float(section.connect_retry),  # the driver quotes a float, but no subclass of it, as a number
+        float(section.heartbeat_period),
+    )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nagios_failover.config import Config
-from nagios_failover.run_record import RunRecord, StepOutcome, StepRecord
+from nagios_failover.run_record import SWITCHOVER, RunRecord, StepOutcome, StepRecord
 
 SUBJECT = "[nagios-failover]"
 WIDTH = 20
@@ -65,6 +65,11 @@ def next_steps(config: Config, record: RunRecord) -> list[str]:
     """What a person should do after a run of this kind."""
     this, peer = config.this.name, config.peer.name
     history = f"See the whole run on {this}: nagios-failover history {record.id}"
+    if record.kind == SWITCHOVER:
+        return [
+            f"Look at both hosts: nagios-failover status. {history}",
+            f"To change the roles again, run on {peer}: nagios-failover switchover",
+        ]
     if record.kind == "failover":
         return [
             f"Find out what happened to {peer}, and repair it. There is no standby until then: nothing watches {this}.",

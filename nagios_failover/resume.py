@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 
-from nagios_failover import failover, promote_run, return_fence, standdown
+from nagios_failover import failover, promote_run, return_fence, standdown, switchover
 from nagios_failover.config import Config
 from nagios_failover.confirm import FAILBACK, FAILOVER
 from nagios_failover.errors import Failed
 from nagios_failover.journal import Journal, anything_open
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.role import RoleRecord, role_flags
-from nagios_failover.run_record import Outcome, RunRecord
+from nagios_failover.run_record import SWITCHOVER, Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
 from nagios_failover.workflow import Hands
@@ -38,6 +38,8 @@ def _finish(
 ) -> RunRecord:
     if record.kind in (FAILOVER, FAILBACK):
         return failover.finish(config, state, record, hands=hands, say=say)
+    if record.kind == SWITCHOVER:
+        return switchover.finish(config, state, record, hands=hands, say=say)
     if record.kind == standdown.STANDDOWN:
         return standdown.finish(config, state, record, hands=hands, say=say)
     if record.kind == promote_run.PROMOTE:

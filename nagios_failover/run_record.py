@@ -28,6 +28,11 @@ class Outcome(StrEnum):
 SAID_NO = (Outcome.REFUSED, Outcome.ABORTED)
 
 
+FAILOVER = "failover"
+FAILBACK = "failback"
+SWITCHOVER = "switchover"
+TAKES_ROLE = (FAILOVER, FAILBACK, SWITCHOVER)
+"""Runs by which a standby becomes the master."""
 SETUP_STANDBY = "setup-standby"
 REJOIN = "rejoin"
 BY_COMMAND_ALONE = (SETUP_STANDBY, REJOIN)

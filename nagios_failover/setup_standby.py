@@ -11,15 +11,16 @@ from collections.abc import Callable
 
 from nagios_failover import clone, own_database
 from nagios_failover.comparison import compare_tables
-from nagios_failover.config import Config, Schema
+from nagios_failover.config import Schema
 from nagios_failover.database_server import Server
-from nagios_failover.dialect import Link, Part, Statement
+from nagios_failover.dialect import Part, Statement
 from nagios_failover.errant import save_errant
 from nagios_failover.errors import DatabaseFault, Failed
 from nagios_failover.init_database import init_database
 from nagios_failover.join_checks import check_source, decide, existing, filled, lag_words, require_leave
 from nagios_failover.joining import Joining, Way, Workflow, require_standby
 from nagios_failover.own_database import administered, source
+from nagios_failover.replication import link_to
 from nagios_failover.run_record import REJOIN, SETUP_STANDBY
 from nagios_failover.steps import Step, Weight
 from nagios_failover.user import as_root
@@ -51,21 +52,6 @@ def _only(*ways: Way) -> Callable[[Joining], str]:
     return lambda flow: "" if flow.way in (*ways, Way.UNKNOWN) else "not needed"
 
 
-def link(config: Config) -> Link:
-    section = config.replication
-    return Link(
-        config.peer.address,
-        section.port,
-        section.replication_user,
-        section.replication_password,
-        section.tls_ca,
-        section.tls_cert,
-        section.tls_key,
-        float(section.connect_retry),  # the driver quotes a float, but no subclass of it, as a number
-        float(section.heartbeat_period),
-    )
-
-
 def _attach(flow: Joining) -> str:
     """Where the source has thrown away what this server needs, the copy is the way."""
     require_standby(flow)
@@ -92,7 +78,7 @@ def _attach(flow: Joining) -> str:
 
 def _begin(flow: Joining, here: Server) -> None:
     semi_sync = [here.dialect.semi_sync_replica("ON")] if flow.config.replication.semi_sync else []
-    here.do([here.dialect.change_source(link(flow.config)), *semi_sync, here.dialect.start_replica])
+    here.do([here.dialect.change_source(link_to(flow.config, flow.config.peer)), *semi_sync, here.dialect.start_replica])
 
 
 def _started(flow: Joining) -> str:

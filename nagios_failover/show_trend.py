@@ -11,7 +11,7 @@ import time
 from nagios_failover.config import Config
 from nagios_failover.errors import DONE
 from nagios_failover.printing import on_terminal
-from nagios_failover.run_record import Outcome
+from nagios_failover.run_record import TAKES_ROLE, Outcome
 from nagios_failover.series import Span, as_csv, as_json, chart
 from nagios_failover.series_reader import read_series
 
@@ -58,5 +58,5 @@ def _failovers(config: Config, span: Span) -> list[float]:
     from nagios_failover.journal import Journal
 
     done = (Outcome.DONE, Outcome.INCOMPLETE)
-    runs = [run for run in Journal(config.paths.state).runs() if run.kind == "failover" and run.outcome in done]
+    runs = [run for run in Journal(config.paths.state).runs() if run.kind in TAKES_ROLE and run.outcome in done]
     return sorted(run.opened for run in runs if span.begin <= run.opened < span.end)

@@ -69,8 +69,11 @@ def why_not(config: Config, state: StateFiles) -> str:
     return ""
 
 
-def pull(config: Config, state: StateFiles, *, timeout: float, for_failover: bool = False) -> CopyRecord:
-    """Copy what is new. `for_failover`: from a master whose Nagios has failed, by a host that is taking over.
+def pull(
+    config: Config, state: StateFiles, *, timeout: float, for_failover: bool = False, handing_over: bool = False
+) -> CopyRecord:
+    """Copy what is new. `for_failover`: from a master whose Nagios has failed, by a host that is taking over; one that is
+    `handing_over` lives: logs that it has merged anew are copied anew, as always.
 
     Raises Refused (there is a reason not to), CouldNotLook (what is there cannot be copied), Failed (ssh, rsync or a disk). The
     copy is then as it was, or longer by whole lines of the same log."""
@@ -81,7 +84,7 @@ def pull(config: Config, state: StateFiles, *, timeout: float, for_failover: boo
         if not for_failover:
             refuse_a_standby(config, remote.report)
         known = copies.record()
-        if known is not None and known.merged != remote.merged and not for_failover:
+        if known is not None and known.merged != remote.merged and (handing_over or not for_failover):
             copies.forget_logs(known)
         odd = copies.make_ready(remote.cfg, head=remote.head, size=remote.size)
         before = copies.log_end(remote.cfg)

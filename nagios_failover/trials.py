@@ -23,6 +23,9 @@ from nagios_failover.shell import run
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
 
+READ_ONLY = 1290
+"""What MariaDB and MySQL say to a write while they are read-only."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -252,6 +255,8 @@ def _own_database(config: Config) -> Trial:
     except pymysql.MySQLError as error:
         code = error.args[0] if error.args else 0
         said = error.args[1] if len(error.args) > 1 else error
+        if code == READ_ONLY and config.replication.watch:  # a source that is read-only is what check_replication tells
+            return Trial("own database", True, f"{name}: its database is read-only, as a replica's is")
         fix = "nagios-failover init-database on this host, and the GRANTs that it prints"
         return Trial("own database", False, f"{name}: {database.socket}: {said} ({code})", fix)
     return Trial("own database", True, f"{name}: {database.user} writes programstatus over {database.socket}")

@@ -20,10 +20,12 @@ from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Incomple
 from nagios_failover.event_log import Notification
 from nagios_failover.fenced import Fenced, fenced_from
 from nagios_failover.journal import Journal, Run
+from nagios_failover.readiness import readiness
 from nagios_failover.role import Flags, RoleRecord, role_flags
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles, boot_id, uptime
 from nagios_failover.steps import Step, rehearse, walk
+from nagios_failover.trials import Trial
 from nagios_failover.words import Flag, Role
 
 COMMANDS_AT_ONCE = 200
@@ -56,6 +58,10 @@ class Hands:
     fence_mild: Callable[[int], Fenced]  # the term
     fence_hard: Callable[[Mapping[str, str]], Fenced]  # the environment, as a hook's
     unfence: Callable[[int, Flags], Fenced]  # the term, the flags that were on
+    quiesce: Callable[[int], Fenced]  # the term
+    there: Callable[[Sequence[str]], shell.Output]  # this suite's command on the other host; raises CouldNotLook
+    role_there: Callable[[], RoleRecord | None]  # raises CouldNotLook
+    ready: Callable[[], list[Trial]]
     mailed: Callable[[float], tuple[list[Notification], list[Notification]]]  # since: there, here
     witness_term: Callable[[], int]  # the highest that a witness has recorded, 0 for none
     tell_witnesses: Callable[[int, str], list[str]]  # term, master; what went wrong
@@ -89,6 +95,10 @@ def hands_of(config: Config, state: StateFiles) -> Hands:
         fence_mild=lambda term: fencing.fence_mild(config, term),
         fence_hard=lambda env: fence_agent.fence_hard(config, {**os.environ, **env}),
         unfence=lambda term, was_on: fencing.unfence(config, term, was_on),
+        quiesce=lambda term: fencing.quiesce(config, term),
+        there=lambda arguments: fencing.there(config, arguments, timeout=config.run.hook_timeout),
+        role_there=lambda: fencing.role_there(config),
+        ready=lambda: list(readiness(config, state)),
         witness_term=lambda: max((one.term for one in witness_record.read(config)), default=0),
         tell_witnesses=lambda term, master: witness_record.record(config, term=term, master=master),
         mailed=lambda since: (mailed_by.mailed_there(config, since=since), mailed_by.mailed_here(config, since=since)),
@@ -132,6 +142,11 @@ class Flow:
     @property
     def term(self) -> int:
         return int(self.notes.get("term", 0))
+
+    @property
+    def quiet_since(self) -> int:
+        """When a living master was told to be silent, on its clock; 0 for one that died."""
+        return int(self.notes.get("quiet", 0))
 
     def role_before(self) -> RoleRecord | None:
         kept = self.notes.get("role_before")
@@ -210,10 +225,16 @@ def silent(_: str) -> None:
 
 
 def carry_out(
-    flow: Flow, steps: Sequence[Step[Flow]], *, result: Callable[[Flow], str], earlier: RunRecord | None = None
+    flow: Flow,
+    steps: Sequence[Step[Flow]],
+    *,
+    result: Callable[[Flow], str],
+    earlier: RunRecord | None = None,
+    abort: Callable[[Flow, FailoverError], RunRecord] | None = None,
 ) -> RunRecord:
-    """Walk the list to its end and close the run, or put everything back as it was. Raises Failed when not even the end can be
-    journaled, Incomplete when there is no way back but not yet forth: the run is then open, and the next call finishes it."""
+    """Walk the list to its end and close the run, or put everything back as it was (`abort`, give_up by default). Raises Failed
+    when not even the end can be journaled, Incomplete when there is no way back but not yet forth: the run is then open, and the
+    next call finishes it."""
     try:
         walked = walk(steps, flow, flow.run, earlier=earlier, say=flow.say)
     except Incomplete:
@@ -221,7 +242,7 @@ def carry_out(
     except FailoverError as error:
         if _no_way_back(flow):
             raise Incomplete(f"run {flow.run.id} is not at its end: {error}", hint=error.hint) from error
-        return give_up(flow, error)
+        return (abort or give_up)(flow, error)
     troubles = [*flow.passed_over, *walked.passed_over]
     sentence = "; ".join([result(flow), *troubles, *walked.notes])
     return flow.run.close(Outcome.INCOMPLETE if troubles else Outcome.DONE, sentence)
@@ -278,16 +299,21 @@ def put_back(flow: Flow) -> list[str]:
 
 def _give_back_what_was_fenced(flow: Flow) -> list[str]:
     """An old master that was only muted monitors again; of one that was killed, a person must know."""
-    fenced = flow.fenced
-    if fenced is None and flow.run.record().begun("fence, mild"):  # killed before it could note what it had done
-        was_on = {flag: True for flag, on in role_flags(flow.config.pair.mode, active=False).items() if not on}
-        fenced = Fenced(False, f"{flow.peer}: a fence was begun", was_on=was_on)
+    fenced = what_was_fenced(flow)
     if fenced is None or not (fenced.proved or fenced.was_on):
         return []
     if not fenced.was_on:
         return [] if flow.trigger == Trigger.COMMAND else [f"nobody is monitoring: {fenced.sentence}"]
     released = flow.hands.unfence(flow.term, fenced.was_on)
     return [] if released.proved else [f"nobody is monitoring: {fenced.sentence}; {released.sentence}"]
+
+
+def what_was_fenced(flow: Flow) -> Fenced | None:
+    """As far as the run could note it; one that was killed before it could may have done it all."""
+    if flow.fenced is None and any(map(flow.run.record().begun, ("fence, mild", "quiesce"))):
+        was_on = {flag: True for flag, on in role_flags(flow.config.pair.mode, active=False).items() if not on}
+        return Fenced(False, f"{flow.peer}: a fence was begun", was_on=was_on)
+    return flow.fenced
 
 
 def rehearsal(

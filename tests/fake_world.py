@@ -18,6 +18,7 @@ from nagios_failover.observe import Observation
 from nagios_failover.role import Flags, RoleRecord
 from nagios_failover.shell import Output
 from nagios_failover.state_files import StateFiles
+from nagios_failover.trials import Trial
 from nagios_failover.verdict import Code, Verdict
 from nagios_failover.words import Flag, Role, State
 from nagios_failover.workflow import Hands
@@ -81,6 +82,10 @@ class World:
     witness_term: int = 0
     witness_fails: list[str] = field(default_factory=list)
     witnesses_told: list[tuple[int, str]] = field(default_factory=list)
+    ready: list[Trial] = field(default_factory=lambda: [Trial("ssh", True, "yasu: ssh works")])
+    there: list[str] = field(default_factory=list)
+    there_fails: str = ""
+    role_there: RoleRecord | None = field(default_factory=lambda: RoleRecord(Role.MASTER, "yasu", 3, "", 1000))
     mailed_there: list[Notification] = field(default_factory=list)
     mailed_here: list[Notification] = field(default_factory=list)
 
@@ -101,6 +106,10 @@ class World:
             unfence=self._unfence,
             witness_term=lambda: self.witness_term,
             tell_witnesses=self._tell_witnesses,
+            quiesce=lambda term: self._fence("quiesced", term),
+            there=self._there,
+            role_there=lambda: self.role_there,
+            ready=lambda: self.ready,
             mailed=lambda since: (self.mailed_there, self.mailed_here),
             now=lambda: self.now,
             uptime=lambda: self.now - 1_794_000_000.0,
@@ -151,6 +160,15 @@ class World:
     def _fence(self, how: str, term: int) -> Fenced:
         self.fences.append(f"{how}, term {term}")
         return self.fence.get(how) or Fenced(True, f"yasu: fenced, {how}")
+
+    def _there(self, arguments: Sequence[str]) -> Output:
+        """The suite of the other host: a stand-down in favour of this host's term."""
+        self.there.append(" ".join(arguments))
+        if arguments[0] == self.there_fails:
+            return Output(3, "", "error: no")
+        if arguments[0] == "standdown":
+            self.role_there = RoleRecord(Role.STANDBY, "nabira", self.state.role().term, "", 1000)
+        return Output(0, "", "")
 
     def _tell_witnesses(self, term: int, master: str) -> list[str]:
         self.witnesses_told.append((term, master))

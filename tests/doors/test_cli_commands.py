@@ -160,6 +160,15 @@ def test_init_standby_keeps_the_term_and_takes_the_flag_file_away(site: Site) ->
     assert not site.state.lock_path.exists()
 
 
+def test_a_master_by_force_is_above_the_fence_that_was_laid_on_it(site: Site) -> None:
+    """By a switchover whose host has died before it let this one go on."""
+    assert site.run("init", "--master").returncode == 0
+    fence = site.state.directory / "override.fence"
+    fence.write_text("notifications=off\nterm=7\nsince=1\n")
+    assert f"role is master, master {HERE}, term 8" in site.run("init", "--master", "--force").stdout
+    assert not fence.exists()
+
+
 def test_init_over_a_garbled_role_wants_force(site: Site) -> None:
     site.state.role_path.write_text("role=king\n")
     output = site.run("init", "--standby")
@@ -424,3 +433,26 @@ def test_a_run_that_was_cut_off_is_finished_by_a_command(site: Site) -> None:
     assert output.returncode == 0
     assert f"note: failover run {left.id} was open, and is refused: " in output.stderr
     assert not left.record().open
+
+
+def test_a_switchover_lists_all_that_stands_in_the_way_and_changes_nothing(site: Site) -> None:
+    """On the master, without [fence], without Nagios: each on a line of its own, with its hint."""
+    site.role(Role.MASTER, term=7)
+    for options in (["--dry-run"], []):
+        output = site.run("switchover", *options)
+        lines = output.stdout.splitlines()
+        assert output.returncode == 3
+        assert lines[:2] == [
+            f"in the way: {HERE}: the role is master (hint: run it on the standby, yasu)",
+            "in the way: yasu cannot be commanded: [fence] user is not set (hint: name an account that may act as the Nagios user"
+            " there: [fence] user)",
+        ]
+        assert len([line for line in lines if line.startswith("in the way: ")]) > 3
+        if options:
+            assert any(line.startswith("activate: the point of no return (what fails before it is put back): ") for line in lines)
+            assert output.stderr == (
+                f"error: {HERE}: a switchover would not begin: see above\nhint: nothing was changed (dry run)\n"
+            )
+        else:
+            assert "hint: nagios-failover switchover --dry-run changes nothing, and lists all\n" in output.stderr
+    assert site.state.role().term == 7 and site.state.paused(0) is None

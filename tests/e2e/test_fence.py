@@ -17,6 +17,7 @@ from tests.lab.fence_device import Behaviour, FenceDevice
 from tests.lab.lab import Mail
 from tests.lab.suite import COMMAND, CONFIG, STATE, config_text, is_active, notifies, with_options
 from tests.notification_stream import Stream
+from tests.switching import let_fence
 from tests.takeover import join_again, role_of
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
@@ -26,14 +27,6 @@ DOUBLED_LIMIT = 20.0
 """Seconds: a pause and a look to its time limit (one-second settings: 3 and 6 s), the fence, and a machine that is busy. What it is
 on an idle one is in the README, and printed."""
 ALL_OFF = "notifications off, service checks off, host checks off"
-
-
-def let_fence(lab: Lab) -> None:
-    """As the README has it: the Nagios user of each host may log in as the other's."""
-    for host, other in ((lab.yasu, lab.nabira), (lab.nabira, lab.yasu)):
-        host.run("usermod -s /bin/sh nagios")
-        key = other.read("/var/lib/nagios/.ssh/id_ed25519.pub")
-        host.write("/var/lib/nagios/.ssh/authorized_keys", key, owner="nagios", mode=0o600)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from tests.long.mysql_pair import mysql_pair
 from tests.long.result import Result
 from tests.long.semi_sync import asynchronous, semi_sync
 from tests.long.setup_standby import setup_standby
+from tests.long.switchovers import switchovers
 from tests.long.trial import LAB, Part, chance, say
 from tests.takeover import FAULTS, bound, fail_over, join_again
 
@@ -153,6 +154,7 @@ def kill_of_the_loader(lab: Lab, host: Host, seed: int, number: int) -> tuple[st
 
 PARTS: Final = {
     "failovers": Part("randomised faults, roles circulating", 20, failovers),
+    "switchovers": Part("switchovers in a row, incidents opening before and closing after each", 20, switchovers),
     "restarts": Part("restarts and reloads of a 5,000-service master at default settings", 20, restarts),
     "incidents": Part("incidents opening and closing all the time, 20 times for each of four faults", 80, incidents),
     "semi-sync": Part("a dead source under load, with semi-synchronous replication", 20, semi_sync),

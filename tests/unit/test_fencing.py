@@ -14,7 +14,7 @@ from nagios_failover import shell
 from nagios_failover.config import Config, parse
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.fenced import Fenced, fenced_from
-from nagios_failover.fencing import fence_mild, unfence
+from nagios_failover.fencing import fence_mild, quiesce, unfence
 from nagios_failover.role import Owner, RoleRecord, parse_override
 from nagios_failover.shell import Output
 from nagios_failover.state_files import StateFiles
@@ -83,6 +83,39 @@ def test_what_an_abort_took_it_gives_back(tmp_path: Path, nagios: FakeNagios) ->
     assert unfence(config_of(tmp_path), 4, fenced.was_on, run=here) == Fenced(True, "yasu: its Nagios was switched on again")
     time.sleep(0.2)
     assert set(nagios.flags.values()) == {1} and state.overrides() == []
+
+
+def test_a_master_is_quiesced_and_kept_so_by_its_suite(tmp_path: Path, nagios: FakeNagios) -> None:
+    state, began = with_suite(tmp_path), int(time.time())
+    quiet = quiesce(config_of(tmp_path), 4, run=here)
+    assert (quiet.proved, quiet.sentence) == (True, f"yasu: its Nagios has {ALL_OFF}, seen in its status.dat")
+    assert quiet.was_on == dict.fromkeys(Flag, True) and [override.term for override in state.overrides()] == [4]
+    assert began <= quiet.told_at <= time.time()
+
+
+def test_a_link_that_breaks_when_it_was_told_leaves_word_of_what_was_on(tmp_path: Path, nagios: FakeNagios) -> None:
+    """It may be silent: what puts it back must know."""
+    with_suite(tmp_path)
+    asked: list[str] = []
+
+    def broken(script: str) -> Output:
+        asked.append(script)
+        if len(asked) > 2:
+            raise CouldNotLook("the fence account's connection broke: EOF")
+        return here(script)
+
+    quiet = quiesce(config_of(tmp_path), 4, run=broken)
+    assert (quiet.proved, quiet.was_on) == (False, dict.fromkeys(Flag, True))
+    assert quiet.sentence == "yasu: its Nagios was not seen to be muted: the fence account's connection broke: EOF"
+
+
+def test_one_that_does_not_obey_is_not_killed_by_a_switchover(
+    tmp_path: Path, nagios: FakeNagios, process: subprocess.Popen[bytes]
+) -> None:
+    nagios.obeys = False
+    quiet = quiesce(config_of(tmp_path), 4, run=here)
+    assert not quiet.proved and quiet.sentence.startswith("yasu: its Nagios was not seen to be muted (")
+    assert process.poll() is None and quiet.was_on == dict.fromkeys(Flag, True)
 
 
 def test_in_redundancy_mode_a_fenced_host_may_go_on_checking(tmp_path: Path, nagios: FakeNagios) -> None:

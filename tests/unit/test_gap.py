@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nagios_failover.event_log import Alert
-from nagios_failover.gap import Gap, read_gap
+from nagios_failover.gap import Gap, read_gap, told_problems
 from tests.unit.snapshots import CREATED, comment, contact, downtime, host, info, program, service
 from tests.unit.test_incidents import WATCH, block_of, convert, own_of
 
@@ -11,18 +11,21 @@ TEXT = "".join([info(), program(), host("web1"), service("web1", "HTTP"), servic
 OPEN = service("web1", "HTTP", 2, current_notification_number=1, last_notification=CREATED - 500)
 
 
-def gap_of(*lines: str, until: int = CREATED + 60, doubt: float = 2) -> Gap:
+def stamped(*lines: str) -> list[str]:
     """`+5 TEXT`: five seconds after the snapshot."""
-    stamped = [f"[{CREATED + int(line.split(' ', 1)[0])}] {line.split(' ', 1)[1]}\n" for line in lines]
-    return read_gap(stamped, since=CREATED, until=until, doubt=doubt, watch_host=WATCH)
+    return [f"[{CREATED + int(line.split(' ', 1)[0])}] {line.split(' ', 1)[1]}\n" for line in lines]
 
 
-def http(*lines: str, text: str = TEXT, until: int = CREATED + 60) -> dict[str, str]:
-    made, inherited = convert(text, own_of(text), gap_of(*lines, until=until))
+def gap_of(*lines: str, until: int = CREATED + 60, doubt: float = 2, quiet: int = 0) -> Gap:
+    return read_gap(stamped(*lines), since=CREATED, until=until, doubt=doubt, watch_host=WATCH, quiet=quiet)
+
+
+def http(*lines: str, text: str = TEXT, until: int = CREATED + 60, gap: Gap | None = None) -> dict[str, str]:
+    made, inherited = convert(text, own_of(text), gap or gap_of(*lines, until=until))
     fields = dict(
         line[1:].split("=", 1) for line in block_of(made, "service_description=HTTP", "check_command=check").split("\n")[1:-1]
     )
-    return {**fields, "in_doubt": ";".join(inherited.in_doubt)}
+    return {**fields, "in_doubt": ";".join(inherited.in_doubt), "untold": ";".join(inherited.untold)}
 
 
 PROBLEM = (
@@ -240,3 +243,60 @@ def test_states_that_a_log_begins_with_are_no_events() -> None:
     gap = gap_of("+1 CURRENT SERVICE STATE: web1;HTTP;CRITICAL;HARD;3;x", "+1 LOG ROTATION: DAILY", "+1 LOG VERSION: 2.0")
     assert gap.events == {} and gap.lines == 3
     assert not any(isinstance(event, Alert) for events in gap.events.values() for event in events)
+
+
+# --- a master that hands over: told to be silent two seconds before the snapshot ---
+
+QUIET = CREATED - 2
+
+
+def handed_over(*lines: str, text: str = TEXT, earlier: tuple[str, ...] = ()) -> dict[str, str]:
+    gap = gap_of(*lines, until=CREATED + 4, quiet=QUIET)
+    gap.told = told_problems(stamped(*earlier, *lines), gap.recovered_in_silence())
+    return http(text=text, gap=gap)
+
+
+def test_what_a_master_that_hands_over_has_logged_has_left() -> None:
+    fields = handed_over(*PROBLEM[2:], text=TEXT)
+    assert (fields["current_state"], fields["state_type"], fields["current_notification_number"]) == ("2", "1", "1")
+    assert (fields["in_doubt"], fields["untold"]) == ("", "")
+    snapshot = with_open().replace(str(CREATED - 500), str(CREATED - 1))
+    assert handed_over(text=snapshot)["current_notification_number"] == "1", "in the snapshot already"
+
+
+def test_a_problem_that_it_saw_in_silence_becomes_hard_once_more_here() -> None:
+    fields = handed_over(*PROBLEM[:2], PROBLEM[4])
+    assert (fields["state_type"], fields["current_attempt"], fields["current_notification_number"]) == ("0", "2", "0")
+    assert fields["untold"] == "PROBLEM of web1/HTTP" and "notified_on_critical" not in fields
+
+
+def test_a_problem_that_the_snapshot_has_already_but_nobody_was_told_does_too() -> None:
+    silent = TEXT.replace(service("web1", "HTTP"), service("web1", "HTTP", 2))
+    fields = handed_over("-1 SERVICE ALERT: web1;HTTP;CRITICAL;HARD;3;no answer", text=silent)
+    assert (fields["state_type"], fields["current_attempt"], fields["untold"]) == ("0", "2", "PROBLEM of web1/HTTP")
+
+
+def test_a_recovery_that_it_saw_in_silence_is_told_here() -> None:
+    fields = handed_over(RECOVERY[1], text=with_open())
+    assert (fields["current_state"], fields["current_notification_number"]) == ("2", "1"), "the next check finds it well"
+    assert fields["untold"] == "RECOVERY of web1/HTTP"
+    assert handed_over(*RECOVERY, text=with_open())["current_state"] == "0", "one that was told is over"
+
+
+def test_a_recovery_that_the_snapshot_has_already_is_told_if_people_were_told_of_the_problem() -> None:
+    recovered, told = "-1 SERVICE ALERT: web1;HTTP;OK;HARD;3;fine", PROBLEM[2].replace("+3 ", "-900 ")
+    well = TEXT.replace(service("web1", "HTTP"), service("web1", "HTTP", last_time_critical=CREATED - 2))
+    assert handed_over(recovered, text=well)["untold"] == ""
+    fields = handed_over(recovered, text=well, earlier=(told,))
+    assert (fields["current_state"], fields["untold"]) == ("2", "RECOVERY of web1/HTTP")
+    over = (told, RECOVERY[0].replace("+8 ", "-800 "))
+    assert handed_over(recovered, text=well, earlier=over)["untold"] == ""
+
+
+def test_what_is_known_to_be_a_problem_is_not_loaded_as_well_to_be_told_of_another() -> None:
+    warned = TEXT.replace(
+        service("web1", "HTTP"),
+        service("web1", "HTTP", 1, max_attempts=1, current_notification_number=1, last_notification=CREATED - 500),
+    )
+    fields = handed_over("+1 SERVICE ALERT: web1;HTTP;CRITICAL;HARD;1;no answer", text=warned)
+    assert (fields["current_state"], fields["last_notification"], fields["untold"]) == ("2", "0", "PROBLEM of web1/HTTP")

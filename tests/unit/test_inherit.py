@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from nagios_failover.config import Config, parse
 from nagios_failover.copies import Copies, CopyRecord
 from nagios_failover.errors import ConfigError, NoReader
 from nagios_failover.failover import finish, run_failover
+from nagios_failover.fenced import Fenced
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
+from nagios_failover.switchover import run_switchover
 from nagios_failover.words import Flag
 from tests.fake_world import World, config_of, standby
 from tests.unit.snapshots import CREATED, comment, contact, downtime, host, info, program, service
@@ -266,3 +269,42 @@ def test_with_state_to_follow_failback_is_not_automatic() -> None:
     with pytest.raises(ConfigError) as error:
         parse(text, hostname="a")
     assert error.value.detail.startswith("[pair] failback: automatic cannot go with [sync]")
+
+
+# --- from a master that hands over ---
+
+
+@pytest.fixture
+def handing_over(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """yasu was told to be silent two seconds before the last snapshot, and the pull brings what is copied already."""
+    site.config = replace(site.config, fence=replace(site.config.fence, user="nagios"))
+    site.world.fence["quiesced"] = Fenced(True, "yasu: its Nagios is silent", told_at=CREATED - 2)
+    monkeypatch.setattr("nagios_failover.inherit.pull", lambda *args, **options: site.copies.record())
+    return site
+
+
+def switch(site: Site) -> RunRecord:
+    return run_switchover(site.config, site.state, hands=site.world.hands())
+
+
+def test_what_a_living_master_notified_a_moment_ago_is_not_in_doubt(handing_over: Site) -> None:
+    log = log_line(-1, "SERVICE NOTIFICATION: oncall;web1;HTTP;CRITICAL;mail;x") + log_line(1, "LOG VERSION: 2.0")
+    handing_over.copy(THEIRS.replace(f"last_notification={CREATED - 500}", f"last_notification={CREATED - 1}"), log)
+    run = switch(handing_over)
+    assert "1 not OK (1 notified, 0 acknowledged)" in detail(run, "inherit") and "in doubt" not in detail(run, "inherit")
+    assert run.notes["in_doubt"] == [] and run.notes["quiet"] == CREATED - 2
+
+
+def test_what_it_saw_in_silence_is_told_here_and_said(handing_over: Site) -> None:
+    log = log_line(-900, "SERVICE NOTIFICATION: oncall;web1;HTTP;CRITICAL;mail;x")
+    handing_over.copy(THEIRS.replace(OPEN, service("web1", "HTTP")), log + log_line(-1, "SERVICE ALERT: web1;HTTP;OK;HARD;3;fine"))
+    said = "seen by yasu when it was silent already, and told by nabira: RECOVERY of web1/HTTP"
+    assert said in detail(switch(handing_over), "inherit")
+
+
+def test_the_runs_own_word_to_the_master_does_not_take_its_operators_away(handing_over: Site) -> None:
+    log = log_line(-900, "EXTERNAL COMMAND: DISABLE_NOTIFICATIONS;")
+    log += log_line(-1, "EXTERNAL COMMAND: DISABLE_NOTIFICATIONS;nagios-failover")
+    handing_over.copy(THEIRS.replace("\tenable_notifications=1\n", "\tenable_notifications=0\n"), log)
+    switch(handing_over)
+    assert not handing_over.world.flags[Flag.NOTIFICATIONS]

@@ -65,6 +65,14 @@ def test_the_old_master_that_comes_back_and_stands_down_does_not_reign() -> None
     assert [seen.reigns.at(T + moment) for moment in (-60, 50, 120, 170)] == ["nabira", "yasu", "nabira", "nabira"]
 
 
+def test_a_master_that_hands_over_reigns_until_the_other_is_switched_on() -> None:
+    """Twice: yasu's turn to be silent, then nabira's. And once it is let go on."""
+    seen = history([on(103), off(200)], [off(100), on(203)], master="yasu")
+    assert [seen.reigns.at(T + moment) for moment in (99, 102, 103, 202, 203)] == ["yasu", "yasu", "nabira", "nabira", "yasu"]
+    let_go_on = history([on(103), off(200)], [off(100), on(203), off(250), on(252)], master="yasu")
+    assert [let_go_on.reigns.at(T + moment) for moment in (249, 251, 252)] == ["yasu"] * 3
+
+
 def test_three_failovers_round_with_merged_logs() -> None:
     """yasu until 100, nabira until 300, yasu until 500, nabira: both logs hold all that came before."""
     runs = [(T + 99.0, T + 101.0), (T + 499.0, T + 501.0)]

@@ -1,10 +1,20 @@
-"""What stands in the way of a failover: the parts that a host's clock decides."""
+"""What stands in the way of a failover: the parts that two hosts' clocks and terms decide."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from nagios_failover.config import Config, parse
-from nagios_failover.evidence import HostReport, Process
-from nagios_failover.readiness import _clock
+from nagios_failover.evidence import Evidence, HostReport, Process
+from nagios_failover.looks import Look
+from nagios_failover.observe import Observation
+from nagios_failover.readiness import _clock, _peer
+from nagios_failover.role import RoleRecord
+from nagios_failover.state_files import StateFiles
+from nagios_failover.verdict import Code, Verdict
+from nagios_failover.words import Role, State
+from tests.fake_world import ALIVE, standby
 
 CONFIG: Config = parse("[host yasu]\n[host nabira]\n[witness]\naddresses = none\n[mail]\nto = a@b\n", hostname="nabira")
 
@@ -25,3 +35,18 @@ def report(now: int) -> HostReport:
 def test_a_clock_that_differs_is_told_and_which_way(theirs: int, well: bool, sentence: str) -> None:
     trial = _clock(CONFIG, report(theirs), began=1000.2, ended=1000.8)
     assert (trial.ok, trial.sentence) == (well, sentence)
+
+
+@pytest.mark.parametrize(
+    ("role", "term", "well"),
+    [(Role.MASTER, 3, True), (Role.MASTER, 2, True), (Role.MASTER, 4, False), (Role.STANDBY, 3, False)],
+)
+def test_a_standby_whose_term_was_raised_by_a_run_that_was_put_back_is_ready(
+    tmp_path: Path, role: Role, term: int, well: bool
+) -> None:
+    state = StateFiles(tmp_path)
+    standby(state, term=3)
+    there = replace(report(1000), role=RoleRecord(role, "yasu", term, "", 1))
+    look = Look("yasu", 1.0, 1.0, "", "check", State.OK, Code.ALIVE, ALIVE[2])
+    seen = Observation(Evidence(there), Verdict(*ALIVE), look, {})
+    assert [(trial.name, trial.ok) for trial in _peer(CONFIG, state, seen)] == [("other host", True), ("terms", well)]

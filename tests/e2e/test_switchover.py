@@ -1,0 +1,277 @@
+"""The planned change of roles on a real pair: incidents that open and close before, meanwhile and after, each mailed once; and
+switchovers that are cut short or cut off."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from tests.e2e.pair import Pair, active, passive
+from tests.incident_site import Site
+from tests.lab import Host, Lab, why_not
+from tests.lab.followed import replicates
+from tests.lab.replication import replicate, sql
+from tests.lab.suite import COMMAND, CONFIG, STATE, with_options
+from tests.switching import may_switch, ready, switchover
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """A pair whose databases are replicated, with a program on each host that writes wherever it may."""
+    with Lab.up(name=f"switchover-{os.getpid()}") as lab:
+        lab.nabira.run([COMMAND, "pause", "--reason", "not yet"])
+        replicate(lab)
+        lab.nabira.run([COMMAND, "resume"])
+        may_switch(lab)
+        for host in (lab.yasu, lab.nabira):
+            write_all_the_while(host)
+        yield Site(lab)
+
+
+ACKNOWLEDGED = "/root/acknowledged"
+WRITER = f"""#!/bin/sh
+while :; do
+    v=$(hostname).$(date +%s.%N)
+    mariadb --user=writer --password=w perfparse -e "INSERT INTO t (v) VALUES ('$v')" && echo "$v" >>{ACKNOWLEDGED}
+    sleep 0.05
+done
+"""
+
+
+def write_all_the_while(host: Host) -> None:
+    sql(host, "SET SESSION sql_log_bin=0; GRANT INSERT ON perfparse.* TO writer@localhost IDENTIFIED BY 'w'")
+    host.write("/root/writer", WRITER, mode=0o755)
+    host.run("setsid --fork /root/writer </dev/null >/dev/null 2>&1")
+
+
+def acknowledged(host: Host) -> list[str]:
+    return host.read(ACKNOWLEDGED).split() if host.exists(ACKNOWLEDGED) else []
+
+
+def nobody_wrote_for(lab: Lab, new: Host, since: float) -> float:
+    """Seconds between the last write that was acknowledged on the old source and the first one on the new."""
+    by_host = {host.name: [moment_of(value) for value in acknowledged(host)] for host in (lab.yasu, lab.nabira)}
+    first = min(moment for moment in by_host[new.name] if moment > since)
+    return first - max(moment for name, moments in by_host.items() if name != new.name for moment in moments)
+
+
+def moment_of(value: str) -> float:
+    return float(value.partition(".")[2])
+
+
+def pauses(lab: Lab) -> list[str]:
+    return [host.name for host in (lab.yasu, lab.nabira) if host.exists(f"{STATE}/paused")]
+
+
+def kinds(site: Site, name: str) -> Counter[str]:
+    """PROBLEM and RECOVERY mails about an object, whoever sent them."""
+    found: Counter[str] = Counter()
+    for what, count in site.mails(name).items():
+        found[what.split()[0]] += count
+    return found
+
+
+def wait_told(site: Site, kind: str, names: list[str]) -> None:
+    site.lab.wait(lambda: all(kinds(site, name)[kind] for name in names), 40, f"a {kind} of each of {names} is mailed")
+
+
+class Load(threading.Thread):
+    """Incidents while the roles change: the first half of the services breaks, the other half recovers, one every tenth."""
+
+    def __init__(self, site: Site, breaking: list[str], mending: list[str]) -> None:
+        super().__init__(daemon=True)
+        self._site, self._breaking, self._mending = site, breaking, mending
+
+    def run(self) -> None:
+        for broken, mended in zip(self._breaking, self._mending, strict=True):
+            self._site.set("CRITICAL", broken)
+            self._site.set("OK", mended)
+            time.sleep(0.8)
+
+
+def wrote_since(host: Host, moment: float) -> bool:
+    return any(moment_of(value) > moment for value in acknowledged(host))
+
+
+def killed(host: Host, step: str) -> None:
+    done = switchover(host, crash_after=step)
+    assert done.returncode == 137, done.stdout + done.stderr
+
+
+def test_a_dry_run_lists_the_steps_and_names_the_point_of_no_return(site: Site) -> None:
+    pair = Pair(site.lab)
+    ready(site.lab, pair.standby)
+    before = pair.roles()
+    done = switchover(pair.standby, "--dry-run")
+    steps = [line.partition(":")[0] for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and done.stdout.endswith("nothing was changed (dry run)\n")
+    assert [step for step in steps if step in ("ready", "pause", "quiesce", "last sync", "inherit", "activate", "stand down")] == [
+        *("ready", "pause", "quiesce", "last sync", "inherit", "activate", "stand down")
+    ]
+    assert "activate: the point of no return (what fails before it is put back): would set " in done.stdout
+    assert pair.roles() == before and pauses(site.lab) == [] and active(pair.master)
+
+
+def test_all_that_stands_in_the_way_is_listed_and_nothing_is_changed(site: Site) -> None:
+    """On the master; on a standby that is paused and may not command the master."""
+    pair = Pair(site.lab)
+    new, old = pair.standby, pair.master
+    refused = switchover(old)
+    assert refused.returncode == 3 and f"the role is master (hint: run it on the standby, {new.name})" in refused.stdout
+    new.run([COMMAND, "pause", "--reason", "work"])
+    config = new.read(CONFIG)
+    new.write(CONFIG, with_options(config, {("fence", "user"): ""}), group="nagios", mode=0o640)
+    before = pair.roles()
+    try:
+        for words in (["--dry-run"], []):
+            refused = switchover(new, *words)
+            assert refused.returncode == 3, refused.stdout
+            listed = [line for line in refused.stdout.splitlines() if line.startswith("in the way: ")]
+            assert f"in the way: {old.name} cannot be commanded: [fence] user is not set" in listed[0]
+            assert any(f"{new.name}: paused until resumed by root@{new.name}: work" in line for line in listed), listed
+    finally:
+        new.write(CONFIG, config, group="nagios", mode=0o640)
+        new.run([COMMAND, "resume"])
+    assert pair.roles() == before and active(old) and passive(new)
+
+
+def test_roles_change_three_times_under_incidents_and_each_is_mailed_once(site: Site) -> None:
+    pair = Pair(site.lab)
+    for number in range(3):
+        old, new = pair.master, pair.standby
+        names = [f"web{host}/{service}" for service in ("HTTP", "LOAD") for host in range(4 * number + 1, 4 * number + 5)]
+        mending, breaking = names[:4], names[4:]
+        ready(site.lab, new)
+        site.set("CRITICAL", *mending)
+        wait_told(site, "PROBLEM", mending)
+        load = Load(site, breaking, mending)
+        load.start()
+        began = time.time()
+        done = switchover(new)
+        load.join()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert active(new) and passive(old) and (site.role(new), site.role(old)) == ("master", "standby")
+        assert pauses(site.lab) == []
+        assert sql(old, "SELECT @@read_only") == "1" and replicates(old), "the old source follows"
+        site.lab.wait(partial(wrote_since, new, began), 20, f"a program writes on {new.name}")
+        print(f"no write was possible for {nobody_wrote_for(site.lab, new, began):.2f} s")
+        wait_told(site, "RECOVERY", mending)
+        wait_told(site, "PROBLEM", breaking)
+        site.set("OK", *breaking)
+        wait_told(site, "RECOVERY", breaking)
+        counted = {name: dict(kinds(site, name)) for name in names}
+        assert counted == {name: {"PROBLEM": 1, "RECOVERY": 1} for name in names}, [site.mails(name) for name in names]
+    assert site.found(pair.master) == []
+    wrote = {value for host in (site.lab.yasu, site.lab.nabira) for value in acknowledged(host)}
+    kept = sql(pair.master, "SELECT v FROM perfparse.t").split()
+    assert wrote <= set(kept) and len(kept) == len(set(kept)), sorted(wrote - set(kept))
+    assert {host.name for host in (site.lab.yasu, site.lab.nabira)} == {value.partition(".")[0] for value in wrote}
+    assert [mail.subject for mail in site.lab.mails("is the master now")][-1].startswith(f"[nagios-failover] {pair.master.name}")
+
+
+@pytest.mark.parametrize("step", ["pause", "quiesce", "last sync"])
+def test_killed_before_the_point_of_no_return_the_next_command_puts_back(site: Site, step: str) -> None:
+    pair = Pair(site.lab)
+    old, new = pair.master, pair.standby
+    ready(site.lab, new)
+    killed(new, step)
+    new.run([COMMAND, "status"], check=False, timeout=60)  # or the state watch is before it
+    site.lab.wait(lambda: active(old) and passive(new), 20, f"{old.name} monitors again")
+    site.lab.wait(lambda: pauses(site.lab) == [], 30, "no pause is left")  # its last act
+    assert (site.role(new), site.role(old)) == ("standby", "master")
+
+
+@pytest.mark.parametrize("step", ["activate", "stand down"])
+def test_killed_after_it_the_next_command_finishes(site: Site, step: str) -> None:
+    pair = Pair(site.lab)
+    old, new = pair.master, pair.standby
+    ready(site.lab, new)
+    killed(new, step)
+    new.run([COMMAND, "status"], check=False, timeout=90)
+    site.lab.wait(lambda: active(new) and passive(old), 20, f"{new.name} monitors")
+    site.lab.wait(lambda: pauses(site.lab) == [], 30, "no pause is left")
+    assert (site.role(new), site.role(old)) == ("master", "standby")
+
+
+def test_a_link_that_is_cut_before_the_master_is_told_keeps_the_roles(site: Site) -> None:
+    pair = Pair(site.lab)
+    old, new = pair.master, pair.standby
+    ready(site.lab, new)
+    pre_hook = "/usr/local/bin/wait-for-the-cut"
+    new.write(pre_hook, "#!/bin/sh\ntouch /tmp/hooked\nwhile [ -e /tmp/hooked ]; do sleep 0.1; done\n", mode=0o755)
+    config = new.read(CONFIG)
+    new.write(CONFIG, with_options(config, {("run", "pre_hook"): pre_hook}), group="nagios", mode=0o640)
+    new.run(f"{COMMAND} switchover >/tmp/said 2>&1 &")
+    try:
+        site.lab.wait(lambda: new.exists("/tmp/hooked"), 60, "the run is in its pre hook")
+        site.lab.cut(old, new)
+        new.run("rm /tmp/hooked")
+        site.lab.wait(lambda: "role and flags are as they were: standby" in new.read("/tmp/said"), 60, "it has given up")
+    finally:
+        site.lab.mend(old, new)
+        new.write(CONFIG, config, group="nagios", mode=0o640)
+    assert f"aborted: quiesce: {old.name}: " in new.read("/tmp/said")
+    assert active(old) and passive(new)
+    _resume(new, old)
+
+
+def test_a_silent_master_that_cannot_be_told_to_go_on_is_told_as_soon_as_it_can(site: Site) -> None:
+    """The run is killed, and the fence account cannot log in any more; the looks still see the master live."""
+    pair = Pair(site.lab)
+    old, new = pair.master, pair.standby
+    ready(site.lab, new)
+    keys = "/var/lib/nagios/.ssh/authorized_keys"
+    _silent(site.lab, old, new, lambda: old.run(["mv", keys, f"{keys}.away"]), lambda: old.run(["mv", f"{keys}.away", keys]))
+    try:
+        site.lab.wait(lambda: "nobody is monitoring: " in _notes(new), 60, "a command says that nobody monitors", poll=1)
+        assert (site.role(new), site.role(old)) == ("taking-over", "master") and passive(old) and passive(new)
+    finally:
+        old.run(["mv", f"{keys}.away", keys])
+    site.lab.wait(lambda: active(old) and passive(new), 60, "the master goes on")
+    site.lab.wait(lambda: pauses(site.lab) == [], 60, "no pause is left")
+    assert (site.role(new), site.role(old)) == ("standby", "master")
+
+
+def test_a_silent_master_behind_a_cut_link_is_failed_over(site: Site) -> None:
+    """The run is killed with the link. To a standby that has no second route it is dead."""
+    pair = Pair(site.lab)
+    old, new = pair.master, pair.standby
+    ready(site.lab, new)
+    _silent(site.lab, old, new, lambda: site.lab.cut(old, new), lambda: site.lab.mend(old, new))
+    try:
+        site.lab.wait(lambda: active(new) and site.role(new) == "master", 90, f"{new.name} takes over")
+        assert passive(old)
+    finally:
+        site.lab.mend(old, new)
+    site.lab.wait(lambda: site.role(old) == "standby", 60, f"{old.name} stands down")
+    assert active(new) and passive(old)
+
+
+def _silent(lab: Lab, old: Host, new: Host, break_it: Callable[[], object], mend_it: Callable[[], object]) -> None:
+    """The run is killed when the master is silent, and then something breaks; unless Nagios's next call was there in between."""
+    for _ in range(3):
+        killed(new, "quiesce")
+        break_it()
+        time.sleep(3)  # a login that is open already goes on
+        if passive(old):
+            return
+        mend_it()
+        ready(lab, new)
+    raise AssertionError("nothing was ever broken before the master was let go on")
+
+
+def _notes(host: Host) -> str:
+    return host.run([COMMAND, "status"], check=False, timeout=90).stderr
+
+
+def _resume(*hosts: Host) -> None:
+    for host in hosts:
+        host.run([COMMAND, "resume"])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 
 from nagios_failover.config import Config
 from nagios_failover.errors import Refused, StateUnreadable
+from nagios_failover.journal import Journal
 from nagios_failover.looks import Look, confirmations
+from nagios_failover.run_record import SWITCHOVER
 from nagios_failover.state_files import StateFiles
 from nagios_failover.verdict import PEER_CODES, Code
 from nagios_failover.words import Role, State
@@ -40,11 +43,18 @@ def why_not(config: Config, state: StateFiles, *, trigger: str, now: float) -> R
         reason = f"by {paused.by}: {paused.reason or 'no reason given'}"
         return Refused(f"paused {_until(paused.until)} {reason}", host=host, hint=f"nagios-failover resume on {host}")
     seen = next((look for look in reversed(ring_of(state)) if look.host == config.peer.name), None)
-    if seen and seen.peer_pause and not 0 < seen.peer_pause_until <= now:
+    paused_there = seen and seen.peer_pause and not 0 < seen.peer_pause_until <= now
+    if seen and paused_there and not _of_an_ended_switchover(state, seen.peer_pause):
         until = _until(int(seen.peer_pause_until) or None)
         hint = f"nagios-failover resume on {seen.host}; is that host lost for good: nagios-failover failover here"
         return Refused(f"paused {until} {seen.peer_pause}", host=seen.host, hint=hint)
     return None
+
+
+def _of_an_ended_switchover(state: StateFiles, words: str) -> bool:
+    """A switchover of this host pauses the other one, too; if that one died under it, nobody could end the pause there."""
+    marked = re.search(rf": {SWITCHOVER} ([\w-]+)$", words)
+    return marked is not None and any(run.id == marked[1] and not run.open for run in Journal(state.directory).runs())
 
 
 def _until(until: int | None) -> str:

@@ -240,21 +240,6 @@ def test_a_silent_master_that_cannot_be_told_to_go_on_is_told_as_soon_as_it_can(
     assert (site.role(new), site.role(old)) == ("standby", "master")
 
 
-def test_a_silent_master_behind_a_cut_link_is_failed_over(site: Site) -> None:
-    """The run is killed with the link. To a standby that has no second route it is dead."""
-    pair = Pair(site.lab)
-    old, new = pair.master, pair.standby
-    ready(site.lab, new)
-    _silent(site.lab, old, new, lambda: site.lab.cut(old, new), lambda: site.lab.mend(old, new))
-    try:
-        site.lab.wait(lambda: active(new) and site.role(new) == "master", 90, f"{new.name} takes over")
-        assert passive(old)
-    finally:
-        site.lab.mend(old, new)
-    site.lab.wait(lambda: site.role(old) == "standby", 60, f"{old.name} stands down")
-    assert active(new) and passive(old)
-
-
 def _silent(lab: Lab, old: Host, new: Host, break_it: Callable[[], object], mend_it: Callable[[], object]) -> None:
     """The run is killed when the master is silent, and then something breaks; unless Nagios's next call was there in between."""
     for _ in range(3):

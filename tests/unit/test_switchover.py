@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nagios_failover.config import Config
+from nagios_failover.confirm import why_not
 from nagios_failover.errors import Failed, Incomplete
 from nagios_failover.failover import run_failover
 from nagios_failover.fenced import Fenced
@@ -155,6 +157,11 @@ def test_a_master_that_dies_meanwhile_is_left_to_a_failover(config: Config, worl
         "nobody is monitoring: yasu: its Nagios was not seen to be muted; yasu: no answer",
     )
     assert as_it_was(world), "nothing keeps the handler from failing over"
+    until, look = world.now + 900, world._make(CRASHED, "check")
+    world.state.add_look(replace(look, peer_pause=f"by nagios@yasu: switchover {record.id}", peer_pause_until=until))
+    assert why_not(config, world.state, trigger="event", now=world.now) is None, "nor the pause that is left over there"
+    world.state.add_look(replace(look, peer_pause="by nagios@yasu: switchover another", peer_pause_until=until))
+    assert why_not(config, world.state, trigger="event", now=world.now) is not None
 
 
 def test_a_person_may_take_over_instead(config: Config, world: World) -> None:

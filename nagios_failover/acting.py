@@ -105,6 +105,8 @@ def _act(act: Act, look: Look | None, config: Config, state: StateFiles, *, earl
             return Result(said=(*earlier.said, *isolation.reconsider(config, state), *flags.correct(config, state)))
     except LockHeld as error:
         return _held(error, config)
+    except failover.TakenOver:
+        return Result(busy=True)
     except FailoverError as error:
         hint = f" (hint: {error.hint})" if error.hint else ""
         return Result(said=(*earlier.said, f"{error}{hint}"))

@@ -216,6 +216,10 @@ def result(flow: Flow) -> str:
 # --- doors to it ---
 
 
+class TakenOver(Refused):
+    """There is nothing to do any more, nor to tell."""
+
+
 def run_failover(
     config: Config,
     state: StateFiles,
@@ -232,6 +236,8 @@ def run_failover(
     Raises LockHeld while another run is on its way, Refused (dry run, or an open run that must be finished first), Failed when it
     cannot be journaled. `fenced_by_hand`: a person says that the old master is off.
 
+    Raises TakenOver where Nagios's call has waited for the lock, and another one's run has made this host the master meanwhile.
+
     Changes nothing before the looks have confirmed the master's death."""
     if dry_run:
         return rehearsal(config, state, kind, STEPS, trigger=trigger, say=say)
@@ -239,6 +245,8 @@ def run_failover(
         left = Journal(state.directory).open_runs()
         if left:
             raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
+        if trigger == Trigger.EVENT and _is_master(state):
+            raise TakenOver("another call has taken over meanwhile", host=config.this.name)
         flow = start(config, state, kind, trigger=trigger, term=_expected_term(state), hands=hands, say=say)
         if fenced_by_hand:
             flow.note("fenced", by_hand(config.peer.name).note())
@@ -247,6 +255,13 @@ def run_failover(
 
 def _to_the_end(flow: Flow, earlier: RunRecord | None = None) -> RunRecord:
     return tell_if_not_merged(flow, carry_out(flow, STEPS, result=result, earlier=earlier))
+
+
+def _is_master(state: StateFiles) -> bool:
+    try:
+        return state.role().role is Role.MASTER
+    except StateUnreadable:
+        return False
 
 
 def _expected_term(state: StateFiles) -> int:

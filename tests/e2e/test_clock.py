@@ -85,13 +85,13 @@ def date_of(host: Host) -> int:
 
 
 def test_a_masters_clock_that_jumps_is_no_death(pair: Pair) -> None:
-    """To and fro. Just after a jump forward everything that it says is an hour old, for one look at most: that is no death yet."""
+    """To and fro. Just after a jump forward everything that it says is an hour old, for a second: that is no death yet."""
     yasu, nabira = pair.lab.yasu, pair.lab.nabira
     for offset in (HOUR, 0, -HOUR, 0):
         set_clock(yasu, offset)
         states = watch(pair, 12)
         assert abs(date_of(yasu) - time.time() - offset) < 3
-        assert states.count("CRITICAL") <= 1, (offset, states)
+        assert states.count("CRITICAL") <= 2, (offset, states)
         assert states and states[-1] != "CRITICAL", (offset, states)
     pair.lab.wait(lambda: looks_of(nabira)[-1]["state"] != "CRITICAL", 10, "the standby sees the master")
 

@@ -52,7 +52,8 @@ def fail_over(lab: Lab) -> dict[str, Any]:
         new = [run for run in runs(lab) if run["kind"] == "failover" and run["id"] not in before]
         return new[0] if new and new[0]["outcome"] in ("done", "incomplete") else None
 
-    run = lab.wait(ended, 60, "nabira has taken over", poll=0.3)
+    shown = lambda: lab.nabira.run(f"tail -n 3 {STATE}/looks; tail -n 5 {STATE}/handler.log; ls {STATE}", check=False).stdout  # noqa: E731
+    run = lab.wait(ended, 60, "nabira has taken over", poll=0.3, shown=shown)
     assert run is not None
     assert is_active(lab.nabira), "whatever becomes of the database, monitoring is back"
     return run

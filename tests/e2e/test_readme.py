@@ -17,7 +17,7 @@ from nagios_failover.words import Role
 from tests.incident_site import Site, follow_incidents
 from tests.lab import Host, Lab, why_not
 from tests.lab.state import ADDRESSES
-from tests.lab.suite import CONFIG, MAILBOX, config_text, is_active
+from tests.lab.suite import CONFIG, MAILBOX, STATE, config_text, is_active
 from tests.lab.suite_layer import source_files
 from tests.readme import Block, blocks, differing
 from tests.takeover import last_look, role_of
@@ -68,6 +68,7 @@ def prepare_pair(lab: Lab) -> None:
     for host in (lab.yasu, lab.nabira):
         host.write("/usr/local/bin/systemctl", SYSTEMCTL, mode=0o755)
     lab.wait(lambda: last_look(lab.nabira) == last_look(lab.yasu) == "OK", 60, "both hosts have looked at each other")
+    lab.nabira.run(f"rm -f {STATE}/perfdata/queue/*")  # from before it was told to be the standby
 
 
 def make_bare(lab: Lab, host: Host) -> None:

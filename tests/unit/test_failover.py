@@ -14,7 +14,7 @@ from nagios_failover.account import Account
 from nagios_failover.config import Config
 from nagios_failover.errors import ConfigError, Failed, FailoverError, Incomplete, NoReader, UsageError
 from nagios_failover.evidence import PauseMarker
-from nagios_failover.failover import STEPS, run_failover
+from nagios_failover.failover import STEPS, TakenOver, run_failover
 from nagios_failover.fenced import Fenced
 from nagios_failover.journal import Journal, Run
 from nagios_failover.lock import LockHeld, run_lock
@@ -334,8 +334,15 @@ def test_without_a_readable_role_there_is_no_failover(config: Config, world: Wor
 
 def test_a_master_does_not_fail_over(config: Config, world: World) -> None:
     master(world.state)
-    record = run(config, world)
+    record = run(config, world, trigger="command")
     assert record.sentence.startswith("nabira: the role is master already (term 3)") and record.outcome == "refused"
+
+
+def test_a_call_that_waited_while_another_took_over_leaves_no_run(config: Config, world: World) -> None:
+    master(world.state)
+    with pytest.raises(TakenOver, match="another call has taken over meanwhile"):
+        run(config, world, trigger="event")
+    assert Journal(world.state.directory).runs() == []
 
 
 def test_a_person_takes_over_from_a_master_that_lives_but_does_nothing(config: Config, world: World) -> None:

@@ -109,7 +109,8 @@ def confirm(flow: Flow) -> str:
             return f"{count} looks in a row were CRITICAL: {seen.verdict.sentence}"
         flow.say(f"confirm: {count} of {section.confirmations}: {seen.verdict.sentence}")
         flow.hands.sleep(max(0.0, section.confirm_interval - (flow.hands.uptime() - began)))
-    raise Refused("not confirmed: its looks could not be recorded", host=flow.this, hint="free space under the state directory")
+    why = f"not confirmed: its looks could not be recorded: {seen.verdict.sentence}"
+    raise Refused(why, host=flow.this, hint="free space under the state directory")
 
 
 def enough_alone(flow: Flow, code: str) -> bool:

@@ -253,7 +253,7 @@ def test_it_ends_inside_its_time_limit_whatever_hangs(site: Site) -> None:
         site.ssh("sleep 60")
         started = time.monotonic()
         state, output = site.said("-t", "2")
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 2.5
     assert state == "WARNING"
     assert "yasu: the host answers, ssh and database do not: ssh fails (no answer within 1.5 s), no heartbeat (" in output
 
@@ -264,7 +264,7 @@ def test_even_a_state_directory_that_hangs_ends_in_time(site: Site) -> None:
     (site.state / "role.fifo").rename(site.state / "role")
     started = time.monotonic()
     done = site.run("-t", "1")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 3
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout == "MASTER UNKNOWN: Timeout: check execution aborted after 1s\n"
 
@@ -282,4 +282,4 @@ def test_it_does_not_wait_for_what_ssh_leaves_behind(site: Site, nagios: subproc
     site.ssh('shift $(($# - 1)); sleep 20 & (eval "$1")')
     started = time.monotonic()
     assert site.said()[0] == "OK"
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 5

@@ -23,7 +23,7 @@ CLOCK = (
     "LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
     f"FAKETIME_TIMESTAMP_FILE={OFFSET}",
     "FAKETIME_DONT_FAKE_MONOTONIC=1",
-    "FAKETIME_CACHE_DURATION=1",
+    "FAKETIME_NO_CACHE=1",
     "NO_FAKE_STAT=1",  # what a file was written at does not change with the clock
     "PYTHONPATH=/opt/clock",
 )
@@ -85,13 +85,13 @@ def date_of(host: Host) -> int:
 
 
 def test_a_masters_clock_that_jumps_is_no_death(pair: Pair) -> None:
-    """To and fro. Just after a jump forward everything that it says is an hour old, for a second: that is no death yet."""
+    """To and fro. Just after a jump forward everything that it says is an hour old, for one look at most: that is no death yet."""
     yasu, nabira = pair.lab.yasu, pair.lab.nabira
     for offset in (HOUR, 0, -HOUR, 0):
         set_clock(yasu, offset)
         states = watch(pair, 12)
         assert abs(date_of(yasu) - time.time() - offset) < 3
-        assert states.count("CRITICAL") <= 2, (offset, states)
+        assert states.count("CRITICAL") <= 1, (offset, states)
         assert states and states[-1] != "CRITICAL", (offset, states)
     pair.lab.wait(lambda: looks_of(nabira)[-1]["state"] != "CRITICAL", 10, "the standby sees the master")
 
@@ -102,4 +102,4 @@ def test_a_standbys_own_clock_that_jumps_is_no_death(pair: Pair) -> None:
     set_clock(nabira, HOUR)
     states = watch(pair, 12)
     assert abs(date_of(nabira) - time.time() - HOUR) < 3
-    assert "CRITICAL" not in states, states
+    assert states and "CRITICAL" not in states, states

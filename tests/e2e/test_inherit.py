@@ -188,7 +188,7 @@ def fail_over(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -
     runs = failovers(new)
     fault(old)
     site.set("OK", "web5/HTTP", "web7/LOAD", "web7/DISK")
-    lab.wait(lambda: site.role(new) == "master", 60, f"{new.name} takes over")
+    lab.wait(lambda: site.role(new) == "master", 45, f"{new.name} takes over")
     go_on(site, old, new)
     assert flags(new)["enable_notifications"] == "1"
     assert {name: dict(site.mails(name)) for name in expected(old.name, new.name)} == expected(old.name, new.name)

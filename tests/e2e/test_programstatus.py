@@ -29,7 +29,7 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture
 def yasu(lab: Lab) -> Host:
     """The master, with a heartbeat."""
-    lab.wait(lambda: age(lab.yasu) <= 2, 60, "yasu's heartbeat is fresh")
+    lab.wait(lambda: age(lab.yasu) <= 2, 20, "yasu's heartbeat is fresh")
     return lab.yasu
 
 
@@ -73,7 +73,7 @@ def role_file(host: Host, change: Callable[[str], str]) -> Iterator[None]:
 
 def assert_advances(lab: Lab, host: Host) -> None:
     before = last_update(host)
-    lab.wait(lambda: last_update(host) >= before + 2, 40, "the heartbeat advances")
+    lab.wait(lambda: last_update(host) >= before + 2, 10, "the heartbeat advances")
 
 
 def test_the_heartbeat_advances_with_nagios_and_names_its_process(lab: Lab, yasu: Host) -> None:
@@ -97,7 +97,7 @@ def test_the_row_counts_in_the_stated_time_zone(yasu: Host) -> None:
 
 def test_perfdata_goes_through_the_queue_and_nothing_piles_up(lab: Lab, yasu: Host) -> None:
     assert_advances(lab, yasu)
-    lab.wait(lambda: len(queued(yasu)) <= 1, 30, "the queue is emptied")
+    lab.wait(lambda: len(queued(yasu)) <= 1, 5, "the queue is emptied")
 
 
 def test_the_heartbeat_stops_when_nagios_hangs(lab: Lab, yasu: Host) -> None:
@@ -147,20 +147,17 @@ def test_the_heartbeat_goes_on_when_the_disk_is_full(lab: Lab, yasu: Host) -> No
 
 def test_a_frozen_database_delays_no_check_and_is_caught_up_with(lab: Lab, yasu: Host) -> None:
     database = yasu.service("mariadbd")
-    times = [time.time()]
-    time.sleep(12)
-    times.append(time.time())
+    began = time.time()
     database.freeze()
     try:
         time.sleep(12)
         waiting = len({name.partition(".")[0] for name in queued(yasu)})  # a second's calls are two: services and hosts
     finally:
         database.thaw()
-    times.append(time.time())
-    before, frozen = (max(spacings(yasu, *between)) for between in pairwise(times))
-    assert 8 <= waiting <= times[2] - times[1] + 2, "one call a second, each kept"
-    assert frozen < max(7.5, before + 2), "each service is checked every 5 s all the while, or what this machine makes of it"
-    lab.wait(lambda: age(yasu) <= 2 and len(queued(yasu)) <= 1, 60, "the heartbeat is fresh again")
+    ended = time.time()
+    assert 8 <= waiting <= 14, "one call a second, each kept"
+    assert max(spacings(yasu, began, ended)) < 7.5, "each service is checked every 5 s all the while"
+    lab.wait(lambda: age(yasu) <= 2 and len(queued(yasu)) <= 1, 15, "the heartbeat is fresh again")
     assert log(yasu)[-2].endswith("is this host's database server running?")
     assert log(yasu)[-1].startswith("well again: ")
 
@@ -172,11 +169,11 @@ def test_nagios_waits_for_the_script_at_most_twice_as_long_as_for_a_bare_mv(lab:
     if database == "frozen":
         mariadb.freeze()
     try:
-        rows = [medians(yasu, runs=50) for _ in range(3)]
+        bare, script = medians(yasu, runs=150)
     finally:
         mariadb.thaw()
         nagios.start()
-    assert any(script <= 2 * bare for bare, script in rows), f"ms of a bare mv, of the script: {rows}"
+    assert script <= 2 * bare, f"{script:.2f} ms, a bare mv {bare:.2f} ms"
     assert_advances(lab, yasu)
 
 
@@ -186,7 +183,7 @@ def test_a_killed_database_is_waited_for(lab: Lab, yasu: Host) -> None:
     database.kill9()
     lab.wait(lambda: len(queued(yasu)) >= 6, 60, "some calls wait")
     database.start()
-    lab.wait(lambda: age(yasu) <= 2 and len(queued(yasu)) <= 1, 60, "the heartbeat is fresh again")
+    lab.wait(lambda: age(yasu) <= 2 and len(queued(yasu)) <= 1, 20, "the heartbeat is fresh again")
     assert loader_pid(yasu) == loader, f"another loader: {log(yasu)[-6:]} {yasu.read(f'{PERFDATA}/loader.err')}"
 
 
@@ -196,15 +193,15 @@ def test_a_read_only_server_is_said_and_waited_for(lab: Lab, yasu: Host) -> None
         sentence = (
             "the heartbeat cannot be written: this host's server is read-only; hint: who is the source? nagios-failover status"
         )
-        lab.wait(lambda: log(yasu)[-1] == sentence, 40, "the loader says so")
+        lab.wait(lambda: log(yasu)[-1] == sentence, 10, "the loader says so")
     finally:
         sql(yasu, "SET GLOBAL read_only = 0")
-    lab.wait(lambda: age(yasu) <= 2, 60, "the heartbeat is fresh again")
+    lab.wait(lambda: age(yasu) <= 2, 15, "the heartbeat is fresh again")
 
 
 def test_a_killed_loader_is_started_anew_by_the_next_call(lab: Lab, yasu: Host) -> None:
     killed = lab.wait(lambda: kill_loader(yasu), 30, "the loader is killed")
-    lab.wait(lambda: loader_pid(yasu) not in (0, killed), 30, "there is a loader again")
+    lab.wait(lambda: loader_pid(yasu) not in (0, killed), 5, "there is a loader again")
     assert_advances(lab, yasu)
 
 
@@ -232,14 +229,14 @@ def test_a_standby_keeps_no_spool_and_writes_nothing(lab: Lab, yasu: Host) -> No
     assert loader_pid(nabira) == 0
     before = queued(nabira)
     nabira.write(f"{PERFDATA}/spool", "1\tweb1\tHTTP\n", owner="nagios", group="adm", mode=0o640)
-    lab.wait(lambda: nabira.read(f"{PERFDATA}/spool") == "", 30, "the spool is emptied")
+    lab.wait(lambda: nabira.read(f"{PERFDATA}/spool") == "", 5, "the spool is emptied")
     assert queued(nabira) == before
 
 
 def test_the_loader_ends_when_the_role_is_given_back(lab: Lab, yasu: Host) -> None:
     with role_file(yasu, lambda text: text.replace("role=master", "role=standing-down")):
         reason = "ended: the role is standing-down: only a master's loader writes"
-        lab.wait(lambda: (loader_pid(yasu), log(yasu)[-1]) == (0, reason), 30, "the loader ends")
+        lab.wait(lambda: (loader_pid(yasu), log(yasu)[-1]) == (0, reason), 10, "the loader ends")
         before = last_update(yasu)
         time.sleep(3)
         assert (last_update(yasu), loader_pid(yasu)) == (before, 0)
@@ -250,21 +247,21 @@ def test_a_garbled_role_file_writes_nothing_and_loses_nothing(lab: Lab, yasu: Ho
     with role_file(yasu, lambda text: text.replace("role=master\n", "role=mas")):
         lab.wait(lambda: len(queued(yasu)) >= 4 and age(yasu) >= 3, 40, "calls wait, and no heartbeat is written")
         lab.wait(lambda: any("is garbled" in line for line in log(yasu)[-2:]), 30, "it is said why")
-    lab.wait(lambda: age(yasu) <= 2 and len(queued(yasu)) <= 1, 60, "the heartbeat is fresh again")
+    lab.wait(lambda: age(yasu) <= 2 and len(queued(yasu)) <= 1, 10, "the heartbeat is fresh again")
 
 
 def test_the_loader_stays_for_a_while_after_the_last_call_then_ends(lab: Lab, yasu: Host) -> None:
     config = "/etc/nagios-failover/nagios-failover.cfg"
     text = yasu.read(config)
     first = loader_pid(yasu)
-    yasu.write(config, text.replace("\n#linger = 60\n", "\nlinger = 12\n"), group="nagios", mode=0o640)
-    lab.wait(lambda: loader_pid(yasu) not in (0, first), 40, "a changed configuration is taken by a new loader")
+    yasu.write(config, text.replace("\n#linger = 60\n", "\nlinger = 4\n"), group="nagios", mode=0o640)
+    lab.wait(lambda: loader_pid(yasu) not in (0, first), 10, "a changed configuration is taken by a new loader")
     nagios = yasu.service("nagios")
     nagios.stop()
     try:
         assert loader_pid(yasu) != 0
-        lab.wait(lambda: loader_pid(yasu) == 0, 60, "the loader ends")
-        assert log(yasu)[-1] == "ended: no spool for 12 s"
+        lab.wait(lambda: loader_pid(yasu) == 0, 10, "the loader ends")
+        assert log(yasu)[-1] == "ended: no spool for 4 s"
     finally:
         nagios.start()
         yasu.write(config, text, group="nagios", mode=0o640)
@@ -275,7 +272,7 @@ def test_the_loader_stays_for_a_while_after_the_last_call_then_ends(lab: Lab, ya
 
 def test_a_doubled_row_becomes_one_again(lab: Lab, yasu: Host) -> None:
     sql(yasu, "INSERT INTO programstatus SELECT * FROM programstatus")
-    lab.wait(lambda: sql(yasu, "SELECT COUNT(*) FROM programstatus") == "1", 30, "there is one row")
+    lab.wait(lambda: sql(yasu, "SELECT COUNT(*) FROM programstatus") == "1", 5, "there is one row")
 
 
 def test_init_database_says_what_differs_and_changes_nothing(yasu: Host) -> None:
@@ -309,6 +306,6 @@ def test_after_a_failover_the_heartbeat_is_the_new_masters(lab: Lab, yasu: Host)
     nabira = lab.nabira
     nabira.run([COMMAND, "resume"])
     yasu.off()
-    lab.wait(lambda: "role=master" in nabira.read(f"{STATE}/role"), 120, "nabira is the master")
-    lab.wait(lambda: age(nabira) <= 2, 60, "nabira's heartbeat is fresh")
+    lab.wait(lambda: "role=master" in nabira.read(f"{STATE}/role"), 60, "nabira is the master")
+    lab.wait(lambda: age(nabira) <= 2, 20, "nabira's heartbeat is fresh")
     assert sql(nabira, "SELECT nagios_pid, enable_notifications FROM programstatus") == f"{nabira.nagios_pid()}\t1"

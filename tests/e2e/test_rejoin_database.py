@@ -241,22 +241,14 @@ def test_the_readme_s_commands_make_a_pair_of_databases(lab: Lab) -> None:
 def test_a_clean_one_is_attached_in_well_under_a_second(yasu_first: Lab) -> None:
     lab = yasu_first
     hand_over(lab, lab.yasu, lab.nabira)
-    attached = [seconds_of_attaching(lab.yasu, as_the_readme_says(lab, rejoin=True))]
-    while min(attached) >= 1.0 and len(attached) < 5:  # this machine may be busy with other things
-        sql(lab.yasu, "STOP SLAVE; RESET SLAVE ALL")
-        attached.append(seconds_of_attaching(lab.yasu, rejoin(lab.yasu)))
-    assert min(attached) < 1.0, attached
+    said = as_the_readme_says(lab, rejoin=True)
+    run = lab.yasu.run([COMMAND, "history", re.findall(r"nagios-failover history (\S+)", said)[-1]]).stdout
+    for name in ("compare", "attach"):
+        took = re.search(rf"^{name} +done +([\d.]+) s ", run, re.M)
+        assert took and float(took.group(1)) < 1.0, run
     semi_synchronous(lab, lab.nabira)
     check_all_is_there_once(lab, lab.nabira)
     assert equal(lab.nabira, lab.yasu)
-
-
-def seconds_of_attaching(host: Host, said: str) -> float:
-    """Comparing the histories and attaching, by the journal."""
-    history = host.run([COMMAND, "history", re.findall(r"nagios-failover history (\S+)", said)[-1]]).stdout
-    took = dict(re.findall(r"^(compare|attach) +done +([\d.]+) s ", history, re.M))
-    assert took.keys() == {"compare", "attach"}, history
-    return sum(map(float, took.values()))
 
 
 def test_back_again_from_a_source_that_lost_its_power(nabira_first: Lab) -> None:

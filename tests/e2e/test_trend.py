@@ -299,7 +299,7 @@ def test_after_a_failover_the_new_master_goes_on_and_marks_it(lab: Lab, yasu: Ho
     nabira = lab.nabira
     nabira.run([COMMAND, "resume"])
     yasu.off()
-    lab.wait(lambda: "role=master" in nabira.read(f"{STATE}/role"), 120, "nabira is the master")
+    lab.wait(lambda: "role=master" in nabira.read(f"{STATE}/role"), 90, "nabira is the master")
     lab.wait(lambda: number(nabira, "SELECT COUNT(*) FROM perfdata_service_bin WHERE host_name = 'web3'") > 9, 60, "rows arrive")
     text = nabira.run([COMMAND, "trend", "web3", "LOAD", "time", "--since", "10m"]).stdout
     assert "\n  failovers (F): 20" in text

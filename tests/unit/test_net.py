@@ -46,7 +46,7 @@ def test_silence_ends_in_time(silent: int, monkeypatch: pytest.MonkeyPatch) -> N
     started = time.monotonic()
     assert net.tcp("127.0.0.1", [silent, silent], 0.4) is False
     assert net.reachable("127.0.0.1", [silent], 0.4) is False
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 2
 
 
 def test_a_name_that_cannot_be_resolved_is_not_a_host_that_is_down() -> None:

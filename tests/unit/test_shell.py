@@ -29,7 +29,7 @@ def test_the_whole_group_is_killed_at_the_time_limit(tmp_path: Path) -> None:
     """The shell's child too, even one that ignores SIGTERM."""
     started = time.monotonic()
     output = run(["sh", "-c", f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/child; echo before; wait"], timeout=0.4)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 2
     assert (output.code, output.timed_out, output.stdout) == (None, True, "before\n")
     child = int((tmp_path / "child").read_text())
     deadline = time.monotonic() + 2
@@ -42,7 +42,7 @@ def test_a_child_that_keeps_the_pipes_open_is_not_waited_for(tmp_path: Path) -> 
     """ssh leaves a connection in the background that holds standard error."""
     started = time.monotonic()
     output = run(["sh", "-c", f"setsid sleep 5 & echo $! > {tmp_path}/child; echo done"], timeout=4)
-    assert time.monotonic() - started < 4.5
+    assert time.monotonic() - started < 2
     assert (output.code, output.stdout) == (0, "done\n")
     os.kill(int((tmp_path / "child").read_text()), 9)
 

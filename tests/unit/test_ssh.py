@@ -145,7 +145,7 @@ def test_a_held_connection_that_hangs_is_dropped_and_a_fresh_one_tried_inside_th
     started = time.monotonic()
     output = run_remote(config, config.peer, "x", timeout=3)
     assert (output.stdout, (site / "log").read_text(), path.exists()) == ("x", "held\nfresh\n", False)
-    assert 1 < time.monotonic() - started < 8
+    assert 1 < time.monotonic() - started < 3
     assert output.seconds > 1
 
 
@@ -155,7 +155,7 @@ def test_a_held_connection_whose_host_has_gone_is_a_host_that_is_silent(site: Pa
     hold(config)
     started = time.monotonic()
     output = run_remote(config, config.peer, "x", timeout=1)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 1.8
     assert classify(output) == NoAnswer("no answer within 1 s")
 
 

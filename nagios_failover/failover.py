@@ -17,7 +17,6 @@ from nagios_failover.confirm import FAILBACK, FAILOVER, confirm, enough_alone, r
 from nagios_failover.errors import Failed, FailoverError, NoReader, Refused, StateUnreadable
 from nagios_failover.fence_steps import HARD, MILD, by_hand
 from nagios_failover.inherit import fetch, inherit, inherited, would_fetch, would_inherit
-from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.looks import Look
 from nagios_failover.merge_logs import STEP as MERGE_LOGS
@@ -44,6 +43,7 @@ from nagios_failover.workflow import (
     go_on,
     longest_run,
     rehearsal,
+    require_none_open,
     start,
 )
 
@@ -242,9 +242,7 @@ def run_failover(
     if dry_run:
         return rehearsal(config, state, kind, STEPS, trigger=trigger, say=say)
     with run_lock(state.directory, wait=A_MOMENT):
-        left = Journal(state.directory).open_runs()
-        if left:
-            raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
+        require_none_open(config, state)
         if trigger == Trigger.EVENT and _is_master(state):
             raise TakenOver("another call has taken over meanwhile", host=config.this.name)
         flow = start(config, state, kind, trigger=trigger, term=_expected_term(state), hands=hands, say=say)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,18 +33,28 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
+@contextmanager
+def _at_the_other(
+    config: Config, term: int, *, run: Callable[[str], Output] | None = None, clock: Clock | None = None
+) -> Iterator[_Mild]:
+    """Logged in there by the fence account; with `run`, which runs a script there, without a login. Raises CouldNotLook."""
+    if run is not None:
+        yield _Mild(config, term, run, clock or Clock(), "")
+        return
+    from nagios_failover.fence_login import log_in
+
+    with log_in(config) as login:
+        yield _Mild(config, term, login.run, clock or Clock(), login.way)
+
+
 def fence_mild(config: Config, term: int, *, run: Callable[[str], Output] | None = None, clock: Clock | None = None) -> Fenced:
     """Mute the other host's Nagios, or kill it. `run` runs a script there (None: by the fence account). Never raises for what the
     other host is or does: what is not proved says so.
 
     Its database's turn comes in the promote step, which makes the old source read-only."""
     try:
-        if run is not None:
-            return _Mild(config, term, run, clock or Clock(), "").fence()
-        from nagios_failover.fence_login import log_in
-
-        with log_in(config) as login:
-            return _Mild(config, term, login.run, clock or Clock(), login.way).fence()
+        with _at_the_other(config, term, run=run, clock=clock) as mild:
+            return mild.fence()
     except CouldNotLook as error:
         return Fenced(False, f"{config.peer.name}: not fenced over ssh: {error}", error.hint)
 
@@ -52,12 +63,8 @@ def quiesce(config: Config, term: int, *, run: Callable[[str], Output] | None = 
     """Mute the other host's Nagios, which lives and obeys, and see it done. Nothing is killed: one that is not
     seen to obey is to go on as it was (unfence)."""
     try:
-        if run is not None:
-            return _Mild(config, term, run, clock or Clock(), "").quiesce()
-        from nagios_failover.fence_login import log_in
-
-        with log_in(config) as login:
-            return _Mild(config, term, login.run, clock or Clock(), login.way).quiesce()
+        with _at_the_other(config, term, run=run, clock=clock) as mild:
+            return mild.quiesce()
     except CouldNotLook as error:
         return Fenced(False, f"{config.peer.name}: {error}", error.hint)
 
@@ -73,31 +80,22 @@ def there(config: Config, arguments: Sequence[str], *, timeout: float) -> Output
 
 def role_there(config: Config) -> RoleRecord | None:
     """The other host's role as the fence account sees it; None for one without. Raises CouldNotLook."""
-    from nagios_failover.fence_login import log_in
-
-    with log_in(config) as login:
-        return _Mild(config, 0, login.run, Clock(), login.way).ask(Fence("look")).report.role
+    with _at_the_other(config, 0) as mild:
+        return mild.ask(Fence("look")).report.role
 
 
 def unfence(config: Config, term: int, was_on: Flags, *, run: Callable[[str], Output] | None = None) -> Fenced:
     """An abort gives back what it took: the override of this term goes, and the flags that were on are switched on."""
     try:
-        if run is not None:
-            return _Mild(config, term, run, Clock(), "").release(was_on)
-        from nagios_failover.fence_login import log_in
-
-        with log_in(config) as login:
-            return _Mild(config, term, login.run, Clock(), login.way).release(was_on)
+        with _at_the_other(config, term, run=run) as mild:
+            return mild.release(was_on)
     except CouldNotLook as error:
         return Fenced(False, f"{config.peer.name}: {error}", error.hint)
 
 
 def try_mild(config: Config) -> str:
     """Log in and see whether all that a fence does is allowed there. Returns the way, raises CouldNotLook. Changes nothing."""
-    from nagios_failover.fence_login import log_in
-
-    with log_in(config) as login:
-        mild = _Mild(config, 0, login.run, Clock(), login.way)
+    with _at_the_other(config, 0) as mild:
         report = mild.ask(Fence("look")).report
         said = mild.ask(Fence("try", victim=report.pid or 0 if report.process is Process.RUNNING else 0)).said
         problems = [line.removeprefix("failed: ") for line in said if line.startswith("failed: ")]
@@ -105,7 +103,7 @@ def try_mild(config: Config) -> str:
             raise CouldNotLook(
                 "; ".join(problems), hint=f"[fence] user is the user that Nagios runs as there, not {config.fence.user}?"
             )
-        return login.way or "directly"
+        return mild.way or "directly"
 
 
 class _Mild:
@@ -113,7 +111,7 @@ class _Mild:
 
     def __init__(self, config: Config, term: int, run: Callable[[str], Output], clock: Clock, way: str) -> None:
         self._config, self._term, self._run, self._clock = config, term, run, clock
-        self._host, self._way = config.peer, f" {way}" if way else ""
+        self.way, self._host, self._way = way, config.peer, f" {way}" if way else ""
         self._off = tuple(flag for flag, on in role_flags(config.pair.mode, active=False).items() if not on)
 
     def fence(self) -> Fenced:

@@ -7,14 +7,13 @@ from dataclasses import replace
 
 from nagios_failover.config import Config
 from nagios_failover.errors import Refused
-from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.promote import idle, promote, promoted, would_promote
 from nagios_failover.run_record import RunRecord, StepOutcome
 from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.words import Role
-from nagios_failover.workflow import Flow, Hands, carry_out, go_on, start
+from nagios_failover.workflow import Flow, Hands, carry_out, go_on, require_none_open, start
 
 PROMOTE = "promote"
 
@@ -58,9 +57,7 @@ def run_promote(
 ) -> RunRecord:
     """Do the step of an earlier run again, under the lock. Raises LockHeld, Refused (a run is open), Failed (no journal)."""
     with run_lock(state.directory, wait=A_MOMENT):
-        left = Journal(state.directory).open_runs()
-        if left:
-            raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
+        require_none_open(config, state)
         flow = start(config, state, PROMOTE, trigger=trigger, term=state.role().term, hands=hands, say=say)
         if force:
             flow.note("force", True)

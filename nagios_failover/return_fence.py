@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nagios_failover.config import Config
-from nagios_failover.errors import Failed, FailoverError, Refused
+from nagios_failover.errors import Failed, Refused
 from nagios_failover.fence_steps import HARD, MILD
-from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.mailed_by import told
 from nagios_failover.run_record import RunRecord
@@ -17,7 +16,7 @@ from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.verdict import Code
 from nagios_failover.words import Role
-from nagios_failover.workflow import Flow, Hands, carry_out, go_on, start
+from nagios_failover.workflow import Flow, Hands, carry_out, go_on, known_term, require_none_open, start
 
 FENCE = "fence"
 
@@ -74,18 +73,9 @@ def run_fence(
 ) -> RunRecord:
     """Fence the other host, under the lock. Returns how it ended. Raises LockHeld, Refused (a run is open), Failed (no journal)."""
     with run_lock(state.directory, wait=A_MOMENT):
-        left = Journal(state.directory).open_runs()
-        if left:
-            raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
-        flow = start(config, state, FENCE, trigger=trigger, term=_term(state), hands=hands, say=say)
+        require_none_open(config, state)
+        flow = start(config, state, FENCE, trigger=trigger, term=known_term(state), hands=hands, say=say)
         return carry_out(flow, STEPS, result=result)
-
-
-def _term(state: StateFiles) -> int:
-    try:
-        return state.role().term
-    except FailoverError:
-        return 0
 
 
 def finish(

@@ -10,7 +10,6 @@ from nagios_failover import flags as flag_state
 from nagios_failover.config import Config, Failback
 from nagios_failover.demote import demote, would_demote
 from nagios_failover.errors import FailoverError, Refused, StateUnreadable
-from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.promote import idle as promote_idle
 from nagios_failover.role import RoleRecord, describe_flags, role_flags
@@ -20,7 +19,7 @@ from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.verdict import Code
 from nagios_failover.words import Role
-from nagios_failover.workflow import Flow, Hands, Trigger, carry_out, go_on, rehearsal, start
+from nagios_failover.workflow import Flow, Hands, Trigger, carry_out, go_on, known_term, rehearsal, require_none_open, start
 
 STANDDOWN = "standdown"
 LIVE_STANDBY = (Code.PEER_STANDBY, Code.PEER_THROUGH, Code.PEER_RETURNED)
@@ -146,14 +145,8 @@ def run_standdown(
     if dry_run:
         return rehearsal(config, state, STANDDOWN, STEPS, trigger=trigger, say=say)
     with run_lock(state.directory, wait=A_MOMENT):
-        left = Journal(state.directory).open_runs()
-        if left:
-            raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
-        try:
-            term = state.role().term
-        except StateUnreadable:
-            term = 0
-        flow = start(config, state, STANDDOWN, trigger=trigger, term=term, hands=hands, say=say)
+        require_none_open(config, state)
+        flow = start(config, state, STANDDOWN, trigger=trigger, term=known_term(state), hands=hands, say=say)
         if force:
             flow.note("force", True)
         return carry_out(flow, STEPS, result=result)

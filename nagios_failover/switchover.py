@@ -17,7 +17,7 @@ from nagios_failover import failover
 from nagios_failover.activate import would_activate
 from nagios_failover.attach_there import attach_there, attached, would_attach
 from nagios_failover.config import Config
-from nagios_failover.errors import Failed, FailoverError, Incomplete, Refused, StateUnreadable
+from nagios_failover.errors import Failed, FailoverError, Incomplete, Refused
 from nagios_failover.inherit import would_fetch
 from nagios_failover.journal import Journal
 from nagios_failover.lock import A_MOMENT, run_lock
@@ -47,7 +47,9 @@ from nagios_failover.workflow import (
     give_up,
     go_on,
     hands_of,
+    known_term,
     rehearsal,
+    require_none_open,
     start,
     what_was_fenced,
 )
@@ -127,17 +129,11 @@ def run_switchover(
             raise Refused("a switchover would not begin: see above", host=config.this.name, hint="nothing was changed (dry run)")
         return rehearsed
     with run_lock(state.directory, wait=A_MOMENT):
-        left = Journal(state.directory).open_runs()
-        if left:
-            raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
-        try:
-            term = state.role().term
-        except StateUnreadable:
-            term = 0
+        require_none_open(config, state)
         real = hands or hands_of(config, state)
         tried = real.ready()  # before the journal is opened: an open run is in the way, and this one is not
         hands = replace(real, ready=lambda: tried)
-        return _to_the_end(start(config, state, SWITCHOVER, trigger=Trigger.COMMAND, term=term, hands=hands, say=say))
+        return _to_the_end(start(config, state, SWITCHOVER, trigger=Trigger.COMMAND, term=known_term(state), hands=hands, say=say))
 
 
 def _to_the_end(flow: Flow, earlier: RunRecord | None = None) -> RunRecord:

@@ -182,6 +182,21 @@ class Flow:
         self.state.return_role(self._returned(before))
 
 
+def require_none_open(config: Config, state: StateFiles) -> None:
+    """Raises Refused while a run is open: that one is finished first."""
+    left = Journal(state.directory).open_runs()
+    if left:
+        raise Refused(f"run {left[0].id} is open", host=config.this.name, hint="it is finished first: try again")
+
+
+def known_term(state: StateFiles) -> int:
+    """0 without a readable role."""
+    try:
+        return state.role().term
+    except StateUnreadable:
+        return 0
+
+
 def start(
     config: Config,
     state: StateFiles,

@@ -68,7 +68,6 @@ def prepare_pair(lab: Lab) -> None:
     for host in (lab.yasu, lab.nabira):
         host.write("/usr/local/bin/systemctl", SYSTEMCTL, mode=0o755)
     lab.wait(lambda: last_look(lab.nabira) == last_look(lab.yasu) == "OK", 60, "both hosts have looked at each other")
-    lab.nabira.run(f"rm -f {STATE}/perfdata/queue/*")  # from before it was told to be the standby
 
 
 def make_bare(lab: Lab, host: Host) -> None:
@@ -121,6 +120,8 @@ def run_block(lab: Lab, host: Host, block: Block) -> list[tuple[str, str]]:
         lab.wait(lambda: role_of(lab.yasu) is Role.STANDBY and last_look(lab.nabira) == "OK", 60, "yasu has stood down")
     if "well" in block.words:  # a new master's first heartbeat is a moment behind it
         lab.wait(lambda: sees_it_well(host), 60, f"{host.name} sees the other host well")
+    if "empty-queue" in block.words:  # what came before it was the standby, a moment's more or less
+        host.run(f"rm -f {STATE}/perfdata/queue/*")
     if "incident" in block.words:
         open_an_incident(lab)
     found = []

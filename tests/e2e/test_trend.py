@@ -41,6 +41,7 @@ CHECK = "/opt/nagios-failover/bin/check_perfdata"
 def lab() -> Iterator[Lab]:
     with Lab.up(name=f"trend-{os.getpid()}") as lab:
         lab.nabira.run([COMMAND, "pause", "--reason", "these tests stop yasu's Nagios, and nobody shall take over"])
+        lab.nabira.run(f"rm -f {STATE}/perfdata/queue/*")  # from before it was told to be the standby
         record(lab.yasu)
         yield lab
 

@@ -18,7 +18,7 @@ from nagios_failover.role import RoleRecord
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.verdict import Code
-from nagios_failover.watch_mail import Said, mail_once, told
+from nagios_failover.watch_mail import NO_LOOK, Said, mail_once, told
 from nagios_failover.words import State
 from nagios_failover.workflow import Trigger, longest_run
 
@@ -159,7 +159,7 @@ def what_is_said(event: Event, look: Look | None, config: Config, state: StateFi
         return Said(event.watch, name, look.code, look.sentence, look.hint or HINTS.get(look.code, ""), run_words)
     words = f"{config.this.name}: {event.watch} is {name}, but no look that says so was recorded"
     hint = "is check_master_nagios broken here? run it by hand as the Nagios user, with -v"
-    return Said(event.watch, name, "no-look", words, hint, run_words)
+    return Said(event.watch, name, NO_LOOK, words, hint, run_words)
 
 
 def _state_watch_says(event: Event, config: Config, state: StateFiles, run_words: str) -> Said | None:

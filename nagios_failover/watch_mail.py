@@ -22,6 +22,9 @@ from nagios_failover.role import parse_pairs
 from nagios_failover.run_record import without_numbers
 from nagios_failover.state_files import StateFiles, cannot_write, write_atomically
 
+NO_LOOK = "no-look"
+"""The reason for a state that nothing of ours has recorded: on a full disk the next record may be lost."""
+
 OTHER_WORDS_AFTER = 600.0
 """Seconds before the same state for the same reason is mailed again because a run ended in other words."""
 
@@ -92,6 +95,8 @@ def told(state: StateFiles, said: Said) -> None:
 def _is_news(last: Mark | None, said: Said, *, now: float) -> bool:
     if last is None:
         return said.state != "OK"
+    if said.code == NO_LOOK and last.what.startswith(f"{said.state} "):
+        return False  # that state was mailed with its reason
     if last.what != said.what:
         return True
     return last.why != said.why and not 0 <= now - last.at < OTHER_WORDS_AFTER

@@ -53,8 +53,11 @@ def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there
         mails = [mail for mail in pair.lab.mails("Master Nagios is CRITICAL") if mail.arrived >= began]
         return [mail.body for mail in mails if re.search(rf"^seen by +{new.name}$", mail.body, re.M)]
 
-    def as_it_was() -> bool:
-        return role_of(new)["role"] == "standby" and not active(new) and not new.exists(f"{STATE}/failover.lock")
+    def not_half_way() -> bool:
+        """As it was; or the master, for a run that finds room (whoever renames a file gives some back) succeeds, as it should."""
+        role = role_of(new)["role"]
+        as_it_was = role == "standby" and not active(new) and not new.exists(f"{STATE}/failover.lock")
+        return as_it_was or role == "master"
 
     new.fill()
     try:
@@ -62,9 +65,9 @@ def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there
         (body,) = pair.lab.wait(told, 40, "it is mailed")
         assert "No space left on device" in body, body
         for _ in range(5):  # a run may be on its way again
-            what = "role, flag file and flags are as they were"
+            what = "role, flag file and flags are as they were, or it has taken over"
             pair.lab.wait(
-                as_it_was, 10, what, shown=lambda: new.run(f"ls -l {STATE}; tail {STATE}/role {STATE}/handler.log").stdout
+                not_half_way, 10, what, shown=lambda: new.run(f"ls -l {STATE}; tail {STATE}/role {STATE}/handler.log").stdout
             )
             time.sleep(1)
         assert told() == [body]
@@ -195,7 +198,7 @@ def test_a_full_disk_on_the_master_is_not_failed_over(pair: Pair) -> None:
         master.fill()
         for _ in range(8):
             time.sleep(2)
-            seen.add(looks_of(standby)[-1]["state"])
+            seen.update(look["state"] for look in looks_of(standby) if look["time"] >= began)
     finally:
         master.unfill()
     assert "CRITICAL" not in seen and "WARNING" in seen, seen

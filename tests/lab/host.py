@@ -242,7 +242,7 @@ class Host:
         self.run(f"setsid sh -c '{more}' > /dev/null 2>&1 & echo $! > {FILLER}")
 
     def unfill(self) -> None:
-        self.run(f"[ ! -e {FILLER} ] || kill -KILL -- -$(cat {FILLER}); rm -f {FILLER} {BALLAST}")
+        self.run(f"[ ! -e {FILLER} ] || kill -s KILL -- -$(cat {FILLER}) || exit; rm -f {FILLER} {BALLAST}")
 
     def _in_mounts(self, argv: Sequence[str]) -> list[str]:
         return ["nsenter", "--target", str(self._require_on()), "--mount", "--", *argv]

@@ -12,7 +12,7 @@ from nagios_failover import watch_mail
 from nagios_failover.config import Config, parse
 from nagios_failover.errors import Failed
 from nagios_failover.state_files import StateFiles, write_atomically
-from nagios_failover.watch_mail import OTHER_WORDS_AFTER, Said, anything_mailed, is_told, mail_once, told
+from nagios_failover.watch_mail import NO_LOOK, OTHER_WORDS_AFTER, Said, anything_mailed, is_told, mail_once, told
 
 NAME = "Master Nagios"
 
@@ -53,6 +53,22 @@ def test_once_per_change_and_once_when_well_again(config: Config, state: StateFi
         counts.append(mails(tmp_path))
     assert counts == [1, 1, 2, 3, 4, 4]
     assert not anything_mailed(state, NAME)
+
+
+def test_a_state_whose_reason_was_mailed_is_not_mailed_again_because_a_look_was_not_recorded(
+    config: Config, state: StateFiles, tmp_path: Path
+) -> None:
+    counts = []
+    for state_name, code in (
+        ("WARNING", "passive"),
+        ("CRITICAL", NO_LOOK),
+        ("CRITICAL", NO_LOOK),
+        ("CRITICAL", "crashed"),
+        ("CRITICAL", NO_LOOK),
+    ):
+        mail_once(config, state, Said(NAME, state_name, code))
+        counts.append(mails(tmp_path))
+    assert counts == [1, 2, 2, 3, 3]
 
 
 def test_other_words_of_a_run_are_mailed_but_not_every_few_seconds(

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from nagios_failover import flags as flag_state
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Incomplete, NoReader, StateUnreadable
+from nagios_failover.loading import load, loaded
 from nagios_failover.role import Flags, RoleRecord, describe_flags, role_flags, wanted_flags
 from nagios_failover.words import Role
 from nagios_failover.workflow import Flow
@@ -29,7 +30,7 @@ def activate(flow: Flow) -> str:
     with suppress(FailoverError):  # without it the clock tells an operator's word to this role from one to the last
         flag_state.count_from_here(flow.config, flow.state, term=flow.term)
     try:
-        said.extend(flow.hands.set_flags(wanted))
+        said.extend(flow.hands.set_flags(wanted, _load(flow, said)))
     except NoReader:
         raise
     except (Failed, CouldNotLook) as error:
@@ -42,7 +43,23 @@ def activate(flow: Flow) -> str:
             f"it checks and notifies, but its role is not written: {error}", host=flow.this, hint=error.hint
         ) from error
     flow.note("active_at", flow.hands.now())
+    loaded(flow)
     return "; ".join(said)
+
+
+def _load(flow: Flow, said: list[str]) -> list[str]:
+    """The commands that load what was inherited, to go ahead of the flags. That it cannot be is told: monitoring comes back."""
+    try:
+        commands, not_given = load(flow)
+    except FailoverError as error:
+        why = str(error)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not keep monitoring from coming back
+        why = f"unexpected: {error!r}"
+    else:
+        said.extend(not_given)
+        return commands
+    flow.pass_over(f"inherit: {why}; hint: open incidents are notified once more; compare both hosts' pages")
+    return []
 
 
 def check_at_once(flow: Flow) -> str:

@@ -108,7 +108,10 @@ def audit_json(seen: LookedBack) -> dict[str, Any]:
     return {
         "since": seen.since,
         "logs_known_until": {host: seen.history.until.get(host) for host in seen.history.hosts},
-        "failovers": [{"run": one.run, "to": one.host, "active_at": one.active_at} for one in seen.takeovers],
+        "failovers": [
+            {"run": one.run, "to": one.host, "active_at": one.active_at, "known_until": None if one.fetched else one.known_until}
+            for one in seen.takeovers
+        ],
         "sent": [{"notification": what, "by": host, "count": count} for (what, host), count in sorted(result.sent.items())],
         "notes": result.notes,
         "findings": [

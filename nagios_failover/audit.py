@@ -231,7 +231,7 @@ class _Object:
             if told or (self.rules and not self.rules.wanted(0, contact, is_host=self.is_host)):
                 continue
             why = f"PROBLEM by {problem.host} at {clock(problem.time)}, well at {clock(time)}"
-            self._missing("RECOVERY", recipient[0], time, why)
+            self._missing("RECOVERY", recipient[0], time, why, problem)
 
     def _anybody_wants(self, state: int) -> bool:
         rules = self.rules
@@ -263,14 +263,14 @@ class _Object:
             kind, why = Kind.DOUBT, f"{why}: its notification_interval is not known here"
         self.findings.append(Finding(kind, notification, self.key, recipient[0], sent.time, why, (before, sent)))
 
-    def _missing(self, notification: str, contact: str, time: int, why: str) -> None:
+    def _missing(self, notification: str, contact: str, time: int, why: str, *sent: Sent) -> None:
         unsure = self.rules.unsure if self.rules else "its definition is not known here"
         known = self.judge.rules.contacts.get(contact)
         if not unsure and known and not known.always:
             unsure = f"{contact}'s notification period is not always"
         unsure = unsure or self.judge.suppression.unsure(time)
         kind = Kind.DOUBT if unsure else Kind.MISSING
-        self.findings.append(Finding(kind, notification, self.key, contact, time, f"{why}; {unsure}" if unsure else why))
+        self.findings.append(Finding(kind, notification, self.key, contact, time, f"{why}; {unsure}" if unsure else why, sent))
 
     def _doubt_after_a_blind_moment(self, notification: str, recipient: Recipient, sent: Sent) -> None:
         """Where nothing could be fetched from the dead host, what the new master's first check of an object led to may have been

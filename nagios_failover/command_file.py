@@ -6,7 +6,7 @@ import errno
 import os
 import select
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nagios_failover.errors import NoReader, UsageError
@@ -32,7 +32,8 @@ def lines(commands: Sequence[str], *, now: int) -> list[bytes]:
 
 
 def send(command_file: Path, commands: Sequence[str], *, now: int) -> None:
-    """Write each command in one piece, in this order. They are taken when this returns, not yet obeyed: look at status.dat.
+    """Write the commands in this order, each in one piece, and all in one write where they fit into PIPE_BUF: Nagios obeys these
+    one after the other, with nothing in between. They are taken when this returns, not yet obeyed: look at status.dat.
 
     Never waits and never makes a file: raises NoReader when the pipe is missing, no pipe, full, or read by nobody. `now` is epoch
     seconds."""
@@ -47,12 +48,23 @@ def send(command_file: Path, commands: Sequence[str], *, now: int) -> None:
                 f"the command file {command_file} is a plain file, not a pipe: something wrote to it while Nagios was stopped",
                 hint=f"rm {command_file}, then restart Nagios",
             )
-        for line in data:
-            os.write(pipe, line)  # PIPE_BUF or less: whole or not at all
+        for piece in _pieces(data):
+            os.write(pipe, piece)  # PIPE_BUF or less: whole or not at all
     except OSError as error:
         raise _no_reader(command_file, error) from error
     finally:
         os.close(pipe)
+
+
+def _pieces(data: Sequence[bytes]) -> Iterator[bytes]:
+    piece = b""
+    for line in data:
+        if len(piece) + len(line) > select.PIPE_BUF:
+            yield piece
+            piece = b""
+        piece += line
+    if piece:
+        yield piece
 
 
 def _no_reader(path: Path, error: OSError) -> NoReader:

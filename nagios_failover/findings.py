@@ -28,7 +28,7 @@ class Sent:
 @dataclass(frozen=True)
 class Finding:
     """One notification to one contact ("": to nobody) that is not as it should be. `notification` is PROBLEM or RECOVERY, `why` a
-    sentence, `time` when it was due or sent again."""
+    sentence, `time` when it was due or sent again; `sent` are those it is about: for a RECOVERY that nobody sent, its PROBLEM."""
 
     kind: Kind
     notification: str

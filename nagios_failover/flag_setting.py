@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from nagios_failover.command_file import send, tagged
 from nagios_failover.config import Config
@@ -22,22 +23,25 @@ SAVE_GRACE_SECONDS = 5.0
 """How long to wait for retention.dat once status.dat shows the flags."""
 
 
-def set_flags(config: Config, flags: Flags, *, verify_timeout: float | None = None) -> list[str]:
+def set_flags(config: Config, flags: Flags, *, ahead: Sequence[str] = (), verify_timeout: float | None = None) -> list[str]:
     """Set these flags in this host's running Nagios, save them over a restart, and see both done. Idempotent.
+
+    `ahead` are commands that Nagios obeys before these, once: in one write with them, so they and these fit into PIPE_BUF.
 
     Returns notes: what a person should know though the flags are set. Raises NoReader when nobody takes the commands, Failed when
     status.dat does not show the flags within `verify_timeout` seconds (default [nagios] verify_timeout)."""
     cfg = read_nagios_cfg(config.this.nagios_cfg)
     limit = config.nagios.verify_timeout if verify_timeout is None else verify_timeout
     commands = [tagged((TURN_ON if on else TURN_OFF)[flag]) for flag, on in flags.items()]
-    return _Setting(config.this.name, cfg, flags, [*commands, tagged("SAVE_STATE_INFORMATION")], limit).until_seen()
+    return _Setting(config.this.name, cfg, flags, [*commands, tagged("SAVE_STATE_INFORMATION")], limit, ahead).until_seen()
 
 
 class _Setting:
     """Commands on their way: sent, sent again, until status.dat shows the flags and retention.dat keeps them."""
 
-    def __init__(self, host: str, cfg: NagiosCfg, flags: Flags, commands: list[str], limit: float) -> None:
+    def __init__(self, host: str, cfg: NagiosCfg, flags: Flags, commands: list[str], limit: float, ahead: Sequence[str]) -> None:
         self.host, self.cfg, self.flags, self.commands, self.limit = host, cfg, flags, commands, limit
+        self.ahead = ahead
         self.began = time.monotonic()
         self.began_at = int(time.time())
         self.saved_before = version_of(cfg.state_retention_file)
@@ -70,10 +74,12 @@ class _Setting:
     def _send(self) -> float:
         while True:
             try:
-                send(self.cfg.command_file, self.commands, now=int(time.time()))
+                send(self.cfg.command_file, [*self.ahead, *self.commands], now=int(time.time()))
+                self.ahead = ()
                 return time.monotonic()
             except NoReader as error:
-                if self._elapsed() >= min(READER_GRACE_SECONDS, self.limit):
+                busy = self.ahead and "is full" in error.what  # with what came before it: the way is long for 50,000 services
+                if self._elapsed() >= (self.limit if busy else min(READER_GRACE_SECONDS, self.limit)):
                     error.host = self.host
                     raise
             time.sleep(POLL_SECONDS)

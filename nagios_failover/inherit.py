@@ -3,7 +3,7 @@ this host's running Nagios.
 
 The order was tried (facts of Nagios 4.4): what only this host has is deleted, the file is installed where Nagios reads it,
 READ_STATE_INFORMATION loads it in Nagios's main thread, so what is written to the command file after it acts on the new state.
-Notifications are still off, so none of this mails anything. SAVE_STATE_INFORMATION comes with the activation.
+Notifications are still off, so none of this mails anything. Made ready here, it is loaded with the activation (loading.py).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from nagios_failover.command_file import tagged
 from nagios_failover.config import Start
 from nagios_failover.confirm import ring_of
 from nagios_failover.copies import Copies, CopyRecord, chunks, write_stream
-from nagios_failover.errors import CouldNotLook, Failed, FailoverError, NoReader, Refused, UsageError
+from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Refused
 from nagios_failover.event_log import MARK, operators_word, switches
 from nagios_failover.gap import Gap, read_gap, told_problems
 from nagios_failover.incidents import Conversion, Flapping, Inherited
 from nagios_failover.loadable import loadable
+from nagios_failover.loading import aside, keep_for_activation
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
 from nagios_failover.role import Override, describe_flags, role_flags
@@ -32,9 +32,6 @@ from nagios_failover.workflow import Flow
 
 NAMED = 10
 """So many are named in a sentence; the journal has all."""
-FRESH_GRACE_SECONDS = 5.0
-PIPE_WAIT_SECONDS = 20.0
-"""So long Nagios may take to read a command file that is full: loading 50,000 services stalls it for two seconds."""
 
 
 # --- fetch ---
@@ -76,8 +73,7 @@ def inherit(flow: Flow) -> str:
     """Returns what was inherited, and what was not. Raises Failed when nothing could be: monitoring comes back all the same."""
     cfg = read_nagios_cfg(flow.config.this.nagios_cfg)
     copies = Copies(flow.state.directory, flow.peer)
-    resumed = bool(flow.notes.get("inherit_sent"))
-    own = _own(flow, cfg, fresh=resumed)
+    own = _own(flow, cfg)
     found, gap_lines, record = _install(flow, cfg, copies, own)
     said = [_what(found)]
     said.extend(found.left_out())
@@ -86,17 +82,14 @@ def inherit(flow: Flow) -> str:
         flow.state.write_override(override)
         said.append(f"an operator had switched {describe_flags(override.flags)} on {flow.peer}: kept as his override")
     flow.note("in_doubt", found.in_doubt)
-    sent = int(flow.hands.now())
     if own is not None:
-        flow.note("inherit_sent", True)
-        deletes = [*own.deletes, *(found.deletes if resumed else [])]
-        said.extend(_send(flow, [*deletes, tagged("READ_STATE_INFORMATION"), *found.replay]))
+        keep_for_activation(flow, deletes=own.deletes, of_the_file=found.deletes, replay=found.replay)
     if found.in_doubt:
         said.append(f"in doubt, and sent again: {_some(found.in_doubt)}")
     if found.untold:
         said.append(f"seen by {flow.peer} when it was silent already, and told by {flow.this}: {_some(found.untold)}")
     counts = {"snapshot": found.created, "counts": found.counts, "problems": found.problems, "left_out": found.named}
-    flow.note("inherited", {**counts, "sent": sent})
+    flow.note("inherited", {**counts, "sent": int(flow.hands.now())})
     return "; ".join(said)
 
 
@@ -117,28 +110,20 @@ def _what(found: Inherited) -> str:
     return (
         f"{counts.get('host', 0)} hosts and {counts.get('service', 0)} services of {_clock(found.created)} and the log after it: "
         f"{found.problems} not OK ({found.notified} notified, {found.acknowledged} acknowledged), {comments} comments, "
-        f"{downtimes} downtimes, {len(found.replay)} commands given anew"
+        f"{downtimes} downtimes, {len(found.replay)} commands to give anew"
     )
 
 
-def _own(flow: Flow, cfg: NagiosCfg, *, fresh: bool) -> Own | None:
-    """What this host's Nagios has now; None for a cold standby, whose Nagios reads the file when it starts. `fresh`: a run that
-    was cut short may have loaded something since the last status.dat, so the next one is waited for."""
+def _own(flow: Flow, cfg: NagiosCfg) -> Own | None:
+    """What this host's Nagios has now; None for a cold standby, whose Nagios reads the file when it starts."""
     if flow.config.pair.standby is Start.COLD:
         return None
-    if fresh:
-        began, limit = int(time.time()), cfg.status_update_interval + FRESH_GRACE_SECONDS
-        deadline = time.monotonic() + limit
-        while time.monotonic() < deadline:
-            with suppress(CouldNotLook):
-                if read_program_status(cfg.status_file).created > began:
-                    break
-            time.sleep(0.1)
     return read_own(chunks(cfg.status_file), watch_host=flow.config.nagios.watch_host, what=str(cfg.status_file))
 
 
 def _install(flow: Flow, cfg: NagiosCfg, copies: Copies, own: Own | None) -> tuple[Inherited, list[str], CopyRecord | None]:
-    """From the newest snapshot that is whole, a retention file in the place where Nagios reads it."""
+    """From the newest snapshot that is whole, a retention file: beside the one that Nagios reads, or there if it is to start."""
+    target = aside(cfg) if own is not None else cfg.state_retention_file
     record = copies.record()
     doubt, quiet = flow.config.sync.notification_doubt, flow.quiet_since
     refused = []
@@ -151,7 +136,7 @@ def _install(flow: Flow, cfg: NagiosCfg, copies: Copies, own: Own | None) -> tup
                 gap.told = told_problems(copies.log_lines(0, record), silent)
             conversion = _conversion(flow, cfg, own, gap)
             lines_of_it = conversion.lines(chunks(snapshot), f"{flow.peer}'s {snapshot.name}")
-            write_stream(cfg.state_retention_file, loadable(lines_of_it, watch_host=flow.config.nagios.watch_host))
+            write_stream(target, loadable(lines_of_it, watch_host=flow.config.nagios.watch_host))
             return conversion.inherited, lines, record
         except (CouldNotLook, Refused) as error:
             refused.append(str(error))
@@ -195,26 +180,6 @@ def _operators_flags(
 def _commands(copies: Copies, record: CopyRecord | None) -> Iterator[str]:
     mark = MARK.decode("ascii")
     return (line for line in copies.log_lines(0, record) if mark in line)
-
-
-def _send(flow: Flow, commands: list[str]) -> list[str]:
-    """To the command file, in order. One that is full is waited for, as long as Nagios reads it at all. Returns what cannot be
-    sent (a comment above 4 KiB), sentences."""
-    deadline = time.monotonic() + PIPE_WAIT_SECONDS
-    too_long = []
-    for command in commands:
-        while True:
-            try:
-                flow.hands.commands([command])
-            except UsageError as error:
-                too_long.append(f"not given anew: {error}")
-            except NoReader as error:
-                if "is full" not in error.what or time.monotonic() >= deadline:
-                    raise Failed(f"the incidents could not be loaded: {error}", hint=error.hint) from error
-                time.sleep(0.05)
-                continue
-            break
-    return too_long
 
 
 def _some(sentences: list[str]) -> str:

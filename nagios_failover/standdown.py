@@ -82,7 +82,7 @@ def _mute(flow: Flow) -> str:
     wanted = role_flags(flow.config.pair.mode, active=False)
     with suppress(FailoverError):
         flag_state.count_from_here(flow.config, flow.state, term=flow.term)
-    return "; ".join([f"{describe_flags(wanted)}, seen in status.dat", *flow.hands.set_flags(wanted)])
+    return "; ".join([f"{describe_flags(wanted)}, seen in status.dat", *flow.hands.set_flags(wanted, ())])
 
 
 def _become_standby(flow: Flow) -> str:

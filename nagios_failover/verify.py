@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 
-from nagios_failover.command_file import tagged
 from nagios_failover.config import Start
 from nagios_failover.copies import chunks
 from nagios_failover.errors import CouldNotLook, Failed
-from nagios_failover.event_log import ExternalCommand
-from nagios_failover.log_tail import commands_since
+from nagios_failover.loading import was_read
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
 from nagios_failover.snapshot import Problems, count_problems
@@ -46,18 +44,13 @@ def _carried_out(flow: Flow, cfg: NagiosCfg, sent: float, deadline: float) -> st
     if flow.config.pair.standby is Start.COLD or not cfg.logs_external_commands:
         return ""
     while True:
-        for command in commands_since(cfg, int(sent)):
-            if _is_ours(command):
-                return f"Nagios carried out {READ} at {time.strftime('%H:%M:%S', time.localtime(command.time))}; "
+        if command := was_read(cfg, int(sent)):
+            return f"Nagios carried out {READ} at {time.strftime('%H:%M:%S', time.localtime(command.time))}; "
         if flow.hands.uptime() >= deadline:
             limit = flow.config.nagios.verify_timeout
             hint = "the incidents may not be loaded: compare both hosts' pages"
             raise Failed(f"{cfg.log_file} does not show {READ} after {limit:g} s", hint=hint)
         flow.hands.sleep(0.1)
-
-
-def _is_ours(command: ExternalCommand) -> bool:
-    return f"{command.name};{command.arguments}" == tagged(READ)
 
 
 def _count(flow: Flow, cfg: NagiosCfg, sent: float, deadline: float) -> Problems:

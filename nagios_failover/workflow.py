@@ -47,7 +47,7 @@ class Hands:
 
     look: Callable[..., observe.Observation]  # (by=..., record=...)
     flags: Callable[[], dict[Flag, bool]]  # raises CouldNotLook
-    set_flags: Callable[[Flags], list[str]]
+    set_flags: Callable[[Flags, Sequence[str]], list[str]]  # the flags, the commands to go ahead of them
     not_ok: Callable[[], list[tuple[str, str | None]]]
     commands: Callable[[Sequence[str]], None]
     root: Callable[[str], shell.Output]
@@ -83,7 +83,7 @@ def hands_of(config: Config, state: StateFiles) -> Hands:
     return Hands(
         look=lambda by, record: observe.look(config, state, by=by, record=record),
         flags=lambda: dict(nagios_files.read_program_status(cfg.status_file).flags),
-        set_flags=lambda flags: flag_setting.set_flags(config, flags),
+        set_flags=lambda flags, ahead: flag_setting.set_flags(config, flags, ahead=ahead),
         not_ok=lambda: nagios_files.read_objects_not_ok(cfg.status_file),
         commands=commands,
         root=lambda verb: shell.run(("sudo", "-n", str(ROOT_HELPER), verb), timeout=config.run.hook_timeout),
@@ -296,7 +296,7 @@ def put_back(flow: Flow) -> list[str]:
     before, flags = flow.role_before(), flow.flags_before()
     if flags and flow.run.record().begun("activate") | flow.run.record().begun("mute"):
         try:
-            flow.hands.set_flags(flags)
+            flow.hands.set_flags(flags, ())
         except NoReader:
             pass  # nobody had read the commands that changed them either
         except FailoverError as error:

@@ -139,9 +139,10 @@ class World:
             raise CouldNotLook("status.dat does not exist")
         return dict(self.flags)
 
-    def _set_flags(self, flags: Flags) -> list[str]:
+    def _set_flags(self, flags: Flags, ahead: Sequence[str]) -> list[str]:
         if self.set_flags_fails:
             raise self.set_flags_fails
+        self.commands.extend(ahead)
         self.flags.update(flags)
         return []
 

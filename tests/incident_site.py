@@ -98,12 +98,19 @@ class Site:
     def found(self, on: Host, *, until: float = 0, mail_log: bool = True) -> list[tuple[str, str, str]]:
         """What, which notification, which object; of what happened until then."""
         findings = self.audit(on, mail_log=mail_log)["findings"]
-        return [(one["what"], one["notification"], name_of(one)) for one in findings if not until or one["time"] < int(until)]
+        return [(one["what"], one["notification"], name_of(one)) for one in findings if not until or begin_of(one) < int(until)]
 
     def incidents(self, on: Host) -> dict[str, dict[str, Any]]:
         """`incidents --json`, by the object's name."""
         said = json.loads(on.run([COMMAND, "incidents", "--json"]).stdout)
         return {name_of(one): one for one in said["incidents"]}
+
+
+def begin_of(finding: Mapping[str, Any]) -> int:
+    """When it began: with the notification that was sent, or was due. Of a RECOVERY that nobody sent, with its PROBLEM: where no
+    log tells the end, it is due at the last moment of all."""
+    sent: list[dict[str, int]] = finding["sent"]
+    return sent[0]["time"] if len(sent) == 1 else int(finding["time"])
 
 
 def name_of(row: Mapping[str, Any]) -> str:

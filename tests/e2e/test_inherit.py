@@ -161,7 +161,7 @@ def test_every_mail_is_sent_once_over_each_failover(site: Site, fault: Callable[
     """One after the other, to and fro: yasu, nabira, yasu, nabira."""
     old, new = site.roles()
     site.began = time.time()
-    if fault is freeze:  # and this run is killed when it has loaded the incidents, and finished by the next call
+    if fault is freeze:  # and this run is killed when it has made the incidents ready, and finished by the next call
         new.service("nagios").stop()
         new.run("NAGIOS_FAILOVER_CRASH_AFTER=inherit /usr/sbin/nagios4 -d /etc/nagios4/nagios.cfg")
         site.lab.wait(lambda: time.time() - pulled(new, old) < 4, 60, "the standby copies again")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nagios_failover.audit import audit
-from nagios_failover.findings import Audit, Finding, Kind, Takeover, clock
+from nagios_failover.findings import Audit, Finding, Kind, Sent, Takeover, clock
 from nagios_failover.gap import Fields, Key
 from nagios_failover.notification_rules import AllRules, Contact, Rules
 from nagios_failover.one_history import one_history
@@ -269,6 +269,7 @@ def test_an_incident_that_the_new_master_never_learned_of_and_is_over_lacks_its_
     [one] = found(OPENED, "", seen_at=T + 500)
     assert (one.kind, one.notification, one.contact) == (Kind.MISSING, "RECOVERY", "oncall")
     assert one.why == f"PROBLEM by yasu at {clock(T + 10)}, well at {clock(T + 500)}"
+    assert (one.time, one.sent) == (T + 500, (Sent(T + 10, "yasu"),)), "the PROBLEM that it ends is named with it"
     assert found(OPENED, "", seen_at=T + 500, status={WEB: {"current_state": "2"}}) == []
     assert found(OPENED, "", seen_at=T + 15) == [], "too soon to tell"
 

@@ -29,6 +29,13 @@ def test_each_command_is_one_stamped_line_in_order(pipe: Path, reader: int) -> N
     )
 
 
+def test_what_fits_is_one_write_so_that_nothing_comes_in_between(pipe: Path, reader: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[bytes] = []
+    monkeypatch.setattr("nagios_failover.command_file.os.write", lambda _, data: writes.append(data))
+    send(pipe, ["A;" + "a" * 1500, "B;" + "b" * 1500, "C;" + "c" * 1500, "D"], now=1)
+    assert [[line[4:5] for line in data.splitlines()] for data in writes] == [[b"A", b"B"], [b"C", b"D"]]
+
+
 @pytest.mark.parametrize("command", ["A\nB", "A\rB", "", " ", "A\0", "A;" + "x" * 5000])
 def test_what_is_not_one_command_is_refused_before_anything_is_written(pipe: Path, reader: int, command: str) -> None:
     with pytest.raises(UsageError):

@@ -75,7 +75,12 @@ def test_flags_are_sent_as_ours_and_saved_and_seen(config: Config, nagios: FakeN
     assert "enable_notifications=1" in nagios.retention_file.read_text()
 
 
-def test_what_a_left_over_worker_swallows_is_sent_again(config: Config, nagios: FakeNagios) -> None:
+def test_what_goes_ahead_of_them_is_obeyed_first(config: Config, nagios: FakeNagios) -> None:
+    assert set_flags(config, ON, ahead=["READ_STATE_INFORMATION"]) == []
+    assert nagios.commands == ["READ_STATE_INFORMATION", *SET_ALL]
+
+
+def test_what_a_left_over_worker_swallows_is_sent_again_but_for_what_went_ahead(config: Config, nagios: FakeNagios) -> None:
     nagios.obeys = False
     pipe = os.open(nagios.command_file, os.O_RDONLY | os.O_NONBLOCK)
 
@@ -86,7 +91,7 @@ def test_what_a_left_over_worker_swallows_is_sent_again(config: Config, nagios: 
 
     thread = threading.Thread(target=swallow)
     thread.start()
-    assert set_flags(config, ON) == []
+    assert set_flags(config, ON, ahead=["READ_STATE_INFORMATION"]) == []
     thread.join()
     os.close(pipe)
     assert nagios.commands == SET_ALL

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from nagios_failover.copies import CopyRecord, chunks
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError
 from nagios_failover.inherit import inherit
+from nagios_failover.loading import load
 from nagios_failover.nagios_cfg import parse_nagios_cfg
 from nagios_failover.object_drift import read_objects
 from nagios_failover.run_record import Outcome
@@ -46,7 +47,7 @@ FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 
 
 class Loader:
-    """The step `inherit` over and over, without the run around it."""
+    """The step `inherit` and the loading over and over, without the run around them."""
 
     def __init__(self, directory: Path) -> None:
         self.site = Site(directory)
@@ -71,9 +72,11 @@ class Loader:
         run = cast(Any, SimpleNamespace(note=lambda key, value: notes.__setitem__(key, value)))
         flow = Flow(self.site.config, self.site.state, self.site.world.hands(), run, "failover", "command", print, notes)
         try:
-            return inherit(flow)
+            said = inherit(flow)
+            load(flow)
+            return said
         except Failed as error:
-            assert self.site.retention() == "our own\n" and self.site.world.commands == [], error
+            assert self.site.retention() == "our own\n" and self.site.world.commands == [] and load(flow) == ([], []), error
             return f"refused: {error}"
 
     def pull(self, status: bytes) -> str:

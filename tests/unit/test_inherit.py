@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nagios_failover.account import Account
 from nagios_failover.config import Config, parse
 from nagios_failover.copies import Copies, CopyRecord
 from nagios_failover.errors import ConfigError, NoReader
 from nagios_failover.failover import finish, run_failover
 from nagios_failover.fenced import Fenced
+from nagios_failover.role import Flags
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.switchover import run_switchover
@@ -202,25 +205,86 @@ def test_a_full_command_file_is_waited_for(site: Site) -> None:
     assert site.world.commands[:2] == ["DEL_SVC_DOWNTIME;4", "READ_STATE_INFORMATION;nagios-failover"]
 
 
-def test_a_run_cut_short_after_the_loading_deletes_what_it_may_have_loaded(site: Site) -> None:
-    """Nagios keeps every comment twice that it reads twice."""
+def save_of_nagios(site: Site) -> None:
+    (site.nagios / "nagios.tmp").write_text("saved by Nagios meanwhile\n")
+    (site.nagios / "nagios.tmp").rename(site.nagios / "retention.dat")
+
+
+def killed_at_the_loading(site: Site) -> RunRecord:
+    """The run whose process died when its commands were in the command file; Nagios has written a status.dat since."""
     site.copy()
     (site.nagios / "status.dat").write_text(OURS.replace(f"created={CREATED}", f"created={int(time.time()) + 100}"))
-    world = site.world
-    hands = world.hands()
+    hands = site.world.hands()
 
-    def power_cut(lines: list[str]) -> None:
-        world.commands.extend(lines)
-        if lines == ["READ_STATE_INFORMATION;nagios-failover"]:
-            raise KeyboardInterrupt
+    def power_cut(flags: Flags, ahead: Sequence[str]) -> list[str]:
+        raise KeyboardInterrupt
 
-    object.__setattr__(hands, "commands", power_cut)
+    object.__setattr__(hands, "set_flags", power_cut)
     with pytest.raises(KeyboardInterrupt):
         run_failover(site.config, site.state, trigger="command", hands=hands)
-    world.commands.clear()
-    record = _open(site)
-    assert finish(site.config, site.state, record, hands=world.hands()).outcome == Outcome.DONE
-    assert world.commands[:3] == ["DEL_SVC_DOWNTIME;4", "DEL_SVC_COMMENT;7", "READ_STATE_INFORMATION;nagios-failover"]
+    assert site.world.commands == ["DEL_SVC_DOWNTIME;4"]
+    site.world.commands.clear()
+    return _open(site)
+
+
+def test_a_run_cut_short_at_the_loading_deletes_what_it_may_have_loaded(site: Site) -> None:
+    """Nagios keeps every comment twice that it reads twice."""
+    record = killed_at_the_loading(site)
+    save_of_nagios(site)
+    assert finish(site.config, site.state, record, hands=site.world.hands()).outcome == Outcome.DONE
+    assert site.world.commands[:3] == ["DEL_SVC_DOWNTIME;4", "DEL_SVC_COMMENT;7", "READ_STATE_INFORMATION;nagios-failover"]
+    assert "\tnotified_on_critical=1\n" in site.retention()
+
+
+@pytest.mark.parametrize("how", ["its flags", "its log"])
+def test_what_nagios_was_seen_to_obey_is_not_loaded_again(site: Site, how: str) -> None:
+    """It has been active since, and what it has told would be forgotten."""
+    record = killed_at_the_loading(site)
+    if how == "its flags":
+        site.world.flags[Flag.NOTIFICATIONS] = True
+    else:
+        moment = int(site.world.now) + 1
+        site.log.write_text(f"[{moment}] EXTERNAL COMMAND: READ_STATE_INFORMATION;nagios-failover\n")
+    assert finish(site.config, site.state, record, hands=site.world.hands()).outcome == Outcome.DONE
+    assert site.world.commands == [] and all(site.world.flags.values())
+
+
+def test_a_save_of_nagios_before_the_activation_takes_nothing_away(site: Site) -> None:
+    site.copy()
+    hands = site.world.hands()
+
+    def saved_meanwhile(term: int, master: str) -> list[str]:
+        save_of_nagios(site)
+        return []
+
+    site.config = replace(site.config, witness=replace(site.config.witness, accounts=(Account("w", "192.0.2.1"),)))
+    object.__setattr__(hands, "tell_witnesses", saved_meanwhile)
+    assert run_failover(site.config, site.state, trigger="command", hands=hands).outcome == Outcome.DONE
+    assert "\tnotified_on_critical=1\n" in site.retention()
+    assert sorted(path.name for path in site.nagios.iterdir() if "retention" in path.name) == ["retention.dat"]
+
+
+def test_what_does_not_fit_into_one_write_goes_before_the_flags_and_in_order(site: Site) -> None:
+    long = [f"ADD_SVC_COMMENT;web1;HTTP;1;me;{number}{'x' * 1000}" for number in range(5)]
+    site.copy(log="".join(log_line(1, f"EXTERNAL COMMAND: {command}") for command in long))
+    assert site.run().outcome == Outcome.DONE
+    assert site.world.commands == ["DEL_SVC_DOWNTIME;4", "READ_STATE_INFORMATION;nagios-failover", *long]
+
+
+def test_incidents_that_cannot_be_loaded_do_not_keep_monitoring_from_coming_back(site: Site) -> None:
+    site.copy()
+    hands = site.world.hands()
+
+    def file_goes(term: int, master: str) -> list[str]:
+        (site.nagios / "retention.dat.inherited").unlink()
+        return []
+
+    site.config = replace(site.config, witness=replace(site.config.witness, accounts=(Account("w", "192.0.2.1"),)))
+    object.__setattr__(hands, "tell_witnesses", file_goes)
+    run = run_failover(site.config, site.state, trigger="command", hands=hands)
+    assert site.world.flags[Flag.NOTIFICATIONS] and site.retention() == "our own\n"
+    assert "READ_STATE_INFORMATION;nagios-failover" not in site.world.commands
+    assert f"inherit: cannot write {site.nagios}/retention.dat: No such file or directory" in run.sentence
 
 
 def test_that_nagios_carried_it_out_is_seen_in_its_log_and_its_problems_are_counted(site: Site) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
-from tests.incident_site import with_directives
-from tests.long.incidents import judge
+from tests.incident_site import begin_of, with_directives
+from tests.lab import Host
+from tests.long.incidents import ended_by, judge, lost_from
 
 CRITICAL, WARNING, WELL = ("PROBLEM", "CRITICAL", "yasu"), ("PROBLEM", "WARNING", "yasu"), ("RECOVERY", "OK", "nabira")
 
@@ -29,6 +33,21 @@ def test_mails_that_each_tell_something_new_are_well(mails: tuple[tuple[str, str
 )
 def test_a_mail_twice_or_none_is_seen(mails: tuple[tuple[str, str, str], ...], final: int, why: str) -> None:
     assert judge(mails, final) == why
+
+
+def test_a_returned_master_may_send_the_recovery_of_its_own_last_problem_and_no_other() -> None:
+    yasu, by_yasu = cast(Host, SimpleNamespace(name="yasu")), ("RECOVERY", "OK", "yasu")
+    assert ended_by(yasu, [CRITICAL], [CRITICAL, by_yasu])
+    assert not ended_by(yasu, [CRITICAL], [CRITICAL]) and not ended_by(yasu, [CRITICAL], [CRITICAL, WELL])
+    assert not ended_by(yasu, [("PROBLEM", "CRITICAL", "nabira")], [("PROBLEM", "CRITICAL", "nabira"), by_yasu])
+
+
+def test_a_lost_recovery_counts_from_its_problem_on() -> None:
+    """The repaired host's audit has it due when it looks: what was told before is what the new master may not have known."""
+    recovery = {"time": 900, "sent": [{"time": 100, "host": "yasu"}]}
+    doubled = {"time": 300, "sent": [{"time": 100, "host": "yasu"}, {"time": 300, "host": "nabira"}]}
+    assert [begin_of(one) for one in (recovery, doubled, {"time": 50, "sent": []})] == [100, 300, 50]
+    assert [lost_from(one) for one in (recovery, doubled, {"time": 50, "sent": []})] == [100, 100, 50]
 
 
 def test_only_the_named_service_gets_other_directives() -> None:

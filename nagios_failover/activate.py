@@ -8,6 +8,7 @@ from nagios_failover import flags as flag_state
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Incomplete, NoReader, StateUnreadable
 from nagios_failover.loading import load, loaded
 from nagios_failover.role import Flags, RoleRecord, describe_flags, role_flags, wanted_flags
+from nagios_failover.steps import crash_if_asked
 from nagios_failover.words import Role
 from nagios_failover.workflow import Flow
 
@@ -36,6 +37,7 @@ def activate(flow: Flow) -> str:
     except (Failed, CouldNotLook) as error:
         flow.pass_over(f"activate: {error}; hint: {error.hint}")
         said = [f"{describe_flags(wanted)}, sent to Nagios but not seen in status.dat"]
+    crash_if_asked("activate: sent", resumed=flow.run.record().resumed > 0)
     try:
         flow.state.write_role(RoleRecord(Role.MASTER, flow.this, flow.term, flow.run.id, int(flow.hands.now())))
     except Failed as error:

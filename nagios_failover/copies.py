@@ -3,7 +3,7 @@ paths that this host's own Nagios uses.
 
     incoming/         where rsync writes; the log and the archives stay there and grow
     status.dat        the newest whole snapshot; status.dat.1 the one before
-    log.1             a log that was rotated over there, until its archive has come
+    log.1             a log that was rotated over there, until its archive has come, or one that was cut short in its place
     record            when it was pulled, and what came
     objects.cache     the other host's resolved objects, as far as they were needed for a comparison
     drift             what differs between these and this host's own
@@ -105,7 +105,7 @@ class Copies:
 
     def make_ready(self, cfg: NagiosCfg, *, head: str, size: int) -> str:
         """Before rsync appends: is the log there the one that we have? `head` is its first line (512 bytes at most), `size` its
-        size. One that was rotated is laid aside. Returns a sentence where something is odd, "" otherwise."""
+        size. One that was rotated, or cut short in its place, is laid aside. Returns a sentence where something is odd, else ""."""
         self.make()
         log = self.incoming / cfg.log_file.name
         try:
@@ -116,7 +116,9 @@ class Copies:
             if ours and head and ours != head:
                 log.rename(self.log_before)
             elif ours and head and log.stat().st_size > size:
-                return f"the log there has {size} bytes, the copy {log.stat().st_size}: the copy is kept"
+                had = log.stat().st_size
+                log.rename(self.log_before)
+                return f"the log there has {size} bytes, the copy {had}: it is copied anew, and the old copy kept as well"
         except OSError as error:
             raise cannot_write(log, error) from error
         return ""

@@ -80,8 +80,20 @@ def own_archives(cfg: NagiosCfg) -> dict[str, LogFile]:
 
 def copied_logs(copies: Copies, record: CopyRecord) -> list[LogFile]:
     """The copies of the other host's archives and log, the oldest first."""
-    logs = [copies.log_before, copies.incoming / record.log]
-    return [*_archives(copies.incoming / record.archives), *(_file("", path) for path in logs if _is_plain(path))]
+    found = _archives(copies.incoming / record.archives)
+    log = _file("", copies.incoming / record.log) if _is_plain(copies.incoming / record.log) else None
+    if _is_plain(copies.log_before):
+        found.append(_rotated(_file("", copies.log_before), log.first() if log else 0))
+    return [*found, *([log] if log else [])]
+
+
+def _rotated(before: LogFile, log_begins: int) -> LogFile:
+    """A log that was rotated away, under the name that its archive has, which has not come yet: else the lines that Nagios writes
+    into it between the hour and its rotation would be in the log here, and once more in the archive when that comes."""
+    name = time.strftime("nagios-%m-%d-%Y-%H.log", time.localtime(log_begins))
+    end = archive_end(name)
+    is_rotation = before.first() < log_begins <= end + NOT_YET_SECONDS
+    return LogFile(name, before.path, before.size) if is_rotation and end <= time.time() - NOT_YET_SECONDS else before
 
 
 def _archives(directory: Path) -> list[LogFile]:

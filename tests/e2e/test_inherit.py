@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from nagios_failover.steps import CRASH_AFTER
 from tests.incident_site import (
     ARCHIVES,
     FAULTS,
@@ -71,6 +72,9 @@ define serviceescalation {
 """
 FIXED_SECONDS = 45
 """A downtime that ends after the failover."""
+KILLED_AFTER = {freeze: "inherit", clean_stop: "activate: sent"}
+"""Of these faults the run is killed, too, and finished by the next call: when the incidents are ready to be loaded, and when Nagios
+has loaded them and is active, but the role is not written."""
 DOUBT_SECONDS = 4
 """On a machine that is busy, what is mailed "in the very moment" of a death takes longer than the default's two."""
 
@@ -161,9 +165,9 @@ def test_every_mail_is_sent_once_over_each_failover(site: Site, fault: Callable[
     """One after the other, to and fro: yasu, nabira, yasu, nabira."""
     old, new = site.roles()
     site.began = time.time()
-    if fault is freeze:  # and this run is killed when it has made the incidents ready, and finished by the next call
+    if fault in KILLED_AFTER:
         new.service("nagios").stop()
-        new.run("NAGIOS_FAILOVER_CRASH_AFTER=inherit /usr/sbin/nagios4 -d /etc/nagios4/nagios.cfg")
+        new.run(["env", f"{CRASH_AFTER}={KILLED_AFTER[fault]}", "/usr/sbin/nagios4", "-d", "/etc/nagios4/nagios.cfg"])
         site.lab.wait(lambda: time.time() - pulled(new, old) < 4, 60, "the standby copies again")
     try:
         fail_over(site, old, new, fault)

@@ -58,12 +58,14 @@ def test_a_rotated_log_is_laid_aside_and_goes_when_its_archive_has_come(copies: 
     assert not copies.log_before.exists()
 
 
-def test_a_log_that_has_become_shorter_there_is_kept_here(copies: Copies) -> None:
+def test_a_log_that_was_cut_short_in_its_place_is_copied_anew_and_what_was_copied_is_kept(copies: Copies) -> None:
     log(copies).write_text(lines(0, 9))
-    assert (
-        ready(copies, lines(0, 5)) == f"the log there has {len(lines(0, 5))} bytes, the copy {len(lines(0, 9))}: the copy is kept"
-    )
-    assert log(copies).read_text() == lines(0, 9)
+    sizes = f"the log there has {len(lines(0, 5))} bytes, the copy {len(lines(0, 9))}"
+    assert ready(copies, lines(0, 5)) == f"{sizes}: it is copied anew, and the old copy kept as well"
+    assert not log(copies).exists() and copies.log_before.read_text() == lines(0, 9)
+    log(copies).write_text(lines(0, 5))
+    assert copies.take_back(CFG, 0) == "" and ready(copies, lines(0, 6)) == ""
+    assert copies.log_before.read_text() == lines(0, 9)
 
 
 def test_what_was_appended_from_another_log_is_cut_off_again(copies: Copies) -> None:

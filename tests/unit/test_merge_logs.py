@@ -133,6 +133,24 @@ def test_who_did_not_rotate_at_midnight_has_its_lines_in_yesterdays_archive(site
     assert site.text(a) == [yesterday, both_days[0]] and site.text() == [both_days[1], today]
 
 
+def test_what_was_written_between_midnight_and_a_slow_rotation_is_there_once_when_its_archive_comes(site: Site) -> None:
+    a = archive()
+    rotated = (line(MIDNIGHT - 5, "yesterday"), line(MIDNIGHT + 1, "slow"), line(MIDNIGHT + 2, "LOG ROTATION: DAILY"))
+    site.copies.log_before.write_text("".join(rotated))
+    site.theirs("", line(MIDNIGHT + 2, "LOG VERSION: 2.0"), line(MIDNIGHT + 9, "today"))
+    site.own(a, line(MIDNIGHT - 4, "own"))
+    site.own("", line(MIDNIGHT + 4, "own"))
+    site.run()
+    merged = [rotated[0], line(MIDNIGHT - 4, "own"), *rotated[1:]]
+    today = [line(MIDNIGHT + 2, "LOG VERSION: 2.0"), line(MIDNIGHT + 4, "own"), line(MIDNIGHT + 9, "today")]
+    assert (site.text(a), site.text()) == (merged, today)
+    site.copies.log_before.unlink()
+    site.theirs(a, *rotated)
+    standby(site.state)
+    site.run()
+    assert (site.text(a), site.text()) == (merged, today)
+
+
 def test_an_archive_that_this_hosts_nagios_has_yet_to_rotate_to_is_not_made(site: Site) -> None:
     """Nagios skips its rotation where the archive is there already."""
     a = archive(-1)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import filecmp
 import io
+import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -119,10 +120,11 @@ def _newest() -> int:
 
 def until(deadline: float, lines: Iterable[bytes]) -> Iterator[bytes]:
     """The same lines; raises Failed when `deadline` (of the monotonic clock) has passed before their end."""
-    for number, line in enumerate(lines):
-        if number & 4095 == 0 and time.monotonic() > deadline:
+    rest = iter(lines)
+    while some := list(itertools.islice(rest, 4096)):
+        if time.monotonic() > deadline:
             raise Failed("merging takes longer than [sync] merge_timeout", hint="raise it in nagios-failover.cfg")
-        yield line
+        yield from some
 
 
 def require_space(directory: Path, size: int) -> None:

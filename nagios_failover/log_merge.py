@@ -23,6 +23,8 @@ FUTURE_SECONDS = 86_400
 HEAD = 13
 """Bytes of `[1795619077] `."""
 
+_NEVER = 1 << 62
+
 TimedLine = tuple[int, bytes]
 """The time by which a line is sorted, and the line with its end."""
 
@@ -61,19 +63,21 @@ def merge(streams: Sequence[Iterator[TimedLine]]) -> Iterator[bytes]:
     second that no Nagios has written."""
     heads = [next(stream, None) for stream in streams]
     while True:
-        seconds = [head[0] for head in heads if head is not None]
-        if not seconds:
+        order = sorted((head[0], index) for index, head in enumerate(heads) if head is not None)
+        if not order:
             return
-        second = min(seconds)
-        if seconds.count(second) == 1:
-            alone = next(index for index, head in enumerate(heads) if head is not None and head[0] == second)
-            head = heads[alone]
-            while head is not None and head[0] == second:
-                yield head[1]
-                head = next(streams[alone], None)
-            heads[alone] = head
-        else:
+        (second, first), until = order[0], order[1][0] if len(order) > 1 else _NEVER
+        head = heads[first]
+        if second == until or head is None:
             yield from _one_second(second, heads, streams)
+            continue
+        yield head[1]
+        heads[first] = None
+        for head in streams[first]:
+            if head[0] >= until:
+                heads[first] = head
+                break
+            yield head[1]
 
 
 def _one_second(second: int, heads: list[TimedLine | None], streams: Sequence[Iterator[TimedLine]]) -> Iterator[bytes]:
@@ -184,9 +188,10 @@ class Shelf:
         home = name if name in self.archives else ""
         begin = self.begin(home)
         for moment, line in lines:
-            if moment >= begin:
-                if home != target:
-                    break  # the rest of the file is its own
-                yield moment, line
-            elif self.place(home, moment) == target:
+            if moment >= begin:  # the rest of the file is its own
+                if home == target:
+                    yield moment, line
+                    yield from lines
+                break
+            if self.place(home, moment) == target:
                 yield moment, line

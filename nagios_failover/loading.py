@@ -29,6 +29,7 @@ READ = tagged("READ_STATE_INFORMATION")
 FRESH_GRACE_SECONDS = 5.0
 PIPE_WAIT_SECONDS = 20.0
 """So long Nagios may take to read a command file that is full: loading 50,000 services stalls it for two seconds."""
+WITH_THE_FLAGS, BEFORE_THE_FLAGS = "with the flags", "before the flags"
 AHEAD_BYTES = 3072
 """What goes ahead of the flags fits into one write with them."""
 
@@ -54,18 +55,20 @@ def load(flow: Flow) -> tuple[list[str], list[str]]:
         return [], []
     cfg = read_nagios_cfg(flow.config.this.nagios_cfg)
     deletes = waiting["deletes"]
-    if flow.notes.get("load_sent"):
+    if sent := flow.notes.get("load_sent"):
         _wait_for_fresh_status(cfg)
-        if was_read(cfg, int(flow.notes["inherited"]["sent"])) or _is_active(flow):
+        if _is_active(flow) or (sent == WITH_THE_FLAGS and was_read(cfg, int(flow.notes["inherited"]["sent"]))):
             return [], []
         own = read_own(chunks(cfg.status_file), watch_host=flow.config.nagios.watch_host, what=str(cfg.status_file))
         deletes = [*own.deletes, *waiting["of_the_file"]]
+    commands = [READ, *waiting["replay"]]
+    size = sum(len(command.encode("utf-8", "surrogateescape")) + len("[0123456789] \n") for command in commands)
+    how = WITH_THE_FLAGS if size <= AHEAD_BYTES else BEFORE_THE_FLAGS
     flow.note("inherited", {**flow.notes["inherited"], "sent": int(flow.hands.now())})
-    flow.note("load_sent", True)
+    flow.note("load_sent", how)
     _put_in_place(cfg)
     said = _send(flow, deletes)
-    commands = [READ, *waiting["replay"]]
-    if sum(len(command.encode("utf-8", "surrogateescape")) + len("[0123456789] \n") for command in commands) > AHEAD_BYTES:
+    if how == BEFORE_THE_FLAGS:
         return [], [*said, *_send(flow, commands)]
     return commands, said
 

@@ -271,6 +271,29 @@ def test_what_does_not_fit_into_one_write_goes_before_the_flags_and_in_order(sit
     assert site.world.commands == ["DEL_SVC_DOWNTIME;4", "READ_STATE_INFORMATION;nagios-failover", *long]
 
 
+def test_a_run_cut_short_among_commands_that_went_before_the_flags_gives_them_all_anew(site: Site) -> None:
+    long = [f"ADD_SVC_COMMENT;web1;HTTP;1;me;{number}{'x' * 1000}" for number in range(5)]
+    site.copy(log="".join(log_line(1, f"EXTERNAL COMMAND: {command}") for command in long))
+    (site.nagios / "status.dat").write_text(OURS.replace(f"created={CREATED}", f"created={int(time.time()) + 100}"))
+    hands = site.world.hands()
+
+    def power_cut(lines: list[str]) -> None:
+        if lines == [long[2]]:
+            raise KeyboardInterrupt
+        site.world.commands.extend(lines)
+
+    object.__setattr__(hands, "commands", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        run_failover(site.config, site.state, trigger="command", hands=hands)
+    site.log.write_text(f"[{int(site.world.now) + 1}] EXTERNAL COMMAND: READ_STATE_INFORMATION;nagios-failover\n")
+    site.world.commands.clear()
+    assert finish(site.config, site.state, _open(site), hands=site.world.hands()).outcome == Outcome.DONE
+    assert site.world.commands == [
+        *("DEL_SVC_DOWNTIME;4", "DEL_SVC_COMMENT;7", "READ_STATE_INFORMATION;nagios-failover"),
+        *long,
+    ]
+
+
 def test_incidents_that_cannot_be_loaded_do_not_keep_monitoring_from_coming_back(site: Site) -> None:
     site.copy()
     hands = site.world.hands()

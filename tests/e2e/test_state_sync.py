@@ -124,13 +124,14 @@ def test_a_full_disk_here_leaves_the_copy_whole(lab: Lab) -> None:
     assert lab.yasu.read(LOG).startswith(copied_log(lab.nabira))
 
 
-def test_files_cut_off_over_there_are_not_copied(lab: Lab) -> None:
+def test_files_cut_off_over_there_take_nothing_away_here(lab: Lab) -> None:
     kept, log = lab.nabira.read(f"{COPY}/status.dat"), copied_log(lab.nabira)
     lab.yasu.service("nagios").freeze()
     lab.yasu.run(f"head -c 20000 {STATUS} > /tmp/cut; cat /tmp/cut > {STATUS}; head -c 1000 {LOG} > /tmp/cut; cat /tmp/cut > {LOG}")
     _, output = check(lab.nabira)
     assert "not renewed" in output, output
-    assert lab.nabira.read(f"{COPY}/status.dat") == kept and copied_log(lab.nabira) == log
+    assert lab.nabira.read(f"{COPY}/status.dat") == kept and lab.nabira.read(f"{COPY}/log.1") == log
+    assert copied_log(lab.nabira) == log[:1000], "a log that was cut short in its place is gone on with"
     lab.yasu.service("nagios").thaw()
     lab.yasu.run(f"printf '[{int(time.time())}] LOG VERSION: 2.0\\n' > {LOG}")
     lab.wait(lambda: "not renewed" not in check(lab.nabira)[1], 20, "the next whole one is copied")

@@ -19,7 +19,7 @@ PARTS: Final = {
     "promotion": "the step that promotes a replica beside the same SQL by hand; check_replication beside check_mysql -S",
     "trend_load": "rows per second into the trend tables beside LOAD DATA LOCAL by hand, memory, a month's trend of 3,000,000 rows",
     "check_latency": "Nagios's check latency before and while the database is frozen",
-    "switchover": "how long nobody monitors during a switchover",
+    "switchover": "how long nobody monitors during a switchover, and how long no write is possible",
     "failover_time": "seconds from each fault to checks running and notifications on",
 }
 

@@ -1,5 +1,6 @@
 # What the fence account's sh runs on the other host, after probe.sh's functions. Plain POSIX sh; remote.py puts before it:
 #   verb=look|try|mute|kill|release   term=N   flags='notifications=off ...'   commands='DISABLE_NOTIFICATIONS ...'   victim=PID
+#   until=EPOCH (of this host's clock; 0: for ever)
 # It ends with the probe's lines, so that what came of it is seen in the same round trip.
 
 setting() {
@@ -14,16 +15,24 @@ setting() {
     ' "$nagios_cfg"
 }
 
+# Who gave the order waits no longer than that, and goes on without: an order that is carried out later (a disk that stood still)
+# would come after the one that takes it back, and leave a master mute that nobody knows of.
+too_late() { [ "$until" -gt 0 ] && [ "$(date +%s)" -gt "$until" ]; }
+
+# On the disk; where sync knows no files it brings all of them there.
+to_disk() { sync -- "$1" 2>/dev/null || sync; }
+
 # The override goes first: from then on the suite there keeps Nagios mute by itself, after a restart and a boot, too.
 write_override() {
     [ -e "$state/role" ] || { say 'override none'; return; }
     umask 027
+    written="$state/.override.fence.$$"
     {
         for flag in $flags; do say "$flag"; done
         say "term=$term"
         say "since=$(date +%s)"
-    } >"$state/.override.fence.$$" && sync && mv "$state/.override.fence.$$" "$state/override.fence" && say 'override written' && return
-    rm -f "$state/.override.fence.$$"
+    } >"$written" && to_disk "$written" && ! too_late && mv "$written" "$state/override.fence" && say 'override written' && return
+    rm -f "$written"
     say 'override failed'
 }
 
@@ -38,6 +47,7 @@ tell_nagios() {
     pipe=$(setting command_file)
     case $pipe in /*) ;; *) pipe=${nagios_cfg%/*}/$pipe ;; esac
     [ -p "$pipe" ] || { say "commands failed: $pipe is not there"; return; }
+    too_late && { say 'commands failed: it is too late for them'; return; }
     (
         now=$(date +%s)
         for command in $commands; do say "[$now] $command;nagios-failover"; done >"$pipe"

@@ -22,7 +22,7 @@ from nagios_failover.role import Flags, RoleRecord, describe_flags, role_flags
 from nagios_failover.shell import Output
 from nagios_failover.words import TURN_OFF, TURN_ON, Role
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,15 @@ class _Mild:
         self._off = tuple(flag for flag, on in role_flags(config.pair.mode, active=False).items() if not on)
 
     def fence(self) -> Fenced:
-        before = self.ask(Fence("look")).report
+        looked = self.ask(Fence("look"))
+        before = looked.report
         if self._is_passive_standby(before):
             return self._proved("its Nagios is a standby's: passive already")
         was_on = self._was_on(before)
         runs = before.process in (Process.RUNNING, Process.STOPPED)
         # A stopped Nagios would obey when it goes on; a dead one has nobody who reads.
         commands = tuple(TURN_OFF[flag] for flag in self._off) if before.process is Process.RUNNING else ()
-        answer = self._mute(commands)
+        answer = self._mute(commands, looked.at)
         kept = "; its suite keeps it so" if "override written" in answer.said else ""
         kept = "; but its suite's override could not be written" if "override failed" in answer.said else kept
         if not runs and not isinstance(before.process, Blocked):
@@ -139,7 +140,7 @@ class _Mild:
             return self._refused("its Nagios is not seen to run")
         was_on = self._was_on(looked.report)
         try:
-            answer = self._mute(tuple(TURN_OFF[flag] for flag in self._off))
+            answer = self._mute(tuple(TURN_OFF[flag] for flag in self._off), looked.at)
             seen = self._wait_until_off(answer) if "commands written" in answer.said else ""
         except CouldNotLook as error:  # it may have been told already
             return self._refused(f"its Nagios was not seen to be muted: {error}", was_on)
@@ -150,11 +151,13 @@ class _Mild:
     def _was_on(self, before: HostReport) -> Flags:
         return {flag: True for flag in self._off if before.flags and before.flags.get(flag)}
 
-    def _mute(self, commands: tuple[str, ...]) -> FenceAnswer:
-        """The override for its suite, and the commands for its Nagios, if it has one that obeys."""
+    def _mute(self, commands: tuple[str, ...], looked_at: int) -> FenceAnswer:
+        """The override for its suite, and the commands for its Nagios, if it has one that obeys; as long as the answer is waited
+        for, and not later."""
         flags = tuple(f"{flag}=off" for flag in self._off)
         saved = (*commands, "SAVE_STATE_INFORMATION") if commands else ()
-        return self.ask(Fence("mute", self._term, flags, saved))
+        until = looked_at + max(1, int(self._config.fence.timeout) - 1)
+        return self.ask(Fence("mute", self._term, flags, saved, until=until))
 
     def _wait_until_off(self, told: FenceAnswer) -> str:
         """ "" when it was not seen within the limit."""

@@ -7,10 +7,12 @@ leaves the database read-only, and says where it stands; `nagios-failover promot
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from nagios_failover import old_source
 from nagios_failover.database_server import Server
+from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import Failed, FailoverError
 from nagios_failover.promotion import Promotion, parse_promotion
 from nagios_failover.replica_status import ReplicaStatus
@@ -49,9 +51,9 @@ def would_promote(flow: Flow) -> str:
 
 
 def promoted(flow: Flow) -> str:
-    """Is this host's database the source of this term already?"""
+    """Is this host's database the source of this term already, and after its next start, too?"""
     kept = _kept(flow)
-    if kept is None:
+    if kept is None or not _starts_as_source(flow):
         return ""
     try:
         with flow.hands.own_database() as server:
@@ -87,11 +89,20 @@ def _promote(flow: Flow, server: Server) -> Iterator[str]:
         kept = _not_a_replica(flow, server)
         _keep(flow, kept)
     yield kept.loss()
-    yield from _write_drop_in(flow)
     if flow.config.replication.semi_sync:
         _wait_for_replicas(flow, server)
     server.do(server.dialect.make_writable)
     yield f"{flow.this}'s database is writable"
+    yield from _write_drop_in(flow)  # last: a program is started for it, which is longer than all the SQL takes
+
+
+def _starts_as_source(flow: Flow) -> bool:
+    replication = flow.config.replication
+    if replication.drop_in is None:
+        return True
+    with suppress(OSError, UnicodeDecodeError):
+        return replication.drop_in.read_text(encoding="utf-8") == drop_in(Part.SOURCE, semi_sync=replication.semi_sync)
+    return False
 
 
 def _write_drop_in(flow: Flow) -> Iterator[str]:

@@ -45,13 +45,15 @@ echo end
 
 @dataclass(frozen=True)
 class Fence:
-    """What fence.sh is to do there. `flags` are `name=off` lines of an override, `commands` Nagios's external commands."""
+    """What fence.sh is to do there. `flags` are `name=off` lines of an override, `commands` Nagios's external commands. By that
+    host's clock nothing of it is begun after `until` (0: no limit)."""
 
     verb: str
     term: int = 0
     flags: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     victim: int = 0
+    until: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class FenceAnswer:
 
 def fence_script(nagios_cfg: str, state: str, fence: Fence) -> str:
     """What the fence account's sh runs on the other host."""
-    words = {"verb": fence.verb, "term": fence.term, "victim": fence.victim}
+    words = {"verb": fence.verb, "term": fence.term, "victim": fence.victim, "until": fence.until}
     words |= {"flags": " ".join(fence.flags), "commands": " ".join(fence.commands)}
     given = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in words.items())
     functions = probe_script(nagios_cfg, state).removesuffix("probe </dev/null\n")

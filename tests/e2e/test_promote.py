@@ -108,7 +108,7 @@ def test_a_source_that_lives_is_silenced_and_nothing_is_lost(lab: Lab) -> None:
     promotion = step(run)
     assert (run["outcome"], promotion["outcome"]) == ("done", "done"), run
     assert "yasu's database is read-only (" in promotion["detail"]
-    assert promotion["detail"].endswith(f"{DROP_IN} says source; nabira's database is writable")
+    assert promotion["detail"].endswith(f"nabira's database is writable; nabira: {DROP_IN} says source")
     assert ": nothing is lost; " in promotion["detail"]
     assert sql(lab.yasu, "SELECT @@read_only") == "1"
     there, here = (sql(host, "SELECT COUNT(*), MAX(id) FROM perfparse.t") for host in (lab.yasu, lab.nabira))

@@ -18,7 +18,7 @@ from tests.lab import Host, Lab, why_not
 from tests.lab.followed import replicates
 from tests.lab.replication import replicate, sql
 from tests.lab.suite import COMMAND, CONFIG, STATE, with_options
-from tests.switching import may_switch, ready, switchover
+from tests.switching import acknowledged, may_switch, nobody_wrote_for, ready, switchover, write_all_the_while, wrote_since
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -34,37 +34,6 @@ def site() -> Iterator[Site]:
         for host in (lab.yasu, lab.nabira):
             write_all_the_while(host)
         yield Site(lab)
-
-
-ACKNOWLEDGED = "/root/acknowledged"
-WRITER = f"""#!/bin/sh
-while :; do
-    v=$(hostname).$(date +%s.%N)
-    mariadb --user=writer --password=w perfparse -e "INSERT INTO t (v) VALUES ('$v')" && echo "$v" >>{ACKNOWLEDGED}
-    sleep 0.05
-done
-"""
-
-
-def write_all_the_while(host: Host) -> None:
-    sql(host, "SET SESSION sql_log_bin=0; GRANT INSERT ON perfparse.* TO writer@localhost IDENTIFIED BY 'w'")
-    host.write("/root/writer", WRITER, mode=0o755)
-    host.run("setsid --fork /root/writer </dev/null >/dev/null 2>&1")
-
-
-def acknowledged(host: Host) -> list[str]:
-    return host.read(ACKNOWLEDGED).split() if host.exists(ACKNOWLEDGED) else []
-
-
-def nobody_wrote_for(lab: Lab, new: Host, since: float) -> float:
-    """Seconds between the last write that was acknowledged on the old source and the first one on the new."""
-    by_host = {host.name: [moment_of(value) for value in acknowledged(host)] for host in (lab.yasu, lab.nabira)}
-    first = min(moment for moment in by_host[new.name] if moment > since)
-    return first - max(moment for name, moments in by_host.items() if name != new.name for moment in moments)
-
-
-def moment_of(value: str) -> float:
-    return float(value.partition(".")[2])
 
 
 def pauses(lab: Lab) -> list[str]:
@@ -95,10 +64,6 @@ class Load(threading.Thread):
             self._site.set("CRITICAL", broken)
             self._site.set("OK", mended)
             time.sleep(0.8)
-
-
-def wrote_since(host: Host, moment: float) -> bool:
-    return any(moment_of(value) > moment for value in acknowledged(host))
 
 
 def killed(host: Host, step: str) -> None:

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nagios_failover import shell
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config, Seconds, parse
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.fenced import Fenced, fenced_from
 from nagios_failover.fencing import fence_mild, quiesce, unfence
@@ -107,6 +108,22 @@ def test_a_link_that_breaks_when_it_was_told_leaves_word_of_what_was_on(tmp_path
     quiet = quiesce(config_of(tmp_path), 4, run=broken)
     assert (quiet.proved, quiet.was_on) == (False, dict.fromkeys(Flag, True))
     assert quiet.sentence == "yasu: its Nagios was not seen to be muted: the fence account's connection broke: EOF"
+
+
+def test_an_order_that_comes_too_late_is_not_carried_out(tmp_path: Path, nagios: FakeNagios) -> None:
+    """Its disk stood still, and who gave it has gone on without: what took it back was there before it."""
+    state = with_suite(tmp_path)
+
+    def slow(script: str) -> Output:
+        return here(f"sync() {{ sleep 2; }}\n{script}")
+
+    config = replace(config_of(tmp_path), fence=replace(config_of(tmp_path).fence, timeout=Seconds(2)))
+    quiet = quiesce(config, 4, run=slow)
+    assert not quiet.proved and quiet.was_on == dict.fromkeys(Flag, True)
+    assert quiet.sentence == (
+        "yasu: its Nagios was not seen to be muted (override failed; commands failed: it is too late for them)"
+    )
+    assert nagios.commands == [] and state.overrides() == [] and list((tmp_path / "state").glob(".override*")) == []
 
 
 def test_one_that_does_not_obey_is_not_killed_by_a_switchover(

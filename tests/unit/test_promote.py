@@ -10,6 +10,7 @@ import pytest
 from nagios_failover.config import Config
 from nagios_failover.database_server import Server
 from nagios_failover.demote import demote
+from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import DatabaseFault, Failed
 from nagios_failover.journal import Journal
 from nagios_failover.promote import promote, promoted
@@ -24,7 +25,7 @@ from tests.fake_database import ROW, FakeDatabase
 from tests.fake_world import World, config_of, master, standby
 
 OPTIONS = (
-    "[database]\nsocket = /run/mysqld/mysqld.sock\n[replication]\nwatch = yes\ndrop_in = /etc/mysql/role.cnf\ndrain_timeout = 3\n"
+    "[database]\nsocket = /run/mysqld/mysqld.sock\n[replication]\nwatch = yes\ndrop_in = {directory}/role.cnf\ndrain_timeout = 3\n"
     "old_source_timeout = 2\n"
 )
 
@@ -34,7 +35,7 @@ class Pair:
 
     def __init__(self, directory: Path, more: str = "") -> None:
         self.state = StateFiles(directory)
-        self.config: Config = config_of(directory, OPTIONS + more)
+        self.config: Config = config_of(directory, OPTIONS.format(directory=directory) + more)
         self.world = World(self.state)
         self.here = FakeDatabase("nabira", dict(ROW), read_only=True, clock=self.world._sleep)
         self.there = FakeDatabase("yasu")
@@ -46,7 +47,11 @@ class Pair:
         return replace(self.world.hands(), own_database=self.here.connect, old_source=self.there.connect, root=self._root)
 
     def _root(self, verb: str) -> Output:
+        """Of the running server nothing but the file is touched."""
         self.verbs.append(verb)
+        replication = self.config.replication
+        if verb == "database-source" and replication.drop_in and not self.root_code:
+            replication.drop_in.write_text(drop_in(Part.SOURCE, semi_sync=replication.semi_sync))
         return Output(self.root_code, f"{verb}: done" if not self.root_code else "", "no sudo" if self.root_code else "")
 
     def flow(self, **notes: object) -> Flow:
@@ -75,7 +80,7 @@ def test_the_old_source_first_then_the_relay_log_then_the_role_then_writes(pair:
     said = promote(pair.flow())
     assert said == (
         "yasu's database is read-only (0 connections ended), its position is 0-1-100; received up to 0-1-100, executed up to "
-        "0-1-100; yasu's own position was 0-1-100: nothing is lost; database-source: done; nabira's database is writable"
+        "0-1-100; yasu's own position was 0-1-100: nothing is lost; nabira's database is writable; database-source: done"
     )
     assert pair.there.done == ["SET SESSION lock_wait_timeout = 1", "SET GLOBAL read_only = ON"]
     assert pair.here.done == [
@@ -225,7 +230,7 @@ def test_one_that_was_cut_short_is_finished(pair: Pair, last: str) -> None:
     with pytest.raises(Failed, match=r"gone \(2013\); promotion is not at its end"):
         promote(pair.flow())
     assert promoted(pair.flow()) == ""
-    assert promote(pair.flow()).endswith("nabira's database is writable")
+    assert promote(pair.flow()).endswith("nabira's database is writable; database-source: done")
     assert not pair.here.read_only and pair.here.row is None
 
 
@@ -233,6 +238,16 @@ def test_the_record_of_an_earlier_term_proves_nothing(pair: Pair) -> None:
     promote(pair.flow())
     assert promoted(pair.flow()).startswith("nabira's database is writable; received up to 0-1-100")
     assert promoted(pair.flow(term=4)) == ""
+
+
+def test_a_run_that_was_killed_before_the_drop_in_says_source_writes_it(pair: Pair) -> None:
+    """The database takes writes first, since a program has to be started for the file."""
+    promote(pair.flow())
+    assert pair.config.replication.drop_in is not None
+    pair.config.replication.drop_in.write_text(drop_in(Part.REPLICA, semi_sync=False))
+    assert promoted(pair.flow()) == ""
+    assert promote(pair.flow()).endswith("nabira's database is writable; database-source: done")
+    assert promoted(pair.flow()) != "" and pair.verbs == ["database-source", "database-source"]
 
 
 def test_a_drop_in_that_cannot_be_written_is_told_and_writes_are_taken_all_the_same(pair: Pair) -> None:

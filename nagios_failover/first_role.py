@@ -10,9 +10,10 @@ from nagios_failover import flags, witness_record
 from nagios_failover.config import Config
 from nagios_failover.errors import FailoverError, Refused, StateUnreadable
 from nagios_failover.evidence import HostReport
+from nagios_failover.isolated_database import let_write
 from nagios_failover.journal import Journal
 from nagios_failover.lock import run_lock
-from nagios_failover.role import Owner, RoleRecord
+from nagios_failover.role import Override, Owner, RoleRecord
 from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
@@ -74,7 +75,10 @@ def write_first_role(config: Config, state: StateFiles, *, master: bool, force: 
             said += [
                 f"not recorded by the witness {problem}" for problem in witness_record.record(config, term=record.term, master=this)
             ]
+        held = next((override for override in _overrides(state) if override.owner is Owner.ISOLATED), None)
         state.write_role(replace(record, run=run.id))
+        if master and held:  # a person says that this host goes on: with its database
+            said += let_write(config, held)
         run.close(Outcome.DONE, said[0])
     return [*said, *_set_flags(config, state)]
 
@@ -91,9 +95,13 @@ def _own_role(state: StateFiles) -> RoleRecord | str | None:
 
 def _fenced(state: StateFiles) -> int:
     """The term of a fence that the other host has laid on this one, 0 for none."""
+    return max((override.term for override in _overrides(state) if override.owner is Owner.FENCE), default=0)
+
+
+def _overrides(state: StateFiles) -> list[Override]:
     with suppress(StateUnreadable):
-        return max((override.term for override in state.overrides() if override.owner is Owner.FENCE), default=0)
-    return 0
+        return state.overrides()
+    return []
 
 
 def _peer_role(config: Config, state: StateFiles) -> tuple[RoleRecord | None, str]:

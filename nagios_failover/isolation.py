@@ -1,13 +1,13 @@
 """The isolated master: one that has seen neither its standby nor any witness for [witness] isolation seconds may have been failed
-over. It mutes itself (an override; the loader stops with it), and goes on when it learns that it was not.
-
-A database that is to be read-only meanwhile follows StateFiles.is_isolated, as the loader does.
+over. It mutes itself (an override; the loader stops with it), its database takes no writes, and it goes on when it learns that it
+was not.
 """
 
 from __future__ import annotations
 
 from nagios_failover import flags, witness_record
 from nagios_failover.config import Config
+from nagios_failover.isolated_database import hold_writes, let_write
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.looks import Look, newest
 from nagios_failover.role import Override, Owner
@@ -32,7 +32,16 @@ def isolate(config: Config, state: StateFiles, look: Look) -> list[str]:
     said = (
         f"{config.this_name}: neither {config.peer.name} nor a witness was seen for {alone:.0f} s: it notifies nobody until one is"
     )
-    return [said, *flags.correct(config, state)]
+    return [said, *flags.correct(config, state), *_hold_writes(config, state)]
+
+
+def _hold_writes(config: Config, state: StateFiles) -> list[str]:
+    """At each check while the override is in force: a server that was started anew takes writes."""
+    with run_lock(state.directory, wait=A_MOMENT):
+        override = of_isolation(state)
+        if override is None or state.role().role is not Role.MASTER:
+            return []
+        return hold_writes(config, state, override)
 
 
 def of_isolation(state: StateFiles) -> Override | None:
@@ -51,10 +60,13 @@ def reconsider(config: Config, state: StateFiles) -> list[str]:
     recorded = witness_record.read(config) if needs_witness(look) else []
     go_on, why = may_go_on(config, override, look, recorded, term=role.term)
     if not go_on:
-        return [f"{config.this_name}: still mute: {why}"] if why else []
+        return [*([f"{config.this_name}: still mute: {why}"] if why else []), *_hold_writes(config, state)]
     with run_lock(state.directory, wait=A_MOMENT):
+        if state.role() != role:
+            return []
+        said = let_write(config, override)
         state.remove_override(Owner.ISOLATED)
-    return [f"{config.this_name}: not cut off any more: {why}"]
+    return [f"{config.this_name}: not cut off any more: {why}", *said]
 
 
 def needs_witness(look: Look) -> bool:

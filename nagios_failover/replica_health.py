@@ -31,7 +31,7 @@ class SemiSync:
 class Seen:
     """One look at this host's server. `silent_for`: seconds since anything was last received, None at the first look. `errant`:
     transactions of this replica that its source lacks, None where that was not seen. `attached`: where replicas are connected
-    from."""
+    from. `held`: read-only because its host is cut off."""
 
     server: str
     acts: bool
@@ -42,6 +42,7 @@ class Seen:
     errant: str | None = None
     attached: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,8 @@ def _source(seen: Seen, wanted: ReplicationSection) -> Iterator[Finding]:
     if seen.status is not None:
         what = f"the role is master, but its database is a replica of {seen.status.source_host}"
         yield Finding(State.CRITICAL, what, "nagios-failover promote")
+    elif seen.read_only and seen.held:
+        yield Finding(State.CRITICAL, "its database is read-only while this master is cut off", "it takes writes when that is over")
     elif seen.read_only:
         yield Finding(State.CRITICAL, "the role is master, but its database is read-only", "nagios-failover promote")
     if seen.status is None and not seen.attached:

@@ -47,16 +47,19 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True)
 class Override:
-    """Flags that are kept otherwise than the role says, and who wants it so."""
+    """Flags that are kept otherwise than the role says, and who wants it so. `writes_held`: an isolation has made the database
+    read-only, too."""
 
     owner: Owner
     flags: Flags
     term: int
     since: int
+    writes_held: bool = False
 
     def text(self) -> str:
         lines = [f"{flag}={'on' if on else 'off'}" for flag, on in self.flags.items()]
-        return "\n".join([*lines, f"term={self.term}", f"since={self.since}", ""])
+        held = ["writes=held"] if self.writes_held else []
+        return "\n".join([*lines, f"term={self.term}", f"since={self.since}", *held, ""])
 
 
 def parse_pairs(text: str, what: str) -> dict[str, str]:
@@ -99,7 +102,7 @@ def parse_override(owner: Owner, text: str) -> Override:
     words = {"on": True, "off": False}
     try:
         flags = {flag: words[pairs[flag]] for flag in Flag if flag in pairs}
-        return Override(owner, flags, int(pairs["term"]), int(pairs["since"]))
+        return Override(owner, flags, int(pairs["term"]), int(pairs["since"]), pairs.get("writes") == "held")
     except (KeyError, ValueError) as error:
         raise StateUnreadable(f"{what} is garbled: {error}") from error
 

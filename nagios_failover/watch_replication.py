@@ -29,6 +29,7 @@ def look(config: Config, state: StateFiles) -> Seen:
             errant=errant,
             attached=_attached(server),
             notes=(*notes, *([trouble] if trouble else [])),
+            held=state.is_isolated(),
         )
 
 

@@ -37,10 +37,10 @@ class Pair:
 
     def healthy(self) -> bool:
         """One master that checks and notifies, one standby that does neither and sees the master alive, and nothing open."""
-        roles = sorted(role.get("role", "") for role in self.roles().values())
-        if roles != ["master", "standby"] or not (active(self.master) and passive(self.standby)):
+        hosts = {role.get("role", ""): self.lab.host(name) for name, role in self.roles().items()}
+        if set(hosts) != {"master", "standby"} or not (active(hosts["master"]) and passive(hosts["standby"])):
             return False
-        looks = looks_of(self.standby)
+        looks = looks_of(hosts["standby"])
         return bool(looks) and looks[-1]["code"] == "alive" and looks[-1]["by"] == "check"
 
     def wait_healthy(self, seconds: float = 40) -> None:

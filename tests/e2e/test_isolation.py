@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Host, Lab, why_not
+from tests.lab.replication import accounts, restart, sql
 from tests.lab.state import ADDRESSES
 from tests.lab.suite import COMMAND, CONFIG, STATE, config_text, is_active, notifies, with_options
 from tests.notification_stream import Stream
@@ -158,6 +159,10 @@ def muted(host: Host) -> bool:
     return host.exists(f"{STATE}/override.isolated") and host.nagios_flags().get("enable_notifications") == "0"
 
 
+def read_only(host: Host) -> bool:
+    return sql(host, "SELECT @@read_only") == "1"
+
+
 def test_a_cut_of_two_seconds_changes_nothing(isolating: Lab) -> None:
     lab = isolating
     before = runs(lab.nabira), runs(lab.yasu)
@@ -224,15 +229,21 @@ def test_a_witness_that_sees_the_master_alone_keeps_the_standby_from_acting(isol
 
 
 def test_a_master_that_was_not_failed_over_goes_on_when_its_standby_answers(isolating: Lab) -> None:
-    """The whole network is gone: the standby sees no witness either, and does not act."""
+    """The whole network is gone: the standby sees no witness either, and does not act. The database, a source whose replica is not
+    attached, follows: a server that is started anew meanwhile, too."""
     lab = isolating
+    configure(lab, {**OPTIONS, ("replication", "watch"): "yes"})
+    sql(lab.yasu, accounts(lab))
     lab.cut(lab.yasu)
     lab.cut(lab.nabira)
     lab.wait(lambda: muted(lab.yasu), 60, "yasu has muted itself")
+    lab.wait(lambda: read_only(lab.yasu), 10, "its database takes no writes")
+    restart(lab.yasu)
+    lab.wait(lambda: read_only(lab.yasu), 20, "nor after a restart")
     assert not is_active(lab.nabira) and look(lab.nabira)[0] == "UNKNOWN"
     lab.mend(lab.yasu, lab.nabira)
     lab.wait(lambda: is_active(lab.yasu) and not lab.yasu.exists(f"{STATE}/override.isolated"), 60, "yasu notifies again")
-    assert not is_active(lab.nabira)
+    assert not is_active(lab.nabira) and not read_only(lab.yasu)
 
 
 def test_a_master_whose_standby_is_gone_goes_on_when_the_witness_has_recorded_nothing_higher(isolating: Lab) -> None:

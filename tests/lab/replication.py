@@ -64,7 +64,7 @@ def replicate(lab: Lab, options: Mapping[tuple[str, str], str] | None = None) ->
         host.write("/etc/mysql/mariadb.conf.d/92-replication.cnf", _SERVER.format(name=host.name, tls=TLS))
         host.run([ROOT_HELPER, f"database-{part}"])
         restart(host)
-        sql(host, _accounts(lab))
+        sql(host, accounts(lab))
     sql(lab.yasu, "CREATE DATABASE IF NOT EXISTS perfparse; CREATE TABLE perfparse.t (id INT AUTO_INCREMENT PRIMARY KEY, v TEXT)")
     clone(lab.yasu, lab.nabira)
 
@@ -131,7 +131,7 @@ def restart(host: Host) -> None:
         time.sleep(0.1)
 
 
-def _accounts(lab: Lab) -> str:
+def accounts(lab: Lab) -> str:
     """Per node, not replicated."""
     statements = ["SET SESSION sql_log_bin=0"]
     for place in ("localhost", lab.yasu.address, lab.nabira.address):

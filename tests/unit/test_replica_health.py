@@ -102,6 +102,8 @@ def test_a_role_that_the_database_does_not_follow() -> None:
     assert found(replace(SOURCE, read_only=True)) == [("CRITICAL", "the role is standby, but its database is no replica")]
     assert found(REPLICA, MASTER) == [("CRITICAL", "the role is master, but its database is a replica of 10.99.0.11")]
     assert found(replace(SOURCE, read_only=True), MASTER) == [("CRITICAL", "the role is master, but its database is read-only")]
+    held = replace(SOURCE, read_only=True, held=True)
+    assert found(held, MASTER) == [("CRITICAL", "its database is read-only while this master is cut off")]
 
 
 def test_a_source_that_nobody_follows() -> None:

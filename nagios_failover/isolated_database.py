@@ -1,0 +1,53 @@
+"""The database of a master that is cut off: no writes while it is mute, and writes again when it goes on.
+
+The override of the isolation remembers that it was writable before: nothing but the end of that isolation makes it writable again,
+another role takes the override away, and what a person or a promotion had left read-only stays so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from nagios_failover import old_source
+from nagios_failover.config import Config
+from nagios_failover.database_server import Server, own_server
+from nagios_failover.errors import FailoverError
+from nagios_failover.role import Override
+from nagios_failover.state_files import StateFiles
+
+Connect = Callable[[Config], AbstractContextManager[Server]]
+
+
+def hold_writes(config: Config, state: StateFiles, override: Override, connect: Connect = own_server) -> list[str]:
+    """Nothing where it is read-only already. A server that does not answer is said, and met again at the next check. Returns what
+    was done, a sentence each. The caller holds the lock of the runs, and has seen that this host is a master."""
+    if not _is_source(config):
+        return []
+    try:
+        with connect(config) as server:
+            if server.is_read_only():
+                return []
+            state.write_override(replace(override, writes_held=True))
+            position, ended = old_source.silence(server, config)
+    except FailoverError as error:
+        return [f"{config.this_name}: its database could not be made read-only: {error.what}"]
+    return [f"{config.this_name}: its database is read-only meanwhile ({ended} connections ended), its position is {position}"]
+
+
+def let_write(config: Config, override: Override, connect: Connect = own_server) -> list[str]:
+    """As it was before the isolation. Monitoring does not wait for a server that does not answer: that is said. The caller holds
+    the lock of the runs, and has seen that this host is a master."""
+    if not override.writes_held or not _is_source(config):
+        return []
+    try:
+        with connect(config) as server:
+            server.do(server.dialect.make_writable)
+    except FailoverError as error:
+        return [f"{config.this_name}: its database could not be made writable: {error.what} (hint: nagios-failover promote)"]
+    return [f"{config.this_name}: its database is writable"]
+
+
+def _is_source(config: Config) -> bool:
+    return config.replication.watch and config.replication.promote

@@ -156,7 +156,7 @@ def build_parser() -> Parser:
     )
     setup.add_argument("--replace", action="store_true", help="what this host's server holds may be replaced by the source's")
     rejoin = command(
-        "rejoin", replication_commands.rejoin, "the old master, repaired, becomes the standby, and its database a replica"
+        "rejoin", replication_commands.rejoin, "the old master, repaired, becomes the standby: its role, its database, its Nagios"
     )
     for one in (setup, rejoin):
         one.add_argument("--restart", action="store_true", help="the database server may be restarted for its new settings")

@@ -121,13 +121,14 @@ def _term(state: StateFiles) -> int:
 
 def _carry_out(flow: Joining, workflow: Workflow) -> RunRecord:
     try:
-        walk(workflow.steps, flow, flow.run, say=flow.say)
+        walked = walk(workflow.steps, flow, flow.run, say=flow.say)
     except FailoverError as error:
         raise _ended(flow, error) from error
     except KeyboardInterrupt:
         flow.run.close(Outcome.INCOMPLETE if flow.notes.get("changed") else Outcome.ABORTED, "interrupted; give the command again")
         raise
-    return flow.run.close(Outcome.DONE, workflow.result(flow))
+    sentence = "; ".join([workflow.result(flow), *walked.passed_over, *walked.notes])
+    return flow.run.close(Outcome.INCOMPLETE if walked.passed_over else Outcome.DONE, sentence)
 
 
 def _ended(flow: Joining, error: FailoverError) -> FailoverError:

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from nagios_failover.steps import CRASH_AFTER
 from tests.e2e.test_readme import as_readme
+from tests.incident_site import COMMAND_FILE, follow_incidents
 from tests.lab import Host, Lab, why_not
 from tests.lab.followed import DROP_IN, configure, equal, fill, replicates, sql, status
 from tests.lab.suite import COMMAND, STATE, begin_as
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 PYTHON = "/opt/nagios-failover/bin/python"
 ACKNOWLEDGED = "/root/acknowledged"
 WRITTEN = ("perfparse", "nagios")
-CLEAN = "{}'s database is a replica of {}'s: attached, its history was clean\n"
+CLEAN = "; {}'s database is a replica of {}'s: attached, its history was clean\n"
 WRITER = """
 import os, socket, sys, time
 import pymysql
@@ -289,10 +291,30 @@ def test_what_an_old_source_had_not_loaded_is_loaded_once_over_a_rejoin_and_back
     rejoin(lab.nabira)
 
 
-def test_and_to_nabira_once_more(yasu_first: Lab) -> None:
-    lab = yasu_first
-    hand_over(lab, lab.yasu, lab.nabira)
-    assert CLEAN.format("yasu", "nabira") in rejoin(lab.yasu)
+def test_and_to_nabira_once_more_and_the_old_master_s_nagios_is_a_standby_s(yasu_first: Lab) -> None:
+    """Its Nagios was stopped, an operator had switched the watch off, and the first command is killed in the middle."""
+    lab, yasu = yasu_first, yasu_first.yasu
+    hand_over(lab, yasu, lab.nabira)
+    follow_incidents(lab)
+    send = f"printf '[%s] DISABLE_SVC_CHECK;nagios-failover;Master Nagios\\n' $(date +%s) > {COMMAND_FILE}"
+    yasu.run(send)
+    yasu.service("nagios").stop()
+    killed = yasu.run(f"{CRASH_AFTER}='copy state' {COMMAND} rejoin", check=False, timeout=180)
+    assert killed.returncode == 137 and "attach: done: " in killed.stdout, killed.stdout + killed.stderr
+    assert "start Nagios: done: yasu: nagios4 started" in killed.stdout, killed.stdout
+    said = rejoin(yasu)
+    for line in (
+        "start Nagios: held: Nagios runs and reads its command file",
+        "passive: done: notifications off, service checks off, host checks off, seen in status.dat",
+        "copy state: done: nabira's status.dat and ",
+        "merge logs: done: nabira's nagios.log is in this host's own; ",
+        "objects: done: the same objects as nabira",
+        "watch services: done: Master Nagios and Failover state are on, and nabira was looked at",
+        "ready: done: nothing stands in the way of a failover or a switchover (",
+        "yasu is the standby of nabira, and ready to take over; yasu's database is a replica of nabira's: was so already",
+    ):
+        assert f"\n{line}" in said, f"{line}\n{said}"
+    assert re.search(r"^merge logs: done: nabira's nagios.log is in this host's own already; ", rejoin(yasu), re.M), "given again"
     semi_synchronous(lab, lab.nabira)
     check_all_is_there_once(lab, lab.nabira)
     assert equal(lab.nabira, lab.yasu)

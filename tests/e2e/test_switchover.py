@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -166,25 +167,55 @@ def test_killed_after_it_the_next_command_finishes(site: Site, step: str) -> Non
     assert (site.role(new), site.role(old)) == ("master", "standby")
 
 
+@contextmanager
+def before_the_master_is_told(lab: Lab, new: Host, happens: Callable[[], object]) -> Iterator[None]:
+    """A switchover from `new`; in its pre hook `happens` happens. The body runs when the hook has ended."""
+    pre_hook = "/usr/local/bin/wait-for-the-fault"
+    new.write(pre_hook, "#!/bin/sh\ntouch /tmp/hooked\nwhile [ -e /tmp/hooked ]; do sleep 0.1; done\n", mode=0o755)
+    config = new.read(CONFIG)
+    new.write(CONFIG, with_options(config, {("run", "pre_hook"): pre_hook}), group="nagios", mode=0o640)
+    new.run(f"({COMMAND} switchover; echo ended with $?) >/dev/shm/said 2>&1 &")
+    try:
+        lab.wait(lambda: new.exists("/tmp/hooked"), 60, "the run is in its pre hook")
+        happens()
+        new.run("rm /tmp/hooked")
+        lab.wait(lambda: "ended with " in new.read("/dev/shm/said"), 60, "it has ended")
+        yield
+    finally:
+        new.write(CONFIG, config, group="nagios", mode=0o640)
+
+
 def test_a_link_that_is_cut_before_the_master_is_told_keeps_the_roles(site: Site) -> None:
     pair = Pair(site.lab)
     old, new = pair.master, pair.standby
     ready(site.lab, new)
-    pre_hook = "/usr/local/bin/wait-for-the-cut"
-    new.write(pre_hook, "#!/bin/sh\ntouch /tmp/hooked\nwhile [ -e /tmp/hooked ]; do sleep 0.1; done\n", mode=0o755)
-    config = new.read(CONFIG)
-    new.write(CONFIG, with_options(config, {("run", "pre_hook"): pre_hook}), group="nagios", mode=0o640)
-    new.run(f"{COMMAND} switchover >/tmp/said 2>&1 &")
     try:
-        site.lab.wait(lambda: new.exists("/tmp/hooked"), 60, "the run is in its pre hook")
-        site.lab.cut(old, new)
-        new.run("rm /tmp/hooked")
-        site.lab.wait(lambda: "role and flags are as they were: standby" in new.read("/tmp/said"), 60, "it has given up")
+        with before_the_master_is_told(site.lab, new, lambda: site.lab.cut(old, new)):
+            pass
     finally:
         site.lab.mend(old, new)
-        new.write(CONFIG, config, group="nagios", mode=0o640)
-    assert f"aborted: quiesce: {old.name}: " in new.read("/tmp/said")
+    assert f"aborted: quiesce: {old.name}: " in new.read("/dev/shm/said")
+    assert "role and flags are as they were: standby" in new.read("/dev/shm/said")
     assert active(old) and passive(new)
+    _resume(new, old)
+
+
+@pytest.mark.parametrize("whose", ["the master's", "the standby's"])
+def test_a_disk_that_is_full_in_the_middle_of_it_keeps_the_roles(site: Site, whose: str) -> None:
+    pair = Pair(site.lab)
+    old, new = pair.master, pair.standby
+    ready(site.lab, new)
+    full = old if whose == "the master's" else new
+    try:
+        with before_the_master_is_told(site.lab, new, full.fill):
+            said = new.read("/dev/shm/said")
+            next_one = switchover(new)
+    finally:
+        full.unfill()
+    assert "ended with 0" not in said, said
+    assert next_one.returncode != 0 and "hint: " in next_one.stderr, next_one.stdout + next_one.stderr
+    site.lab.wait(lambda: active(old) and passive(new), 40, f"{old.name} monitors")
+    site.lab.wait(lambda: (site.role(new), site.role(old)) == ("standby", "master"), 20, "the roles are as they were")
     _resume(new, old)
 
 
@@ -203,6 +234,21 @@ def test_a_silent_master_that_cannot_be_told_to_go_on_is_told_as_soon_as_it_can(
     site.lab.wait(lambda: active(old) and passive(new), 60, "the master goes on")
     site.lab.wait(lambda: pauses(site.lab) == [], 60, "no pause is left")
     assert (site.role(new), site.role(old)) == ("standby", "master")
+
+
+def test_a_silent_master_behind_a_cut_link_is_failed_over(site: Site) -> None:
+    """The run is killed with the link, and to a standby that has no second route the master is dead then."""
+    pair = Pair(site.lab)
+    old, new = pair.master, pair.standby
+    ready(site.lab, new)
+    _silent(site.lab, old, new, lambda: site.lab.cut(old, new), lambda: site.lab.mend(old, new))
+    try:
+        site.lab.wait(lambda: active(new) and site.role(new) == "master", 90, f"{new.name} takes over")
+        assert passive(old)
+    finally:
+        site.lab.mend(old, new)
+    site.lab.wait(lambda: site.role(old) == "standby", 60, f"{old.name} stands down")
+    assert active(new) and passive(old) and sql(old, "SELECT @@read_only") == "1"
 
 
 def _silent(lab: Lab, old: Host, new: Host, break_it: Callable[[], object], mend_it: Callable[[], object]) -> None:

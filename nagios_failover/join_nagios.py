@@ -4,16 +4,17 @@ master, and a failover to it would go through. Each looks at its own goal first,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from nagios_failover import drift, flags, merge_logs, sync
-from nagios_failover.config import Start
+from nagios_failover.config import Config, Start
 from nagios_failover.copies import Copies
 from nagios_failover.errors import CouldNotLook, Failed, NoReader
 from nagios_failover.joining import Joining
 from nagios_failover.readiness import readiness
 from nagios_failover.role import describe_flags
+from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.trials import Trial
 from nagios_failover.workflow import Flow, Trigger, ask_root, hands_of
@@ -109,12 +110,12 @@ def _compare_objects(flow: Joining) -> str:
 # --- seen to be ready ---
 
 
-def _prove_ready(flow: Joining) -> str:
+def prove_ready(flow: Joining, tries: Callable[[Config, StateFiles], Iterator[Trial]] = readiness) -> str:
     """The list of check_failover_ready."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
         tried = []
-        for trial in readiness(flow.config, flow.state):
+        for trial in tries(flow.config, flow.state):
             tried.append(trial)
             flow.progress("ready", len(tried), len(tried) + 1)
         left = [trial for trial in tried if trial.ok is False]
@@ -165,5 +166,5 @@ STEPS: tuple[Step[Joining], ...] = (
     ),
     Step("objects", lambda flow: "would compare the two hosts' objects", _compare_objects, Weight.LESSER, _not_followed),
     Step("watch services", lambda flow: "would switch the watch services on, and see a look taken", _watch, Weight.NEEDED, _cold),
-    Step("ready", lambda flow: "would try what a failover to this host needs", _prove_ready, Weight.LESSER),
+    Step("ready", lambda flow: "would try what a failover to this host needs", prove_ready, Weight.LESSER),
 )

@@ -31,11 +31,7 @@ def accounts(config: Config, dialect: Dialect, addresses: Sequence[str]) -> list
     acting = _grouped(dialect.acting_privileges)
     # in a GRANT an underscore stands for any character
     copying = [(", ".join(COPY_PRIVILEGES), "`" + name.replace("_", "\\_") + "`.*") for name in replication.databases]
-    replica = (
-        (", ".join((*dialect.replication_privileges, "SHOW DATABASES")), "*.*"),
-        *copying,
-        ("SELECT", "mysql.proc"),  # the bodies of stored routines
-    )
+    replica = (*_grouped(dialect.replication_privileges), *copying)
     return [
         Account(replication.user, "localhost", replication.password, acting, tls=False),
         *(Account(replication.user, address, replication.password, acting, tls=True) for address in addresses),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import suppress
 
 from nagios_failover.database_server import Server
-from nagios_failover.dialect import Statement
 from nagios_failover.errors import Failed, FailoverError
 from nagios_failover.replication import link_to
 from nagios_failover.workflow import Flow
@@ -37,7 +36,7 @@ def attach_there(flow: Flow) -> str:
             if old.replica_status() is not None:
                 old.do([say.stop_replica])
             else:
-                old.do([Statement(say.go_on_from, (old.value(say.position),))])
+                old.do(say.go_on_from(old.value(say.position)))
             semi_sync = [say.semi_sync_replica("ON")] if flow.config.replication.semi_sync else []
             old.do([say.change_source(link_to(flow.config, flow.config.this)), *semi_sync, say.start_replica])
             return _settled(flow, old)

@@ -18,29 +18,31 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from nagios_failover.config import Config
+from nagios_failover.dialect import Dialect
 from nagios_failover.errors import Failed
 
 LOCK = "nagios_failover_copy"
 """The loading session holds this lock of the server's: one that outlives a killed run is found by it."""
 CHUNK = 1 << 16
-TAIL = 1 << 14
-_POSITION = re.compile(rb"^-- SET GLOBAL gtid_slave_pos='([0-9,-]*)';$", re.M)
+ENDS = 1 << 14
+"""So much of a dump's beginning and end is kept: one of them has its position."""
 _COMPLETE = re.compile(rb"^-- Dump completed", re.M)
 
 Progress = Callable[[int], None]
 """Told the bytes that have come so far."""
 
 
-def copy(config: Config, databases: Sequence[str], *, progress: Progress) -> str:
-    """Copy `databases` of the other host's server; the position in the source's history that the copy is of.
+def copy(config: Config, dialect: Dialect, databases: Sequence[str], *, progress: Progress) -> str:
+    """Copy `databases` of the other host's server; the position in the source's history that the copy is of. Both servers speak
+    `dialect`.
 
     Raises Failed: the copy is then not complete, and worth nothing."""
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as loader_said:
-        dump = _start(dump_argv(databases), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
-        load = _start(load_argv(config), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=loader_said)
+        dump = _start(dump_argv(dialect, databases), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
+        load = _start(load_argv(config, dialect), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=loader_said)
         try:
-            _tell(dump, options(config))
-            tail, loader_ended = _pump(dump, load, config.replication.silence_critical, progress)
+            _tell(dump, options(config, dialect))
+            ends, loader_ended = _pump(dump, load, config.replication.silence_critical, progress)
             dump_code = 0 if loader_ended else dump.wait(timeout=config.replication.silence_critical)
             load_code = load.wait(timeout=config.replication.setup_timeout)
         except subprocess.TimeoutExpired as error:
@@ -55,27 +57,27 @@ def copy(config: Config, databases: Sequence[str], *, progress: Progress) -> str
                 f"{config.this_name}: loading the copy failed: {_words(loader_said)}",
                 hint="is its disk full? then give the command again",
             )
-    position = position_of(tail)
+    position = position_of(ends, dialect)
     if position is None:
         raise Failed(f"{config.peer.name}: the dump is cut off", hint="give the command again")
     return position
 
 
-def position_of(tail: bytes) -> str | None:
-    """The GTID position at the end of a whole dump; None for one that is cut off. Pure."""
-    found = _POSITION.findall(tail)
-    return found[-1].decode("ascii") if found and _COMPLETE.search(tail) else None
+def position_of(ends: bytes, dialect: Dialect) -> str | None:
+    """The GTID position in the beginning or the end of a whole dump; None for one that is cut off. Pure."""
+    found = dialect.dump_position.findall(ends)
+    return "".join(found[-1].decode("ascii").split()) if found and _COMPLETE.search(ends) else None
 
 
-def dump_argv(databases: Sequence[str]) -> tuple[str, ...]:
-    consistent = ("--single-transaction", "--gtid", "--master-data=2")
+def dump_argv(dialect: Dialect, databases: Sequence[str]) -> tuple[str, ...]:
     whole = ("--routines", "--triggers", "--events", "--hex-blob")
-    return (program("mariadb-dump", "mysqldump"), "--defaults-file=/dev/stdin", *consistent, *whole, "--databases", *databases)
+    dump = program(dialect, dialect.dump_programs)
+    return (dump, "--defaults-file=/dev/stdin", *dialect.dump_options, *whole, "--databases", *databases)
 
 
-def load_argv(config: Config) -> tuple[str, ...]:
+def load_argv(config: Config, dialect: Dialect) -> tuple[str, ...]:
     return (
-        program("mariadb", "mysql"),
+        program(dialect, dialect.load_programs),
         "--no-defaults",
         f"--socket={config.database.socket}",
         "--user=root",
@@ -84,15 +86,15 @@ def load_argv(config: Config) -> tuple[str, ...]:
     )
 
 
-def program(*names: str) -> str:
+def program(dialect: Dialect, names: Sequence[str]) -> str:
     """The first of these programs that is there. Raises Failed."""
     found = next((path for path in map(shutil.which, names) if path), None)
     if found is None:
-        raise Failed(f"{names[0]} is not installed", hint="apt-get install mariadb-client")
+        raise Failed(f"{names[0]} is not installed", hint=f"apt-get install {dialect.client_package}")
     return found
 
 
-def options(config: Config) -> str:
+def options(config: Config, dialect: Dialect) -> str:
     """How to reach the source, password included, as an option file has it. Pure."""
     replication = config.replication
     lines = {
@@ -105,7 +107,7 @@ def options(config: Config) -> str:
         "max-allowed-packet": "1G",
     }
     written = "".join(f"{name} = {quoted(value)}\n" for name, value in lines.items())
-    return f"[client]\nssl-verify-server-cert\ncompress\n{written}"
+    return "\n".join(["[client]", *dialect.client_options, written])
 
 
 def quoted(value: str) -> str:
@@ -127,21 +129,22 @@ def _tell(dump: subprocess.Popen[bytes], text: str) -> None:
 
 
 def _pump(dump: subprocess.Popen[bytes], load: subprocess.Popen[bytes], patience: float, progress: Progress) -> tuple[bytes, bool]:
-    """Everything from the one to the other. The end of it, and whether the loader has ended before (its own words tell why). The
-    copy is not written to this server's own binary log."""
+    """Everything from the one to the other, and nothing of it into this server's own binary log. Its beginning and end, and
+    whether the loader has ended before (its own words tell why)."""
     assert dump.stdout is not None and load.stdin is not None
-    tail, total = b"", 0
+    head, tail, total = b"", b"", 0
     try:
         load.stdin.write(f"SET SESSION sql_log_bin = 0;\nSELECT GET_LOCK('{LOCK}', 0);\n".encode())
         for chunk in _chunks(dump.stdout, patience):
             load.stdin.write(chunk)
             total += len(chunk)
-            tail = (tail + chunk)[-TAIL:]
+            head = head if len(head) >= ENDS else (head + chunk)[:ENDS]
+            tail = (tail + chunk)[-ENDS:]
             progress(total)
         load.stdin.close()
     except BrokenPipeError:
-        return tail, True
-    return tail, False
+        return b"", True
+    return head + b"\n" + tail, False
 
 
 def _chunks(stream: IO[bytes], patience: float) -> Iterator[bytes]:

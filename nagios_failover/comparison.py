@@ -22,7 +22,7 @@ def compare_tables(config: Config, databases: Sequence[str], *, limit: float, pr
     with source(config, timeout=limit) as there, administered(config, timeout=limit) as here:
         try:
             here.do([here.dialect.stop_applying])
-            place, position = _snapshot(there)
+            place, position = there.dialect.snapshot(there.rows)
             if here.value(here.dialect.position) != position:  # told to stop where it is, it might not
                 here.do([Statement(here.dialect.apply_until, place)])
                 _wait_until_stopped(config, here, position, limit)
@@ -43,15 +43,6 @@ def compare_tables(config: Config, databases: Sequence[str], *, limit: float, pr
             hint="nagios-failover setup-standby --replace copies it anew",
         )
     return f"CHECKSUM TABLE is equal for all {len(tables)} tables, at {position or 'the beginning'}"
-
-
-def _snapshot(there: Server) -> tuple[tuple[str, int], str]:
-    """Everything that this connection reads from now on is of the position that is returned: file and offset, and GTID."""
-    there.do(["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT"])
-    rows = there.rows("SHOW STATUS LIKE 'Binlog_snapshot_%'")
-    found = {str(row["Variable_name"]).lower(): str(row["Value"]) for row in rows}
-    place = (found["binlog_snapshot_file"], int(found["binlog_snapshot_position"]))
-    return place, there.value(Statement("SELECT BINLOG_GTID_POS(%s, %s)", place))
 
 
 def _wait_until_stopped(config: Config, here: Server, position: str, limit: float) -> None:

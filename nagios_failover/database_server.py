@@ -77,6 +77,23 @@ class Server:
     def is_read_only(self) -> bool:
         return self.value(self.dialect.is_read_only) == "1"
 
+    def acknowledge_nothing(self) -> None:
+        """The source's side of semi-synchronous replication off, where the server has got it."""
+        if self.variables([self.dialect.semi_sync.source_enabled]):
+            self.do([self.dialect.semi_sync_source("OFF")])
+
+    @contextmanager
+    def admitting_administrator(self) -> Iterator[None]:
+        """One that is read-only takes its administrator's writes meanwhile, and nobody else's."""
+        closed = self.is_read_only() and bool(self.dialect.admit_administrator)
+        if closed:
+            self.do(self.dialect.admit_administrator)
+        try:
+            yield
+        finally:
+            if closed and self.is_read_only():  # else it was promoted meanwhile
+                self.do(self.dialect.make_read_only)
+
 
 @contextmanager
 def own_server(config: Config, *, timeout: float | None = None) -> Iterator[Server]:

@@ -26,8 +26,7 @@ def demote(flow: Flow) -> str:
     try:
         with flow.hands.own_database() as server:
             position, ended = old_source.silence(server, flow.config)
-            if server.variables([server.dialect.semi_sync.source_enabled]):
-                server.do([server.dialect.semi_sync_source("OFF")])
+            server.acknowledge_nothing()
         said.append(f"{flow.this}'s database is read-only ({ended} connections ended), its position is {position}")
     except FailoverError as error:
         troubles.append(Failed(f"{flow.this}'s database could not be made read-only: {error.what}", hint=error.hint))

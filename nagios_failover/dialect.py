@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from nagios_failover.errors import Refused
-from nagios_failover.gtid import count_of_set, history_at, minus, transactions_between
+from nagios_failover.gtid import count_of_set, fork, history_at, minus, transactions_between
 
 
 class Statement(NamedTuple):
@@ -29,6 +29,9 @@ class Statement(NamedTuple):
 
 Ask = Callable[[Statement], str]
 """Runs a statement that returns one value, on any server of the pair."""
+
+Rows = Callable[[Statement], list[dict[str, Any]]]
+"""Runs a statement on one connection; a dict for each row."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,12 @@ class Dialect(ABC):
     is_read_only = "SELECT @@GLOBAL.read_only"
     position: str
     """One value: how far this server's history reaches, where it would go on as a replica."""
-    go_on_from: str
-    """Sets that position, with one %s. The replica is stopped."""
-    forget_history: str
+    forget_history: tuple[str, ...]
     """Drops the binary logs and every GTID."""
+    cannot_go_on: ClassVar[frozenset[int]]
+    """Errors of a replica whose source has thrown away what it needs next, or never had what it has."""
+    admit_administrator: tuple[str, ...] = ()
+    """A server that is read-only takes its administrator's writes then; make_read_only ends that."""
     apply_until: str
     """Applies up to a place in the source's binary log, file %s and offset %s, and stops there; receiving goes on. (To stop at a
     GTID, MariaDB ends the receiving, too, and with semi-synchronous replication that leaves a thread on the source which never
@@ -114,10 +119,23 @@ class Dialect(ABC):
     acting_privileges: tuple[str, ...]
     """What the account of [replication] user needs ON *.*, to watch and to act."""
 
-    replication_privileges = ("REPLICATION SLAVE",)
+    replication_privileges: tuple[str, ...] = ("REPLICATION SLAVE",)
     """What the account needs that replicas log in with."""
     dump_commands = ("Binlog Dump", "Binlog Dump GTID")
     """What `sessions` shows of an attached replica."""
+    semi_sync_plugins: Mapping[str, str] = {}
+    """What is not built in: a variable that it brings -> the statement that installs it."""
+
+    dump_programs: tuple[str, ...]
+    """Names of the program that dumps, the first that is there; likewise of the client, and of the one that reads binary logs."""
+    load_programs: tuple[str, ...]
+    binlog_programs: tuple[str, ...]
+    client_package: str
+    dump_options: tuple[str, ...]
+    """One consistent state, with its position written in the dump as `dump_position` finds it."""
+    dump_position: ClassVar[re.Pattern[bytes]]
+    client_options: tuple[str, ...]
+    """Lines of an option file: TLS verified, names too, and compressed."""
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -141,6 +159,10 @@ class Dialect(ABC):
     def change_source(self, link: Link) -> Statement:
         """The replica's link, by GTID. Resets what was set before; TLS has to be named every time."""
 
+    def go_on_from(self, position: str) -> list[Statement]:
+        """A server that was no replica would go on from its own `position` as one. For MySQL that is so by itself."""
+        return []
+
     @abstractmethod
     def begin_at(self, position: str, history: str) -> list[Statement]:
         """After forget_history, on a copy: its own history is that of its source, `history`, up to `position`, and it would go on
@@ -158,6 +180,26 @@ class Dialect(ABC):
     def minus(self, one: str, other: str, ask: Ask) -> str:
         """The transactions of history `one` that history `other` lacks, "" for none."""
 
+    @abstractmethod
+    def snapshot(self, rows: Rows) -> tuple[tuple[str, int], str]:
+        """Begin a transaction that sees all as of one place in this source's binary log, (file, offset), and one position."""
+
+    @abstractmethod
+    def fork(self, own: str, theirs: str) -> str:
+        """Where the binlog tool has to begin to find what history `own` has and `theirs` lacks; "": at the beginning."""
+
+    @abstractmethod
+    def binlog_arguments(self, fork: str, errant: str) -> tuple[str, ...]:
+        """For the binlog tool: what is `errant`, or everything from the fork on."""
+
+    @abstractmethod
+    def count_errant(self, fork: str, errant: str) -> int | None:
+        """How many transactions that are; None where it cannot be told."""
+
+    def still_logged(self, errant: str, ask: Ask) -> bool:
+        """Do this server's binary logs hold all of these? MariaDB's tool tells that by itself."""
+        return True
+
     def semi_sync_source(self, value: str) -> str:
         """`value` is ON or OFF. OFF on every replica: its SQL thread would wait for acknowledgements itself."""
         return f"SET GLOBAL {self.semi_sync.source_enabled} = {value}"
@@ -167,6 +209,9 @@ class Dialect(ABC):
 
     def kill(self, session: int) -> str:
         return f"KILL {int(session)}"
+
+
+_SNAPSHOT = ("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT")
 
 
 class MariaDB(Dialect):
@@ -193,8 +238,8 @@ class MariaDB(Dialect):
     start_discards_relay_log = True
     forget_replication = "RESET SLAVE ALL"
     position = "SELECT @@GLOBAL.gtid_current_pos"
-    go_on_from = "SET GLOBAL gtid_slave_pos = %s"
-    forget_history = "RESET MASTER"
+    forget_history = ("RESET MASTER", "SET GLOBAL gtid_slave_pos = ''")
+    cannot_go_on = frozenset((1236,))
     apply_until = "START SLAVE SQL_THREAD UNTIL MASTER_LOG_FILE = %s, MASTER_LOG_POS = %s"
     make_read_only = ("SET GLOBAL read_only = ON",)
     make_writable = ("SET GLOBAL read_only = OFF",)
@@ -214,6 +259,16 @@ class MariaDB(Dialect):
         "RELOAD",
         "PROCESS",
     )
+    replication_privileges = ("REPLICATION SLAVE", "SHOW DATABASES", "SELECT ON mysql.proc")  # the bodies of stored routines
+    dump_programs = ("mariadb-dump", "mysqldump")
+    load_programs = ("mariadb", "mysql")
+    binlog_programs = ("mariadb-binlog", "mysqlbinlog")
+    client_package = "mariadb-client"
+    dump_options = ("--single-transaction", "--gtid", "--master-data=2")
+    dump_position = re.compile(rb"^-- SET GLOBAL gtid_slave_pos='([0-9,-]*)';$", re.M)
+    client_options = ("ssl-verify-server-cert", "compress")
+    binlog_tool_knows_gtids = (10, 8)
+    """Since then it takes a GTID position to begin at; before, all of the binary log is saved."""
 
     def change_source(self, link: Link) -> Statement:
         options = [
@@ -235,7 +290,10 @@ class MariaDB(Dialect):
         """By gtid_slave_pos alone it would not know what servers other than the last one wrote, as soon as it is the source: an old
         source with nothing but a part of the same history would then seem to have transactions of its own."""
         state = Statement("SET GLOBAL gtid_binlog_state = %s", (history_at(position, history),))
-        return [state, Statement(self.go_on_from, (position,))]
+        return [state, *self.go_on_from(position)]
+
+    def go_on_from(self, position: str) -> list[Statement]:
+        return [Statement("SET GLOBAL gtid_slave_pos = %s", (position,))]
 
     def wait_for(self, position: str, seconds: float) -> Statement:
         return Statement("SELECT MASTER_GTID_WAIT(%s, %s)", (position, seconds))
@@ -245,6 +303,27 @@ class MariaDB(Dialect):
 
     def minus(self, one: str, other: str, ask: Ask) -> str:
         return minus(one, other)
+
+    def snapshot(self, rows: Rows) -> tuple[tuple[str, int], str]:
+        for sql in _SNAPSHOT:
+            rows(Statement(sql))
+        answer = rows(Statement("SHOW STATUS LIKE 'Binlog_snapshot_%'"))
+        found = {str(row["Variable_name"]).lower(): str(row["Value"]) for row in answer}
+        place = (found["binlog_snapshot_file"], int(found["binlog_snapshot_position"]))
+        position = rows(Statement("SELECT BINLOG_GTID_POS(%s, %s) AS position", place))[0]["position"]
+        return place, str(position or "")
+
+    def fork(self, own: str, theirs: str) -> str:
+        return fork(own, theirs) if number_of(self.version) >= self.binlog_tool_knows_gtids else ""
+
+    def binlog_arguments(self, fork: str, errant: str) -> tuple[str, ...]:
+        return (f"--start-position={fork}",) if fork else ()
+
+    def count_errant(self, fork: str, errant: str) -> int | None:
+        return transactions_between(fork, errant)
+
+
+_EXECUTED = "SELECT REPLACE(@@GLOBAL.gtid_executed, CHAR(10), '')"
 
 
 class MySQL(Dialect):
@@ -262,8 +341,8 @@ class MySQL(Dialect):
     )
     replica_status = "SHOW REPLICA STATUS"
     heartbeats = "SELECT SUM(COUNT_RECEIVED_HEARTBEATS) FROM performance_schema.replication_connection_status"
-    gtid_of_the_binlog = "SELECT @@GLOBAL.gtid_executed"
-    history = "SELECT @@GLOBAL.gtid_executed"
+    gtid_of_the_binlog = _EXECUTED
+    history = _EXECUTED
     stop_receiving = "STOP REPLICA IO_THREAD"
     stop_replica = "STOP REPLICA"
     start_receiving = "START REPLICA IO_THREAD"
@@ -272,9 +351,10 @@ class MySQL(Dialect):
     start_replica = "START REPLICA"
     start_discards_relay_log = False
     forget_replication = "RESET REPLICA ALL"
-    position = "SELECT @@GLOBAL.gtid_executed"
-    go_on_from = "SET GLOBAL gtid_purged = %s"
-    forget_history = "RESET BINARY LOGS AND GTIDS"
+    position = _EXECUTED
+    forget_history = ("RESET BINARY LOGS AND GTIDS",)
+    cannot_go_on = frozenset((1236, 13114))
+    admit_administrator = ("SET GLOBAL super_read_only = OFF",)
     apply_until = "START REPLICA SQL_THREAD UNTIL SOURCE_LOG_FILE = %s, SOURCE_LOG_POS = %s"
     # Never SET PERSIST: what is persisted outranks the role's drop-in at the next start, so that a crashed old source, told by
     # its drop-in to be a replica, would come back writable.
@@ -296,6 +376,18 @@ class MySQL(Dialect):
         "SELECT ON performance_schema.replication_connection_status",
         "SELECT ON performance_schema.processlist",
     )
+    replication_privileges = ("REPLICATION SLAVE", "REPLICATION CLIENT", "SHOW DATABASES", "SHOW_ROUTINE", "FLUSH_TABLES")
+    semi_sync_plugins = {  # noqa: RUF012
+        f"rpl_semi_sync_{part}_enabled": f"INSTALL PLUGIN rpl_semi_sync_{part} SONAME 'semisync_{part}.so'"
+        for part in ("source", "replica")
+    }
+    dump_programs = ("mysqldump",)
+    load_programs = ("mysql",)
+    binlog_programs = ("mysqlbinlog",)
+    client_package = "mysql-client"
+    dump_options = ("--single-transaction", "--set-gtid-purged=COMMENTED", "--no-tablespaces")
+    dump_position = re.compile(rb"^/\* SET @@GLOBAL\.GTID_PURGED='\+?([0-9A-Za-z_:,\s-]*)';\*/$", re.M)
+    client_options = ("ssl-mode = VERIFY_IDENTITY", "compression-algorithms = zlib,uncompressed")
 
     def change_source(self, link: Link) -> Statement:
         options = [
@@ -316,7 +408,7 @@ class MySQL(Dialect):
         return _change("CHANGE REPLICATION SOURCE TO", options, "SOURCE_AUTO_POSITION = 1")
 
     def begin_at(self, position: str, history: str) -> list[Statement]:
-        return [Statement(self.go_on_from, (position,))]
+        return [Statement("SET GLOBAL gtid_purged = %s", (position,))]
 
     def wait_for(self, position: str, seconds: float) -> Statement:
         return Statement("SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, %s)", (position, seconds))
@@ -326,6 +418,30 @@ class MySQL(Dialect):
 
     def minus(self, one: str, other: str, ask: Ask) -> str:
         return "".join(ask(Statement("SELECT GTID_SUBTRACT(%s, %s)", (one, other))).split())
+
+    def snapshot(self, rows: Rows) -> tuple[tuple[str, int], str]:
+        """A transaction does not know its place: for the moment in which it begins nobody may commit."""
+        rows(Statement("SET SESSION lock_wait_timeout = 5"))
+        rows(Statement("FLUSH TABLES WITH READ LOCK"))
+        try:
+            for sql in _SNAPSHOT:
+                rows(Statement(sql))
+            found = rows(Statement("SHOW BINARY LOG STATUS"))[0]
+        finally:
+            rows(Statement("UNLOCK TABLES"))
+        return (str(found["File"]), int(found["Position"])), "".join(str(found["Executed_Gtid_Set"]).split())
+
+    def fork(self, own: str, theirs: str) -> str:
+        return ""
+
+    def binlog_arguments(self, fork: str, errant: str) -> tuple[str, ...]:
+        return (f"--include-gtids={errant}",)
+
+    def count_errant(self, fork: str, errant: str) -> int | None:
+        return count_of_set(errant)
+
+    def still_logged(self, errant: str, ask: Ask) -> bool:
+        return self.minus(errant, ask(Statement("SELECT @@GLOBAL.gtid_purged")), ask) == errant
 
 
 class OldMySQL(MySQL):

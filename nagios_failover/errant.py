@@ -10,38 +10,34 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from nagios_failover import clone, gtid
+from nagios_failover import clone
 from nagios_failover.config import Config
 from nagios_failover.database_server import Server
 from nagios_failover.errors import Failed
 from nagios_failover.own_database import administered, source
-from nagios_failover.server_settings import release
 from nagios_failover.state_files import cannot_write, sync_directory
 from nagios_failover.user import as_root
-
-KNOWS_GTIDS = (10, 8)
-"""Since then the binlog tool takes a GTID position to begin at; before, all of the binary log is saved."""
 
 
 def save_errant(config: Config, state_directory: Path, run: str) -> tuple[Path, str]:
     """Write them to STATE/errant/RUN.sql, which only the Nagios user can read; the path, and a sentence. Raises Failed."""
     with source(config) as there, administered(config) as here:
         own, theirs = here.value(here.dialect.history), there.value(there.dialect.history)
-        fork = gtid.fork(own, theirs) if release(here.dialect.version) >= KNOWS_GTIDS else ""
-        logs = _files(here)
-    errant = gtid.minus(own, theirs)
+        dialect, errant, logs = here.dialect, here.minus(own, theirs), _files(here)
+        fork, whole = dialect.fork(own, theirs), dialect.still_logged(errant, here.value)
     path = state_directory / "errant" / f"{run}.sql"
     try:
         path.parent.mkdir(mode=0o750, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise cannot_write(path, error) from error
-    title = f"-- {config.this_name}, {time.strftime('%Y-%m-%d %H:%M:%S%z')}: {errant}, which {config.peer.name} has not, after "
+    title = f"-- {config.this_name}, {time.strftime('%Y-%m-%d %H:%M:%S%z')}: {errant}, which {config.peer.name} has not"
+    argv = (clone.program(dialect, dialect.binlog_programs), "--no-defaults", "--verbose")  # rows as comments, too
     with os.fdopen(descriptor, "wb") as file:
-        said = _write(file, title, fork, logs, config.replication.setup_timeout)
-        purged = bool(said and fork)
-        if purged:  # where the two part is not in these logs any more: then all that they hold
-            said = _write(file, title, "", logs, config.replication.setup_timeout)
+        said = _write(file, title, (*argv, *dialect.binlog_arguments(fork, errant), *logs), config.replication.setup_timeout)
+        if said and fork:  # where the two part is not in these logs any more: then all that they hold
+            whole = False
+            said = _write(file, title, (*argv, *dialect.binlog_arguments("", errant), *logs), config.replication.setup_timeout)
         os.fsync(file.fileno())
     sync_directory(path.parent)
     if said:
@@ -50,20 +46,19 @@ def save_errant(config: Config, state_directory: Path, run: str) -> tuple[Path, 
             host=config.this_name,
             hint=f"nothing was changed; free space for {path}, or mend the binary log",
         )
-    count = gtid.transactions_between(fork, errant)
+    count = dialect.count_errant(fork, errant)
     many = "the transactions" if count is None else f"{count} transaction{'s' if count != 1 else ''}"
-    if purged:
+    if not whole:
         many = f"what the binary log still holds of {many}"
     return path, f"{many} that {config.peer.name} has not ({errant}) in {path}"
 
 
-def _write(file: IO[bytes], title: str, fork: str, logs: Sequence[str], seconds: float) -> str:
-    """What the binlog tool makes of the logs from the fork on, in place of what is in the file; "" or why it failed."""
+def _write(file: IO[bytes], title: str, argv: Sequence[str], seconds: float) -> str:
+    """What the binlog tool makes of the logs, in place of what is in the file; "" or why it failed."""
     file.seek(0)
     file.truncate()
-    file.write(f"{title}{fork or 'the beginning'}\n".encode())
+    file.write(f"{title}\n".encode())
     file.flush()
-    argv = (clone.program("mariadb-binlog", "mysqlbinlog"), *binlog_arguments(fork), *logs)
     try:
         with as_root():
             done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, timeout=seconds, check=False)
@@ -71,12 +66,6 @@ def _write(file: IO[bytes], title: str, fork: str, logs: Sequence[str], seconds:
         return f"{argv[0]} did not end within {seconds:g} s"
     said = " ".join(done.stderr.decode(errors="replace").split())[-300:]
     return f"{argv[0]}: {said or f'exit code {done.returncode}'}" if done.returncode else ""
-
-
-def binlog_arguments(fork: str) -> tuple[str, ...]:
-    """Rows as comments beside what can be loaded; from the fork on. Pure."""
-    begin = (f"--start-position={fork}",) if fork else ()
-    return ("--no-defaults", "--verbose", *begin)
 
 
 def _files(here: Server) -> list[str]:

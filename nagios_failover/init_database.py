@@ -63,7 +63,7 @@ def init_database(config: Config) -> list[str]:
     try:
         with (
             mysql.told(f"the database cannot be set up as {account}", hint=hint),
-            mysql.connection(timeout=section.timeout, user=account, password="", socket=section.socket) as server,
+            mysql.connection(timeout=section.timeout, user=account, password="", socket=section.socket, autocommit=True) as server,
             server.cursor() as cursor,
         ):
             version = str(_one(cursor, "SELECT VERSION()"))

@@ -27,8 +27,9 @@ def check_source(flow: Joining) -> str:
         for server in (there, here):
             _require_known_databases(config, server)
         _require_transactions(config, there)
-        cipher = there.value("SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'SSL_CIPHER'")
-        return f"{peer} is a source as it should be, MariaDB {there.dialect.version}, over verified TLS ({cipher})"
+        cipher = there.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'")[0]["Value"]
+        speaks = f"{there.dialect.name} {there.dialect.version}"
+        return f"{peer} is a source as it should be, {speaks}, over verified TLS ({cipher})"
 
 
 def _refuse(host: str, what: str, lines: Sequence[str], hint: str) -> None:

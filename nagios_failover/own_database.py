@@ -17,7 +17,7 @@ from nagios_failover import certificates, server_settings, ssh
 from nagios_failover.accounts import accounts, statements
 from nagios_failover.config import Config
 from nagios_failover.database_server import Server, own_server, peer_server
-from nagios_failover.dialect import MariaDB, Part, Statement, drop_in
+from nagios_failover.dialect import MySQL, Part, Statement, drop_in
 from nagios_failover.errors import DatabaseFault, Failed, FailoverError, Refused
 from nagios_failover.server_settings import FILE_NAME, MANAGED, certificate_of, managed
 from nagios_failover.shell import run
@@ -26,22 +26,23 @@ from nagios_failover.workflow import ROOT_HELPER
 
 START_SECONDS = 60.0
 ROOT = "root"
+ACCESS_DENIED = (1045, 1698)
 PLACE = certificates.Place(MANAGED)
 
 
 @contextmanager
 def administered(config: Config, *, timeout: float | None = None) -> Iterator[Server]:
-    """This host's server as its administrator, over the socket. Raises DatabaseFault, and Refused for what is no MariaDB."""
+    """This host's server as its administrator, over the socket. Raises DatabaseFault, and Refused for one that is too old."""
     administrator = replace(config, replication=replace(config.replication, user=ROOT, password=""))
     with ExitStack() as stack:
         with as_root():  # the server asks who opened the socket; what follows needs no root
-            server = stack.enter_context(own_server(administrator, timeout=timeout))
-        if not isinstance(server.dialect, MariaDB):
-            raise Refused(
-                f"its server is {server.dialect.name}: this version sets up pairs of MariaDB only",
-                host=server.host,
-                hint="set up the replication by hand; watching and promoting it work all the same",
-            )
+            try:
+                server = stack.enter_context(own_server(administrator, timeout=timeout))
+            except DatabaseFault as error:
+                if error.code in ACCESS_DENIED:
+                    error.hint = "let root@localhost in by the socket alone, as Debian does: IDENTIFIED WITH auth_socket on MySQL"
+                raise
+        server.dialect.require_acting(server.host)
         yield server
 
 
@@ -160,6 +161,8 @@ def _logs_already(config: Config) -> bool:
     if found.get("log_bin") != "ON":
         return False
     wrong = server_settings.wrong(config, config.this_name, found)
+    if wrong and server_settings.speaks(found) == MySQL.name:
+        return False  # it always writes one; our settings leave its name alone
     if wrong:
         raise Refused(
             "its server writes a binary log by settings of its own, which are not overwritten, and lack something",
@@ -224,11 +227,27 @@ def make_ready(config: Config, part: Part, *, restart: bool, start_stopped: bool
         if not (restart or start_stopped):
             raise Refused("its database server does not run", host=config.this_name, hint="give the command again with --restart")
         yield start(config, "start-database")
+    yield from _install_semi_sync(config)
     with administered(config) as server:
         wrong = server_settings.wrong(config, config.this_name, settings_of(config, server))
     if wrong:
         yield _restarted(config, wrong, restart=restart)
     yield make_accounts(config)
+
+
+def _install_semi_sync(config: Config) -> Iterator[str]:
+    """Where it is not built in. A plugin reads its settings from the drop-ins in the moment in which it is installed."""
+    if not config.replication.semi_sync:
+        return
+    with administered(config) as server:
+        if not server.dialect.semi_sync_plugins:
+            return
+        found = server.variables([*server.dialect.semi_sync_plugins])
+        missing = [install for variable, install in server.dialect.semi_sync_plugins.items() if variable not in found]
+        if missing:
+            with server.admitting_administrator():
+                server.do(["SET SESSION sql_log_bin = 0", *missing])
+            yield "installed what semi-synchronous replication needs"
 
 
 def _require_promoted(config: Config) -> None:
@@ -274,7 +293,8 @@ def make_accounts(config: Config) -> str:
     with administered(config, timeout=config.database.timeout) as server:
         wanted = accounts(config, server.dialect, [_addresses(config.peer.address)[-1]])
         try:
-            server.do([Statement("SET SESSION sql_log_bin = 0"), *(one for account in wanted for one in statements(account))])
+            with server.admitting_administrator():
+                server.do([Statement("SET SESSION sql_log_bin = 0"), *(one for account in wanted for one in statements(account))])
         except FailoverError as error:
             raise Failed(f"the accounts cannot be made: {error.what}", host=config.this_name, hint=error.hint) from error
     names = ", ".join(f"{account.name}@{account.host}" for account in wanted)

@@ -13,7 +13,7 @@ from nagios_failover import clone, own_database
 from nagios_failover.comparison import compare_tables
 from nagios_failover.config import Schema
 from nagios_failover.database_server import Server
-from nagios_failover.dialect import Part, Statement
+from nagios_failover.dialect import Part
 from nagios_failover.errant import save_errant
 from nagios_failover.errors import DatabaseFault, Failed
 from nagios_failover.init_database import init_database
@@ -25,8 +25,6 @@ from nagios_failover.run_record import REJOIN, SETUP_STANDBY
 from nagios_failover.steps import Step, Weight
 from nagios_failover.user import as_root
 
-PURGED = 1236
-"""The source cannot go on from where this server is."""
 SETTLE_SECONDS = 10.0
 
 
@@ -58,19 +56,20 @@ def _attach(flow: Joining) -> str:
     with administered(flow.config) as here:
         say = here.dialect
         flow.note("changed", True)
-        here.do([*say.make_read_only, say.semi_sync_source("OFF")])
+        here.do(say.make_read_only)
+        here.acknowledge_nothing()
         if here.replica_status() is not None:
             here.do([say.stop_replica])
         position = here.value(say.position)
         if here.replica_status() is None:
-            here.do([Statement(say.go_on_from, (position,))])
+            here.do(say.go_on_from(position))
         _begin(flow, here)
     try:
         return f"{_started(flow)}, from {position}"
     except DatabaseFault as error:
-        if error.code != PURGED:
-            raise
         with administered(flow.config) as here:
+            if error.code not in here.dialect.cannot_go_on:
+                raise
             require_leave(flow, filled(flow.config, here), error.what)
         flow.note("way", Way.COPY)
         return f"not attached: {error.what}; it is copied anew"
@@ -78,7 +77,8 @@ def _attach(flow: Joining) -> str:
 
 def _begin(flow: Joining, here: Server) -> None:
     semi_sync = [here.dialect.semi_sync_replica("ON")] if flow.config.replication.semi_sync else []
-    here.do([here.dialect.change_source(link_to(flow.config, flow.config.peer)), *semi_sync, here.dialect.start_replica])
+    follow = here.dialect.change_source(link_to(flow.config, flow.config.peer))
+    here.do([*here.dialect.make_read_only, follow, *semi_sync, here.dialect.start_replica])
 
 
 def _started(flow: Joining) -> str:
@@ -87,13 +87,13 @@ def _started(flow: Joining) -> str:
     config = flow.config
     while True:
         with administered(config) as here:
-            status = here.replica_status()
+            status, lost = here.replica_status(), here.dialect.cannot_go_on
         if status is not None and status.receiving and status.applying:
             return f"replicates from {config.peer.name}"
         errno, error = (
             (status.receive_errno or status.apply_errno, status.receive_error or status.apply_error) if status else (0, "")
         )
-        if errno == PURGED or time.monotonic() > deadline:
+        if errno in lost or time.monotonic() > deadline:
             fault = DatabaseFault(error or "the replica does not start", host=config.this_name, code=errno, answered=True)
             raise own_database.in_words(config, fault)
         time.sleep(0.05)
@@ -118,21 +118,16 @@ def _empty(flow: Joining) -> str:
     config = flow.config
     with administered(config, timeout=flow.limit) as here:
         say = here.dialect
-        here.do([*say.make_read_only, say.semi_sync_source("OFF")])
+        here.do(say.make_read_only)
+        here.acknowledge_nothing()
         clone.wait_until_alone(lambda sql: here.value(sql), seconds=SETTLE_SECONDS)
         flow.note("changed", True)
         flow.note("emptied", True)  # from here on only a whole copy is worth anything
         if here.replica_status() is not None:
             here.do([say.stop_replica, say.forget_replication])
         names = existing(config, here)
-        here.do(
-            [
-                "SET SESSION sql_log_bin = 0",
-                say.forget_history,
-                Statement(say.go_on_from, ("",)),
-                *(f"DROP DATABASE `{name}`" for name in names),
-            ]
-        )
+        drop = [f"DROP DATABASE `{name}`" for name in names]
+        here.do([*say.admit_administrator, "SET SESSION sql_log_bin = 0", *say.forget_history, *drop])
     gone = f"{', '.join(names)} dropped" if names else "there was nothing to drop"
     return f"this server is read-only and without history; {gone}"
 
@@ -148,9 +143,10 @@ def _copy(flow: Joining) -> str:
         flow.progress("copy", count, size)
 
     with source(flow.config) as there:
-        history, now = there.value(there.dialect.history), there.value(there.dialect.gtid_of_the_binlog)
+        dialect = there.dialect
+        history, now = there.value(dialect.history), there.value(dialect.gtid_of_the_binlog)
     with as_root():
-        position = clone.copy(flow.config, names, progress=progress) if names else now
+        position = clone.copy(flow.config, dialect, names, progress=progress) if names else now
     with administered(flow.config) as here:
         require_unwritten(here)
         here.do(here.dialect.begin_at(position, history))
@@ -228,7 +224,7 @@ def _no_verify(flow: Joining) -> str:
 
 
 def _heartbeat(flow: Joining) -> str:
-    with as_root():
+    with administered(flow.config) as here, here.admitting_administrator(), as_root():
         return "; ".join(init_database(flow.config))
 
 

@@ -1,7 +1,5 @@
 """A pair of real MySQL servers of Debian unstable, which the suite's own code sets up as source and replica, watches, promotes and
 demotes: `make test-long` runs it once. Inside a network namespace of its own; nothing is installed on the machine.
-
-Debian stable has MariaDB alone. The newer server is unpacked with its libraries into a cached directory and run there by chroot.
 """
 
 from __future__ import annotations
@@ -33,12 +31,10 @@ from nagios_failover.watch_replication import look
 from nagios_failover.words import Role
 from nagios_failover.workflow import Flow, silent
 from tests.fake_world import World
-from tests.lab.debian_root import CACHE, apt_source, machine_apt_sources, machine_codename
-from tests.lab.machine import LabError, command
+from tests.lab.machine import LabError
+from tests.long.mysql_root import ensure_root
 from tests.long.result import Result
 
-SUITE: Final = "sid"
-PACKAGE: Final = "mysql-server-core"
 PASSWORD: Final = "lab"
 PORTS: Final = {"yasu": 33061, "nabira": 33062}
 
@@ -57,41 +53,6 @@ def mysql_pair(result: Result, count: int) -> None:
         found = json.loads(line)
         result.add("mysql", {"what": found["what"], "said": found["said"]}, held=found["held"], seconds=found["seconds"])
         print(f"mysql: {found['what']}: {'held' if found['held'] else 'DID NOT HOLD'}: {found['said'][:200]}", flush=True)
-
-
-def ensure_root() -> Path:
-    """Where the server lies; downloaded and unpacked first where that is missing."""
-    root = CACHE / f"mysql-{SUITE}"
-    if root.is_dir():
-        return root
-    aside = CACHE / f"mysql-{SUITE}.building"
-    shutil.rmtree(aside, ignore_errors=True)
-    for directory in ("etc", "lists/partial", "cache/archives/partial", "state", "root/usr/bin", "root/usr/lib", "root/usr/lib64"):
-        (aside / directory).mkdir(parents=True)
-    source = apt_source(machine_apt_sources(), machine_codename())
-    signed = f"[signed-by={source.keyring}] " if source.keyring else ""
-    (aside / "etc/sources.list").write_text(f"deb {signed}{source.uri} {SUITE} main\n")
-    (aside / "state/status").write_text("")
-    options = {
-        "Dir::Etc::sourcelist": "etc/sources.list",
-        "Dir::Etc::sourceparts": "etc/none",
-        "Dir::State::lists": "lists",
-        "Dir::State::status": "state/status",
-        "Dir::State": "state",
-        "Dir::Cache": "cache",
-    }
-    apt = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
-    apt += [word for name, place in options.items() for word in ("-o", f"{name}={aside / place}")]
-    command([*apt, "update"])
-    command([*apt, "-y", "--no-install-recommends", "--download-only", "install", PACKAGE, "base-files"])
-    (aside / "root/usr/sbin").mkdir()
-    for name in ("bin", "sbin", "lib", "lib64"):
-        (aside / "root" / name).symlink_to(f"usr/{name}")
-    for package in sorted((aside / "cache/archives").glob("*.deb")):
-        command(["dpkg", "-x", str(package), str(aside / "root")])
-    (aside / "root").rename(root)
-    shutil.rmtree(aside)
-    return root
 
 
 # --- inside ---

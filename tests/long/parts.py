@@ -14,6 +14,7 @@ from tests import perfdata_world
 from tests.lab import Host, Lab
 from tests.lab.suite import COMMAND, CONFIG, is_active, with_options
 from tests.long.incidents import incidents
+from tests.long.mysql_lab import mysql_lab
 from tests.long.mysql_pair import mysql_pair
 from tests.long.result import Result
 from tests.long.semi_sync import asynchronous, semi_sync
@@ -160,6 +161,7 @@ PARTS: Final = {
     "semi-sync": Part("a dead source under load, with semi-synchronous replication", 20, semi_sync),
     "async": Part("a dead source under load, asynchronous over a slow link", 5, asynchronous),
     "mysql": Part("promises that a pair of real MySQL servers keeps, once", 1, mysql_pair),
+    "mysql-lab": Part("a whole pair on MySQL: set up, taken over, rejoined, switched over, once", 1, mysql_lab),
     "setup-standby": Part("setup-standby killed at a random moment under load, and given again", 10, setup_standby),
     "loader": Part("kill -9 of the loader under load: each line is loaded once", 50, loader),
     "kills": Part("kill -9 of the run after each step that acts", 2 * len(ACTING), kills),

@@ -41,7 +41,7 @@ class OldSource(FakeDatabase):
                 "Last_IO_Error": "" if self.follows else "TLS",
             }
             return []
-        if sql == MariaDB.go_on_from:
+        if sql == MariaDB("10.11.18").go_on_from("")[0].sql:
             self.done.append(f"go on from {values[0]}")
             return []
         return super().rows(statement)

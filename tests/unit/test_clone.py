@@ -8,9 +8,11 @@ import pytest
 
 from nagios_failover import clone
 from nagios_failover.config import Config, parse
+from nagios_failover.dialect import MariaDB, MySQL
 from nagios_failover.errors import Failed
 
 END = b"\n-- Preferably use GTID to start replication:\n\n-- SET GLOBAL gtid_slave_pos='0-1-5,1-2-7';\n/*!40103 */;\n"
+MARIADB, MYSQL = MariaDB("10.11.6"), MySQL("9.7.0")
 COMPLETE = b"-- Dump completed on 2026-11-25 15:01:50\n"
 
 
@@ -24,21 +26,38 @@ def config(more: str = "") -> Config:
 
 
 def test_the_position_is_that_of_a_whole_dump() -> None:
-    assert clone.position_of(END + COMPLETE) == "0-1-5,1-2-7"
-    assert clone.position_of(END) is None, "cut off"
-    assert clone.position_of(b"INSERT INTO t VALUES ('-- SET GLOBAL gtid_slave_pos=\\'0-1-9\\';');\n" + COMPLETE) is None
-    assert clone.position_of(b"-- SET GLOBAL gtid_slave_pos='';\n" + COMPLETE) == "", "a source that has written nothing yet"
+    assert clone.position_of(END + COMPLETE, MARIADB) == "0-1-5,1-2-7"
+    assert clone.position_of(END, MARIADB) is None, "cut off"
+    assert clone.position_of(b"INSERT INTO t VALUES ('-- SET GLOBAL gtid_slave_pos=\\'0-1-9\\';');\n" + COMPLETE, MARIADB) is None
+    assert clone.position_of(b"-- SET GLOBAL gtid_slave_pos='';\n" + COMPLETE, MARIADB) == "", (
+        "a source that has written nothing yet"
+    )
+
+
+def test_mysql_s_position_is_at_the_beginning_of_its_dump_and_may_have_several_lines() -> None:
+    text = b"\n/* SET @@GLOBAL.GTID_PURGED='+3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7,\nc0ffee00:tag:1-3';*/\n"
+    assert clone.position_of(text + COMPLETE, MYSQL) == "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7,c0ffee00:tag:1-3"
+    assert clone.position_of(text, MYSQL) is None, "cut off"
+    assert clone.position_of(b"/* SET @@GLOBAL.GTID_PURGED='+';*/\n" + COMPLETE, MYSQL) == ""
+    assert clone.position_of(END + COMPLETE, MYSQL) is None, "another one's"
 
 
 def test_the_password_is_told_on_standard_input_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clone, "program", lambda *names: names[0])
+    monkeypatch.setattr(clone, "program", lambda _, names: names[0])
     parser = configparser.RawConfigParser(allow_no_value=True)
-    parser.read_string(clone.options(config()))
+    parser.read_string(clone.options(config(), MARIADB))
     assert parser["client"]["password"] == r'"a\"b\\c #d"'
     assert (parser["client"]["host"], parser["client"]["ssl-ca"]) == ('"192.0.2.11"', '"/etc/mysql/nagios-failover/ca.pem"')
     assert "ssl-verify-server-cert" in parser["client"] and "compress" in parser["client"]
-    argv = clone.dump_argv(["nagios"])
+    argv = clone.dump_argv(MARIADB, ["nagios"])
     assert argv[:2] == ("mariadb-dump", "--defaults-file=/dev/stdin") and not any("b\\c" in word for word in argv)
+    assert "\nssl-mode = VERIFY_IDENTITY\ncompression-algorithms = zlib,uncompressed\nhost = " in clone.options(config(), MYSQL)
+    assert clone.dump_argv(MYSQL, ["nagios"])[:4] == (
+        "mysqldump",
+        "--defaults-file=/dev/stdin",
+        "--single-transaction",
+        "--set-gtid-purged=COMMENTED",
+    )
 
 
 @pytest.fixture
@@ -58,11 +77,11 @@ def test_everything_that_is_dumped_is_loaded_outside_of_the_binary_log(programs:
     script(programs, "mariadb-dump", f"cat > {programs}/told; cat {programs}/dumped")
     script(programs, "mariadb", f"cat > {programs}/loaded")
     counts: list[int] = []
-    assert clone.copy(config(), ["nagios"], progress=counts.append) == "0-1-5,1-2-7"
+    assert clone.copy(config(), MARIADB, ["nagios"], progress=counts.append) == "0-1-5,1-2-7"
     loaded = (programs / "loaded").read_bytes()
     assert loaded.startswith(b"SET SESSION sql_log_bin = 0;\nSELECT GET_LOCK('nagios_failover_copy', 0);\nxxx")
     assert loaded.endswith(END + COMPLETE)
-    assert (programs / "told").read_text() == clone.options(config())
+    assert (programs / "told").read_text() == clone.options(config(), MARIADB)
     assert counts[-1] == 300_000 + len(END + COMPLETE)
 
 
@@ -79,7 +98,7 @@ def test_a_copy_that_is_not_whole_fails_with_what_was_said(programs: Path, dump:
     script(programs, "mariadb-dump", dump)
     script(programs, "mariadb", load)
     with pytest.raises(Failed, match=words):
-        clone.copy(config(), ["nagios"], progress=lambda _: None)
+        clone.copy(config(), MARIADB, ["nagios"], progress=lambda _: None)
 
 
 def test_a_loader_of_an_earlier_run_is_ended_first() -> None:

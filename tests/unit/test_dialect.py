@@ -83,6 +83,38 @@ def test_a_copy_begins_with_the_history_of_its_source() -> None:
     assert MySQL("9.7.0").begin_at(f"{uuid}:1-5", f"{uuid}:1-7") == [("SET GLOBAL gtid_purged = %s", (f"{uuid}:1-5",))]
 
 
+def test_a_mysql_that_was_no_replica_knows_by_itself_where_to_go_on() -> None:
+    assert MariaDB("10.11.6").go_on_from("0-1-9") == [("SET GLOBAL gtid_slave_pos = %s", ("0-1-9",))]
+    assert MySQL("9.7.0").go_on_from("3e11fa47:1-5") == []
+
+
+def test_what_one_server_alone_has_is_cut_out_of_its_binary_log() -> None:
+    new, old, mysql = MariaDB("10.11.6"), MariaDB("10.6.1"), MySQL("9.7.0")
+    assert new.fork("0-1-5,0-2-9", "0-1-7,0-2-8") == "0-2-8" and old.fork("0-1-5,0-2-9", "0-1-7,0-2-8") == ""
+    assert new.binlog_arguments("0-2-8", "0-2-9") == ("--start-position=0-2-8",) and new.binlog_arguments("", "0-2-9") == ()
+    assert mysql.binlog_arguments(mysql.fork("3e11:1-5", "3e11:1-3"), "3e11:4-5") == ("--include-gtids=3e11:4-5",)
+    assert (new.count_errant("0-2-8", "0-2-9"), mysql.count_errant("", "3e11:4-5")) == (1, 2)
+    assert mysql.still_logged("3e11:4-5", lambda _: "3e11:4-5") and not mysql.still_logged("3e11:4-5", lambda _: "3e11:5")
+
+
+def test_a_snapshot_of_mysql_holds_commits_up_for_the_moment_in_which_it_begins() -> None:
+    asked: list[str] = []
+
+    def rows(statement: Statement) -> list[dict[str, object]]:
+        asked.append(statement.sql)
+        return [{"File": "binlog.000002", "Position": 197, "Executed_Gtid_Set": "3e11:1-5,\nc0ff:1"}]
+
+    assert MySQL("9.7.0").snapshot(rows) == (("binlog.000002", 197), "3e11:1-5,c0ff:1")
+    assert asked == [
+        "SET SESSION lock_wait_timeout = 5",
+        "FLUSH TABLES WITH READ LOCK",
+        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+        "SHOW BINARY LOG STATUS",
+        "UNLOCK TABLES",
+    ]
+
+
 def test_without_a_ca_tls_is_off_and_not_half_on() -> None:
     for dialect in (MariaDB("10.11.6"), MySQL("9.7.0")):
         sql, values = dialect.change_source(Link("192.0.2.11", 3306, "replica", ""))

@@ -32,19 +32,58 @@ WELL = {
 }
 
 
+OURS = "tls_ca = /etc/mysql/nagios-failover/ca.pem\n"
+MYSQL = {
+    "server_id": "2",
+    "bind_address": "*",
+    "log_bin": "ON",
+    "log_replica_updates": "ON",
+    "binlog_format": "ROW",
+    "gtid_mode": "ON",
+    "enforce_gtid_consistency": "ON",
+    "sync_binlog": "1",
+    "innodb_flush_log_at_trx_commit": "1",
+    "relay_log_recovery": "ON",
+    "replica_net_timeout": "4",
+    "ssl_cert": "/etc/mysql/nagios-failover/cert.pem",
+    "version": "9.7.4-2",
+    "server_uuid": "3e11fa47-71ca-11e1-9e33-c80aa9429562",
+}
+
+
 def test_the_file_holds_all_of_it_and_an_id_of_its_own() -> None:
     text = drop_in(config(), "nabira", certificate=Path("/c"), key=Path("/k"))
     assert "\n[mysqld]\nserver-id = 2\nreport-host = nabira\nbind-address = 0.0.0.0\n" in text
-    assert "\nread-only = ON\n" in text and text.endswith("\nssl-cert = /c\nssl-key = /k\n")
+    assert "\nread-only = ON\n" in text and "\nssl-cert = /c\nssl-key = /k\n[mariadb]\nlog-bin = nagios-failover-bin\n" in text
     assert "semi-sync" not in text
     assert "\nrpl-semi-sync-master-wait-point = AFTER_SYNC\n" in drop_in(
         config("semi_sync = yes\n"), "yasu", certificate=None, key=None
     )
 
 
+def test_one_file_serves_both_dialects() -> None:
+    """MySQL does not read what is for [mariadb], and MariaDB skips what is loose."""
+    both, mariadb = drop_in(config("semi_sync = yes\n"), "yasu", certificate=None, key=None).split("[mariadb]\n")
+    assert "slave" not in both and "master" not in both and "log-bin" not in both
+    assert "\nloose-gtid-mode = ON\n" in both and "\nloose-rpl-semi-sync-replica-enabled = ON\n" in both
+    assert "gtid-strict-mode = ON\n" in mariadb and "loose" not in mariadb
+
+
 def test_a_server_that_is_as_it_should_be() -> None:
     assert wrong(config(), "nabira", WELL) == []
     assert set(WELL) <= {*variables(config())}
+    assert wrong(config(OURS), "nabira", MYSQL) == []
+    assert set(MYSQL) <= {*variables(config())}
+
+
+def test_what_is_wrong_with_a_mysql_as_it_is_packaged() -> None:
+    packaged = {**MYSQL, "gtid_mode": "OFF", "enforce_gtid_consistency": "OFF", "log_bin": "OFF", "ssl_cert": "server-cert.pem"}
+    assert wrong(config(OURS), "nabira", packaged) == [
+        "log_bin is OFF: a source writes a binary log, skip-log-bin has to go",
+        "enforce_gtid_consistency is OFF, it needs enforce-gtid-consistency = ON: both servers have one line of history",
+        "gtid_mode is OFF, it needs gtid-mode = ON: both servers have one line of history",
+        "ssl_cert is server-cert.pem, it needs ssl-cert = /etc/mysql/nagios-failover/cert.pem: replication goes over verified TLS",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +124,15 @@ def test_two_servers_have_two_ids_and_the_replica_is_not_older() -> None:
         "both servers have the server-id 2",
         "nabira has MariaDB 10.11.6-MariaDB-0+deb12u1, older than yasu's 11.4.2-MariaDB: a replica may be newer than its source, "
         "not older",
+    ]
+
+
+def test_a_pair_is_of_one_kind_and_no_server_is_a_copy_of_the_other_s_files() -> None:
+    assert wrong_pair(config(), WELL, {**MYSQL, "server_id": "1"}) == [
+        "nabira has MariaDB 10.11.6-MariaDB-0+deb12u1, and yasu MySQL 9.7.4-2: a pair is of one kind"
+    ]
+    assert wrong_pair(config(), MYSQL, {**MYSQL, "server_id": "1"}) == [
+        "both servers have the server_uuid 3e11fa47-71ca-11e1-9e33-c80aa9429562: stop one, remove its auto.cnf, and start it"
     ]
 
 

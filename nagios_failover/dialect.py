@@ -193,8 +193,8 @@ class Dialect(ABC):
         """For the binlog tool: what is `errant`, or everything from the fork on."""
 
     @abstractmethod
-    def count_errant(self, fork: str, errant: str) -> int | None:
-        """How many transactions that are; None where it cannot be told."""
+    def count_alone(self, own: str, theirs: str, ask: Ask) -> int | None:
+        """How many transactions history `own` has and history `theirs` lacks; None where that cannot be told."""
 
     def still_logged(self, errant: str, ask: Ask) -> bool:
         """Do this server's binary logs hold all of these? MariaDB's tool tells that by itself."""
@@ -319,8 +319,8 @@ class MariaDB(Dialect):
     def binlog_arguments(self, fork: str, errant: str) -> tuple[str, ...]:
         return (f"--start-position={fork}",) if fork else ()
 
-    def count_errant(self, fork: str, errant: str) -> int | None:
-        return transactions_between(fork, errant)
+    def count_alone(self, own: str, theirs: str, ask: Ask) -> int | None:
+        return transactions_between(fork(own, theirs), minus(own, theirs))
 
 
 _EXECUTED = "SELECT REPLACE(@@GLOBAL.gtid_executed, CHAR(10), '')"
@@ -437,8 +437,8 @@ class MySQL(Dialect):
     def binlog_arguments(self, fork: str, errant: str) -> tuple[str, ...]:
         return (f"--include-gtids={errant}",)
 
-    def count_errant(self, fork: str, errant: str) -> int | None:
-        return count_of_set(errant)
+    def count_alone(self, own: str, theirs: str, ask: Ask) -> int | None:
+        return count_of_set(self.minus(own, theirs, ask))
 
     def still_logged(self, errant: str, ask: Ask) -> bool:
         return self.minus(errant, ask(Statement("SELECT @@GLOBAL.gtid_purged")), ask) == errant

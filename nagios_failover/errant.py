@@ -14,6 +14,7 @@ from nagios_failover import clone
 from nagios_failover.config import Config
 from nagios_failover.database_server import Server
 from nagios_failover.errors import Failed
+from nagios_failover.gtid import in_words
 from nagios_failover.own_database import administered, source
 from nagios_failover.state_files import cannot_write, sync_directory
 from nagios_failover.user import as_root
@@ -25,6 +26,7 @@ def save_errant(config: Config, state_directory: Path, run: str) -> tuple[Path, 
         own, theirs = here.value(here.dialect.history), there.value(there.dialect.history)
         dialect, errant, logs = here.dialect, here.minus(own, theirs), _files(here)
         fork, whole = dialect.fork(own, theirs), dialect.still_logged(errant, here.value)
+        count = dialect.count_alone(own, theirs, here.value)
     path = state_directory / "errant" / f"{run}.sql"
     try:
         path.parent.mkdir(mode=0o750, exist_ok=True)
@@ -46,11 +48,8 @@ def save_errant(config: Config, state_directory: Path, run: str) -> tuple[Path, 
             host=config.this_name,
             hint=f"nothing was changed; free space for {path}, or mend the binary log",
         )
-    count = dialect.count_errant(fork, errant)
-    many = "the transactions" if count is None else f"{count} transaction{'s' if count != 1 else ''}"
-    if not whole:
-        many = f"what the binary log still holds of {many}"
-    return path, f"{many} that {config.peer.name} has not ({errant}) in {path}"
+    many = f"{in_words(count)} that {config.peer.name} has not ({errant})"
+    return path, f"{'' if whole else 'what the binary log still holds of '}{many} in {path}"
 
 
 def _write(file: IO[bytes], title: str, argv: Sequence[str], seconds: float) -> str:

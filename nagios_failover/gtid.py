@@ -94,3 +94,8 @@ def _intervals(text: str) -> Iterator[tuple[int, int]]:
             first, _, last = piece.partition("-")
             if first.isdigit():  # anything else is a tag
                 yield int(first), int(last or first)
+
+
+def in_words(count: int | None) -> str:
+    """`1 transaction`, `45 transactions`, `transactions` where nobody knows how many."""
+    return "transactions" if count is None else f"{count} transaction{'' if count == 1 else 's'}"

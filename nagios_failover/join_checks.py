@@ -9,6 +9,7 @@ from nagios_failover.config import Config
 from nagios_failover.database_server import Server
 from nagios_failover.dialect import Statement
 from nagios_failover.errors import Refused
+from nagios_failover.gtid import in_words
 from nagios_failover.joining import Joining, Way
 from nagios_failover.own_database import administered, source
 from nagios_failover.replica_status import ReplicaStatus
@@ -79,9 +80,12 @@ def decide(flow: Joining) -> str:
     with source(config) as there, administered(config) as here:
         status, position = here.replica_status(), here.value(here.dialect.position)
         theirs = there.value(there.dialect.history)
-        errant = here.minus(here.value(here.dialect.history), theirs)
+        own = here.value(here.dialect.history)
+        errant = here.minus(own, theirs)
+        many = in_words(here.dialect.count_alone(own, theirs, here.value))
+        alone = f"{many} that {config.peer.name} has not ({errant})" if errant else ""
         stops = any(row.get("Until_Condition") not in (None, "", "None") for row in here.rows(here.dialect.replica_status))
-        way, why = _way(flow, status, here.is_read_only() and not stops, position, errant)
+        way, why = _way(flow, status, here.is_read_only() and not stops, position, alone)
         held = {} if way is not Way.COPY else filled(config, here)
         if errant:
             flow.note("emptied", False)  # it has been used since: what is in it is more than a copy that was cut off
@@ -100,13 +104,13 @@ def decide(flow: Joining) -> str:
     return why
 
 
-def _way(flow: Joining, status: ReplicaStatus | None, as_told: bool, position: str, errant: str) -> tuple[Way, str]:
+def _way(flow: Joining, status: ReplicaStatus | None, as_told: bool, position: str, alone: str) -> tuple[Way, str]:
     """`as_told`: the server is read-only, and its replica is not told to stop somewhere (by a comparison that was cut short)."""
     peer = flow.config.peer
     if flow.replace and flow.kind == SETUP_STANDBY:
         return Way.COPY, "copied anew, as --replace says"
-    if errant:
-        return Way.COPY, f"it has transactions that {peer.name} has not ({errant})"
+    if alone:
+        return Way.COPY, f"it has {alone}"
     doubtful = flow.notes.get("emptied")  # an earlier run emptied it, and did not see it become a whole copy
     if doubtful and status is None:
         return Way.COPY, "an earlier copy was not finished: it begins anew"

@@ -125,7 +125,9 @@ def result(flow: Flow) -> str:
     """Says who monitors now."""
     sentence = f"{flow.this} is the standby now (term {flow.term})"
     if flow.notes.get("monitors"):
-        return f"{sentence}: {flow.notes['monitors']} monitors"
+        alone = flow.notes.get("alone")
+        lost = f"; {alone} of its database are not in {flow.peer}'s: nagios-failover rejoin saves them" if alone else ""
+        return f"{sentence}: {flow.notes['monitors']} monitors{lost}"
     if flow.notes.get("live_standby"):
         return f"{sentence}: nobody monitors until you run on {flow.peer}: nagios-failover failover"
     return f"{sentence}: nobody monitors, and it takes over again at its next checks unless it is paused (nagios-failover pause)"

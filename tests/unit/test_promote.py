@@ -328,10 +328,29 @@ def test_who_stands_down_takes_no_writes_any_more_and_starts_as_a_replica(pair: 
     pair.here.row, pair.here.read_only = None, False
     pair.here.semi_sync = {"rpl_semi_sync_master_enabled": "ON"}
     assert demote(pair.flow()) == (
-        "database-replica: done; nabira's database is read-only (0 connections ended), its position is 0-1-100"
+        "database-replica: done; nabira's database is read-only (0 connections ended), its position is 0-1-100; "
+        "yasu's has all of it"
     )
     assert pair.here.done[-1] == "SET GLOBAL rpl_semi_sync_master_enabled = OFF"
     assert pair.here.read_only
+
+
+def test_what_a_failover_has_lost_is_counted_as_soon_as_the_old_source_is_back(pair: Pair) -> None:
+    pair.here.row, pair.here.read_only, pair.here.position = None, False, "0-2-145"
+    pair.there.position = "0-2-100,0-1-120"
+    flow = pair.flow()
+    assert demote(flow).endswith(
+        "its position is 0-2-145; it has 45 transactions that yasu's has not (0-2-145): nagios-failover rejoin saves them as SQL"
+    )
+    assert flow.notes["alone"] == "45 transactions"
+
+
+def test_nothing_is_counted_while_the_other_one_is_not_the_source_or_cannot_be_read(pair: Pair) -> None:
+    pair.here.row, pair.here.read_only, pair.here.position = None, False, "0-2-145"
+    pair.there.read_only = True
+    assert demote(pair.flow()).endswith("its position is 0-2-145")
+    pair.there.down = True
+    assert demote(pair.flow()).endswith("; what of it yasu's lacks is not known yet: database: no answer (2003)")
 
 
 def test_a_database_that_does_not_answer_at_a_stand_down_starts_as_a_replica_all_the_same(pair: Pair) -> None:

@@ -20,10 +20,11 @@ from nagios_failover.observe import Observation
 from nagios_failover.resume import resume_open_runs
 from nagios_failover.role import RoleRecord
 from nagios_failover.run_record import Outcome, RunRecord
-from nagios_failover.standdown import run_standdown
+from nagios_failover.standdown import result, run_standdown
 from nagios_failover.state_files import StateFiles
 from nagios_failover.verdict import Code, Verdict
 from nagios_failover.words import Role, State
+from nagios_failover.workflow import start
 from tests.fake_world import A_STANDBY, NO_STANDBY, OFF, ON, OUTRANKED, World, config_of, master, standby
 
 TWO_MASTERS = (State.CRITICAL, Code.PEER_ACTIVE, "yasu: two masters: it notifies with no term, this host is the master with term 3")
@@ -114,6 +115,15 @@ def test_two_masters_with_the_suite_are_the_lower_ones_business(config: Config, 
 def test_a_returned_preferred_host_without_the_suite_gets_the_role(config: Config, world: Seen) -> None:
     world.sees = [TWO_MASTERS]
     assert run(config, world, trigger="event").sentence == "nabira is the standby now (term 3): yasu monitors"
+
+
+def test_what_the_new_source_lacks_is_in_the_run_s_sentence(config: Config, world: Seen) -> None:
+    flow = start(config, world.state, "standdown", trigger="event", term=3, hands=world.hands())
+    flow.notes |= {"monitors": "yasu", "alone": "45 transactions", "term": 4}
+    assert result(flow) == (
+        "nabira is the standby now (term 4): yasu monitors; 45 transactions of its database are not in yasu's: "
+        "nagios-failover rejoin saves them"
+    )
 
 
 def test_flags_that_cannot_be_seen_off_are_passed_over_and_told(config: Config, world: Seen) -> None:

@@ -30,9 +30,11 @@ _COMPLETE = re.compile(rb"^-- Dump completed", re.M)
 
 Progress = Callable[[int], None]
 """Told the bytes that have come so far."""
+Alive = Callable[[], None]
+"""Asked again and again while this host's server takes nothing: it may work, or hang. Raises FailoverError in that case."""
 
 
-def copy(config: Config, dialect: Dialect, databases: Sequence[str], *, progress: Progress) -> str:
+def copy(config: Config, dialect: Dialect, databases: Sequence[str], *, progress: Progress, alive: Alive) -> str:
     """Copy `databases` of the other host's server; the position in the source's history that the copy is of. Both servers speak
     `dialect`.
 
@@ -42,9 +44,9 @@ def copy(config: Config, dialect: Dialect, databases: Sequence[str], *, progress
         load = _start(load_argv(config, dialect), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=loader_said)
         try:
             _tell(dump, options(config, dialect))
-            ends, loader_ended = _pump(dump, load, config.replication.silence_critical, progress)
+            ends, loader_ended = _pump(dump, load, config.replication.silence_critical, progress, alive)
             dump_code = 0 if loader_ended else dump.wait(timeout=config.replication.silence_critical)
-            load_code = load.wait(timeout=config.replication.setup_timeout)
+            load_code = _ended(load, config.replication.setup_timeout, config.replication.silence_critical, alive)
         except subprocess.TimeoutExpired as error:
             raise Failed(f"{error.cmd[0]} did not end", hint="see the database server's error log") from error
         finally:
@@ -128,15 +130,30 @@ def _tell(dump: subprocess.Popen[bytes], text: str) -> None:
         dump.stdin.close()
 
 
-def _pump(dump: subprocess.Popen[bytes], load: subprocess.Popen[bytes], patience: float, progress: Progress) -> tuple[bytes, bool]:
+def _ended(load: subprocess.Popen[bytes], seconds: float, patience: float, alive: Alive) -> int:
+    """The loader's exit code. It has the last statements to wait for."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return load.wait(timeout=patience)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > deadline:
+                raise
+            alive()
+
+
+def _pump(
+    dump: subprocess.Popen[bytes], load: subprocess.Popen[bytes], patience: float, progress: Progress, alive: Alive
+) -> tuple[bytes, bool]:
     """Everything from the one to the other, and nothing of it into this server's own binary log. Its beginning and end, and
     whether the loader has ended before (its own words tell why)."""
     assert dump.stdout is not None and load.stdin is not None
     head, tail, total = b"", b"", 0
     try:
-        load.stdin.write(f"SET SESSION sql_log_bin = 0;\nSELECT GET_LOCK('{LOCK}', 0);\n".encode())
+        os.set_blocking(load.stdin.fileno(), False)
+        _write(load.stdin, f"SET SESSION sql_log_bin = 0;\nSELECT GET_LOCK('{LOCK}', 0);\n".encode(), patience, alive)
         for chunk in _chunks(dump.stdout, patience):
-            load.stdin.write(chunk)
+            _write(load.stdin, chunk, patience, alive)
             total += len(chunk)
             head = head if len(head) >= ENDS else (head + chunk)[:ENDS]
             tail = (tail + chunk)[-ENDS:]
@@ -145,6 +162,18 @@ def _pump(dump: subprocess.Popen[bytes], load: subprocess.Popen[bytes], patience
     except BrokenPipeError:
         return b"", True
     return head + b"\n" + tail, False
+
+
+def _write(stream: IO[bytes], data: bytes, patience: float, alive: Alive) -> None:
+    """All of it. A loader that takes nothing for long may be busy with one statement: its server is asked whether it lives."""
+    left = memoryview(data)
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_WRITE)
+        while left:
+            if selector.select(patience):
+                left = left[os.write(stream.fileno(), left) :]
+            else:
+                alive()
 
 
 def _chunks(stream: IO[bytes], patience: float) -> Iterator[bytes]:

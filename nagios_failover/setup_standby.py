@@ -142,11 +142,15 @@ def _copy(flow: Joining) -> str:
         done = count
         flow.progress("copy", count, size)
 
+    def alive() -> None:
+        with administered(flow.config):
+            pass
+
     with source(flow.config) as there:
         dialect = there.dialect
         history, now = there.value(dialect.history), there.value(dialect.gtid_of_the_binlog)
     with as_root():
-        position = clone.copy(flow.config, dialect, names, progress=progress) if names else now
+        position = clone.copy(flow.config, dialect, names, progress=progress, alive=alive) if names else now
     with administered(flow.config) as here:
         require_unwritten(here)
         here.do(here.dialect.begin_at(position, history))

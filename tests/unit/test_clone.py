@@ -9,7 +9,7 @@ import pytest
 from nagios_failover import clone
 from nagios_failover.config import Config, parse
 from nagios_failover.dialect import MariaDB, MySQL
-from nagios_failover.errors import Failed
+from nagios_failover.errors import DatabaseFault, Failed
 
 END = b"\n-- Preferably use GTID to start replication:\n\n-- SET GLOBAL gtid_slave_pos='0-1-5,1-2-7';\n/*!40103 */;\n"
 MARIADB, MYSQL = MariaDB("10.11.6"), MySQL("9.7.0")
@@ -66,6 +66,14 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def lives() -> None:
+    """This host's server answers."""
+
+
+def hangs() -> None:
+    raise DatabaseFault("database: no answer (2013)", host="nabira")
+
+
 def script(directory: Path, name: str, text: str) -> None:
     path = directory / name
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -77,7 +85,7 @@ def test_everything_that_is_dumped_is_loaded_outside_of_the_binary_log(programs:
     script(programs, "mariadb-dump", f"cat > {programs}/told; cat {programs}/dumped")
     script(programs, "mariadb", f"cat > {programs}/loaded")
     counts: list[int] = []
-    assert clone.copy(config(), MARIADB, ["nagios"], progress=counts.append) == "0-1-5,1-2-7"
+    assert clone.copy(config(), MARIADB, ["nagios"], progress=counts.append, alive=lives) == "0-1-5,1-2-7"
     loaded = (programs / "loaded").read_bytes()
     assert loaded.startswith(b"SET SESSION sql_log_bin = 0;\nSELECT GET_LOCK('nagios_failover_copy', 0);\nxxx")
     assert loaded.endswith(END + COMPLETE)
@@ -98,7 +106,24 @@ def test_a_copy_that_is_not_whole_fails_with_what_was_said(programs: Path, dump:
     script(programs, "mariadb-dump", dump)
     script(programs, "mariadb", load)
     with pytest.raises(Failed, match=words):
-        clone.copy(config(), MARIADB, ["nagios"], progress=lambda _: None)
+        clone.copy(config(), MARIADB, ["nagios"], progress=lambda _: None, alive=lives)
+
+
+@pytest.mark.parametrize("dump", ["exec cat /dev/zero", f"cat <<'END'\n{(END + COMPLETE).decode()}END\n"])
+def test_a_server_here_that_hangs_while_the_copy_is_loaded_ends_it(programs: Path, dump: str) -> None:
+    """In the midst of it, or at its last statement."""
+    script(programs, "mariadb-dump", dump)
+    script(programs, "mariadb", "exec sleep 60")
+    with pytest.raises(DatabaseFault, match="nabira: database: no answer"):
+        clone.copy(config(), MARIADB, ["nagios"], progress=lambda _: None, alive=hangs)
+
+
+def test_a_server_here_that_works_at_one_statement_for_long_is_waited_for(programs: Path) -> None:
+    (programs / "dumped").write_bytes(b"x" * 300_000 + END + COMPLETE)
+    script(programs, "mariadb-dump", f"cat {programs}/dumped")
+    script(programs, "mariadb", f"sleep 3; cat > {programs}/loaded; sleep 3")
+    assert clone.copy(config(), MARIADB, ["nagios"], progress=lambda _: None, alive=lives) == "0-1-5,1-2-7"
+    assert (programs / "loaded").stat().st_size > 300_000
 
 
 def test_a_loader_of_an_earlier_run_is_ended_first() -> None:

@@ -242,6 +242,17 @@ def check_second_opinion(config: Config) -> list[Finding]:
     return [Finding(Kind.ADVICE, config.this_name, str(config.path), "", "", why)]
 
 
+def check_guard(config: Config, *, guarded: bool) -> list[Finding]:
+    """A source that crashed starts by the drop-in that it had."""
+    if guarded or not config.replication.watch or config.replication.drop_in is None:
+        return []
+    why = (
+        "no guard before the database server: should this host crash as the master and boot, its database takes writes until it "
+        "has stood down; hint: README, A host that wakes up"
+    )
+    return [Finding(Kind.ADVICE, config.this_name, str(config.path), "", "", why)]
+
+
 def check_replica_timeout(host: str, server: str, variable: str, seconds: int) -> list[Finding]:
     """With [replication] watch: a replica must notice a silent source before the failover does. `server` and `variable` are named
     as the server itself does."""

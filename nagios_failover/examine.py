@@ -30,7 +30,20 @@ def examine_this(config: Config) -> list[Finding]:
     findings += _examine_objects(config, cfg)
     findings += address_rules.check_listening(name, config, _proc_net_tcp())
     findings += address_rules.check_addresses(name, config, _etc_hosts())
-    return findings + _examine_replica(config) + cfg_rules.check_second_opinion(config)
+    findings += _examine_replica(config) + cfg_rules.check_second_opinion(config)
+    return findings + cfg_rules.check_guard(config, guarded=_is_guarded(config))
+
+
+GUARDS = (
+    "etc/nagios-failover/guard-hook",
+    "etc/systemd/system/mariadb.service.d/nagios-failover-guard.conf",
+    "etc/systemd/system/mysql.service.d/nagios-failover-guard.conf",
+)
+
+
+def _is_guarded(config: Config, root: Path = Path("/")) -> bool:
+    """By one of the samples' places, or because it has run once."""
+    return (config.paths.state / "guard").exists() or any((root / place).exists() for place in GUARDS)
 
 
 def _examine_objects(config: Config, cfg: NagiosCfg) -> list[Finding]:

@@ -17,6 +17,7 @@ from nagios_failover.steps import CRASH_AFTER
 from tests.e2e.test_readme import as_readme
 from tests.incident_site import COMMAND_FILE, follow_incidents
 from tests.lab import Host, Lab, why_not
+from tests.lab.debian_root import CHECKOUT
 from tests.lab.followed import DROP_IN, configure, equal, fill, replicates, sql, status
 from tests.lab.suite import COMMAND, STATE, begin_as
 from tests.lab.target import wait_for_mariadb
@@ -27,6 +28,7 @@ from tests.takeover import last_look, newest_look, role_of
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 PYTHON = "/opt/nagios-failover/bin/python"
+HOOK = "/etc/nagios-failover/guard-hook"
 ACKNOWLEDGED = "/root/acknowledged"
 WRITTEN = ("perfparse", "nagios")
 CLEAN = "; {}'s database is a replica of {}'s: attached, its history was clean\n"
@@ -231,6 +233,22 @@ def semi_synchronous(lab: Lab, source: Host) -> None:
     lab.wait(lambda: len(acknowledged(source)) > before + 10, 60, f"{source.name}'s writes are acknowledged")
 
 
+@contextmanager
+def guarded(host: Host) -> Iterator[None]:
+    """It runs the guard before its daemons start, by the sample hook."""
+    host.write(HOOK, (CHECKOUT / "guard-hook.sample").read_text(), mode=0o755)
+    try:
+        yield
+    finally:
+        host.run(["rm", "-f", HOOK])
+
+
+def written_since_boot(host: Host) -> str:
+    """What the server took into a binary log of its own since it was started: a new one, in which only the replica writes later."""
+    events = sql(host, f"SHOW BINLOG EVENTS IN '{sql(host, 'SHOW MASTER STATUS').split()[0]}'").splitlines()
+    return "\n".join(line for line in events if line.split("\t")[2] == "Gtid")
+
+
 # --- the promises ---
 
 
@@ -285,7 +303,9 @@ def test_what_an_old_source_had_not_loaded_is_loaded_once_over_a_rejoin_and_back
     waiting = queued_lines(lab.yasu)
     lab.wait(lambda: set(times_loaded(lab.nabira, waiting[:-1]).values()) == {1}, 30, "nabira's loader has loaded what waited")
     assert waiting[-1] == LATE and times_loaded(lab.nabira, [LATE]) == {LATE: 0}
-    lose_power(lab, lab.nabira, lab.yasu)
+    with guarded(lab.nabira):  # so that it is a replica from its server's first answer on
+        lose_power(lab, lab.nabira, lab.yasu)
+        assert "read_only = ON" in lab.nabira.read(DROP_IN) and not written_since_boot(lab.nabira)
     lab.wait(lambda: times_loaded(lab.yasu, [LATE]) == {LATE: 1}, 30, "yasu's loader has loaded what nabira had not fetched")
     assert len(waiting) > 20 and set(times_loaded(lab.yasu, waiting).values()) == {1}, "and what nabira had loaded not again"
     rejoin(lab.nabira)

@@ -13,6 +13,7 @@ from nagios_failover.steps import CRASH_AFTER
 from tests import perfdata_world
 from tests.lab import Host, Lab
 from tests.lab.suite import COMMAND, CONFIG, is_active, with_options
+from tests.long.frozen import frozen
 from tests.long.incidents import incidents
 from tests.long.mysql_lab import mysql_lab
 from tests.long.mysql_pair import mysql_pair
@@ -163,6 +164,7 @@ PARTS: Final = {
     "mysql": Part("promises that a pair of real MySQL servers keeps, once", 1, mysql_pair),
     "mysql-lab": Part("a whole pair on MySQL: set up, taken over, rejoined, switched over, once", 1, mysql_lab),
     "setup-standby": Part("setup-standby killed at a random moment under load, and given again", 10, setup_standby),
+    "frozen": Part("each command and plugin while mysqld is frozen on either side", 31, frozen),
     "loader": Part("kill -9 of the loader under load: each line is loaded once", 50, loader),
     "kills": Part("kill -9 of the run after each step that acts", 2 * len(ACTING), kills),
 }

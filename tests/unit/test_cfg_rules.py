@@ -195,3 +195,15 @@ def test_a_replica_that_waits_a_minute_for_its_source_is_wrong() -> None:
 def test_status_dat_must_show_new_flags_within_the_time_given_for_that() -> None:
     hasty = replace(config(), nagios=NagiosSection(verify_timeout=Seconds(10)))
     assert lines(RIGHT, hasty) == {"status_update_interval=10": "status_update_interval=5"}
+
+
+def test_a_source_without_a_guard_is_advised_one() -> None:
+    with_database = parse(f"{BASE}[replication]\nwatch = yes\ndrop_in = /etc/mysql/conf.d/zz.cnf\n", hostname="yasu")
+    (finding,) = cfg_rules.check_guard(with_database, guarded=False)
+    assert finding.kind is cfg_rules.Kind.ADVICE
+    assert finding.sentence().endswith(
+        "no guard before the database server: should this host crash as the master and boot, its database takes writes until it "
+        "has stood down; hint: README, A host that wakes up"
+    )
+    assert cfg_rules.check_guard(with_database, guarded=True) == []
+    assert cfg_rules.check_guard(parse(BASE, hostname="yasu"), guarded=False) == []

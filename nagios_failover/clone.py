@@ -68,7 +68,7 @@ def copy(config: Config, dialect: Dialect, databases: Sequence[str], *, progress
 def position_of(ends: bytes, dialect: Dialect) -> str | None:
     """The GTID position in the beginning or the end of a whole dump; None for one that is cut off. Pure."""
     found = dialect.dump_position.findall(ends)
-    return "".join(found[-1].decode("ascii").split()) if found and _COMPLETE.search(ends) else None
+    return "".join(found[dialect.dump_position_is].decode("ascii").split()) if found and _COMPLETE.search(ends) else None
 
 
 def dump_argv(dialect: Dialect, databases: Sequence[str]) -> tuple[str, ...]:

@@ -134,6 +134,8 @@ class Dialect(ABC):
     dump_options: tuple[str, ...]
     """One consistent state, with its position written in the dump as `dump_position` finds it."""
     dump_position: ClassVar[re.Pattern[bytes]]
+    dump_position_is: ClassVar[int]
+    """0: the first that is found, -1: the last. What is between may be anybody's text."""
     client_options: tuple[str, ...]
     """Lines of an option file: TLS verified, names too, and compressed."""
 
@@ -266,6 +268,7 @@ class MariaDB(Dialect):
     client_package = "mariadb-client"
     dump_options = ("--single-transaction", "--gtid", "--master-data=2")
     dump_position = re.compile(rb"^-- SET GLOBAL gtid_slave_pos='([0-9,-]*)';$", re.M)
+    dump_position_is = -1
     client_options = ("ssl-verify-server-cert", "compress")
     binlog_tool_knows_gtids = (10, 8)
     """Since then it takes a GTID position to begin at; before, all of the binary log is saved."""
@@ -387,6 +390,7 @@ class MySQL(Dialect):
     client_package = "mysql-client"
     dump_options = ("--single-transaction", "--set-gtid-purged=COMMENTED", "--no-tablespaces")
     dump_position = re.compile(rb"^/\* SET @@GLOBAL\.GTID_PURGED='\+?([0-9A-Za-z_:,\s-]*)';\*/$", re.M)
+    dump_position_is = 0
     client_options = ("ssl-mode = VERIFY_IDENTITY", "compression-algorithms = zlib,uncompressed")
 
     def change_source(self, link: Link) -> Statement:

@@ -225,7 +225,8 @@ def make_ready(config: Config, part: Part, *, restart: bool, start_stopped: bool
     yield from write_settings(config, part)
     if not runs(config):
         if not (restart or start_stopped):
-            raise Refused("its database server does not run", host=config.this_name, hint="give the command again with --restart")
+            hint = "does it hang? see its error log; where it does not run, give the command again with --restart"
+            raise Refused("its database server does not answer", host=config.this_name, hint=hint)
         yield start(config, "start-database")
     yield from _install_semi_sync(config)
     with administered(config) as server:

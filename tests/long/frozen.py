@@ -19,8 +19,10 @@ PLUGINS: Final = (
     "check_perfdata",
 )  # fmt: skip
 PLUGIN_SECONDS: Final = 15.0
+READY_SECONDS: Final = 55.0
+"""check_failover_ready tries everything, and has 50 s (-t)."""
 #: what is run on the standby; a server that is to be started is waited for for a minute
-COMMANDS: Final = ("status", "test", "trend --list", "init-database", "promote", "switchover", "rejoin", "setup-standby")
+COMMANDS: Final = ("status", "test", "trend web1 HTTP", "init-database", "promote", "switchover", "rejoin", "setup-standby")
 COMMAND_SECONDS: Final = 100.0
 #: setup-standby notices within this that nothing comes, or that nothing is taken
 SILENCE: Final = {("replication", "silence_warning"): "4", ("replication", "silence_critical"): "10"}
@@ -35,7 +37,8 @@ def frozen(result: Result, count: int) -> None:
         configure(lab, {**OPTIONS, **SILENCE})
         fill(lab.yasu, ROWS)
         follow(lab)
-        trials = [(f"{BIN}/{name}", "nagios", PLUGIN_SECONDS) for name in PLUGINS]
+        limits = {"check_failover_ready": READY_SECONDS}
+        trials = [(f"{BIN}/{name}", "nagios", limits.get(name, PLUGIN_SECONDS)) for name in PLUGINS]
         trials += [(f"{COMMAND} {words}", "root", COMMAND_SECONDS) for words in COMMANDS]
         for side in (lab.nabira, lab.yasu):
             for words, user, limit in trials:

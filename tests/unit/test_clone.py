@@ -37,6 +37,7 @@ def test_the_position_is_that_of_a_whole_dump() -> None:
 def test_mysql_s_position_is_at_the_beginning_of_its_dump_and_may_have_several_lines() -> None:
     text = b"\n/* SET @@GLOBAL.GTID_PURGED='+3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7,\nc0ffee00:tag:1-3';*/\n"
     assert clone.position_of(text + COMPLETE, MYSQL) == "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7,c0ffee00:tag:1-3"
+    assert clone.position_of(text + b"/* SET @@GLOBAL.GTID_PURGED='a:1';*/\n" + COMPLETE, MYSQL) != "a:1", "a routine's text"
     assert clone.position_of(text, MYSQL) is None, "cut off"
     assert clone.position_of(b"/* SET @@GLOBAL.GTID_PURGED='+';*/\n" + COMPLETE, MYSQL) == ""
     assert clone.position_of(END + COMPLETE, MYSQL) is None, "another one's"

@@ -33,6 +33,7 @@ PACKAGES: Final = (
     "nagios4-core", "monitoring-plugins-basic", "monitoring-plugins-standard", "mariadb-server", "openssh-server", "rsync",
     "sudo", "python3", "python3-venv", "msmtp", "msmtp-mta", "bsd-mailx", "iptables", "iproute2", "iputils-ping",
     "python3-aiosmtpd", "procps", "cron", "psmisc", "less", "faketime", "nagios4-cgi", "openssl", "keepalived", "fence-agents",
+    "etcd-server", "etcd-client",
 )  # fmt: skip
 
 #: Debian starts services at installation; inside this root nothing may start

@@ -151,6 +151,8 @@ def what_is_said(event: Event, look: Look | None, config: Config, state: StateFi
     name = event.state.name
     if event.service == config.nagios.state_watch:
         return _state_watch_says(event, config, state, run_words)
+    if event.service == config.nagios.lease_watch:
+        return Said(event.watch, name, words=_keepers_word(state))
     if event.service not in (None, config.nagios.master_watch):
         return Said(event.watch, name, run=run_words)
     if look and not of_this_role(look, _role(state)):
@@ -176,6 +178,14 @@ def _state_watch_says(event: Event, config: Config, state: StateFiles, run_words
     # That a person is needed is another reason, and mailed at once.
     code = "for-a-person" if isolation.BY_A_PERSON in run_words else ""
     return Said(event.watch, name, code, words="; ".join(seen.problems) or seen.sentence, run=run_words)
+
+
+def _keepers_word(state: StateFiles) -> str:
+    try:
+        lease = state.lease()
+    except StateUnreadable as error:
+        return str(error)
+    return lease.said if lease else ""
 
 
 def _role(state: StateFiles) -> RoleRecord | None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from nagios_failover import flags as flag_state
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Incomplete, NoReader, StateUnreadable
+from nagios_failover.lease_steps import require_lease
 from nagios_failover.loading import load, loaded
 from nagios_failover.role import Flags, RoleRecord, describe_flags, role_flags, wanted_flags
 from nagios_failover.steps import crash_if_asked
@@ -26,6 +27,7 @@ def flags_to_set(flow: Flow) -> Flags:
 def activate(flow: Flow) -> str:
     """Flags and role. Once the commands are with Nagios there is no way back: that status.dat does not show
     it (a full disk) is no reason to stop monitoring again. A role that cannot be written leaves the run open (Incomplete)."""
+    require_lease(flow)
     wanted = flags_to_set(flow)
     said = [f"{describe_flags(wanted)}, seen in status.dat"]
     with suppress(FailoverError):  # without it the clock tells an operator's word to this role from one to the last

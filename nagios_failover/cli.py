@@ -164,6 +164,12 @@ def build_parser() -> Parser:
         one.set_defaults(stays_root=True, finishes_runs=False)
     guard = command("guard", commands.guard, "before Nagios starts: be passive until it is known who is the master", "For boot.")
     guard.set_defaults(finishes_runs=False)
+    promise = command(
+        "promise", commands.promise, "take no lease for so long: asked by a master that goes on without etcd", "[quorum]."
+    )
+    promise.add_argument("master", metavar="HOST", help="who asks")
+    promise.add_argument("--for", dest="seconds", type=_duration, required=True, metavar="TIME", help="for so long")
+    promise.set_defaults(finishes_runs=False)
     trend = command("trend", show_trend.trend, "show a service's metrics over time, from this host's own database")
     trend.set_defaults(finishes_runs=False)
     trend.add_argument("host", metavar="HOST", help="as Nagios names it")

@@ -195,6 +195,13 @@ def guard(config: Config, args: argparse.Namespace) -> int:
     return DONE
 
 
+def promise(config: Config, args: argparse.Namespace) -> int:
+    from nagios_failover.lease_keeper import promise as give
+
+    print(give(config, StateFiles(config.paths.state), to=args.master, seconds=args.seconds))
+    return DONE
+
+
 def watch(config: Config, args: argparse.Namespace) -> int:
     """What cron does on a cold standby: look, and if that is CRITICAL, confirm and run. No Nagios runs here that could call the
     handler, so this also mails what it sees, as the handler does."""

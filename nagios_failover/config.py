@@ -14,7 +14,7 @@ import socket
 import stat
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NewType, get_args, get_origin, get_type_hints
@@ -113,6 +113,7 @@ class NagiosSection:
     watch_host: str = "nagios-failover"  # the always-up host that carries the watch services
     master_watch: str = "Master Nagios"  # the only service that may start a run
     state_watch: str = "Failover state"
+    lease_watch: str = "Role lease"  # with [quorum] (see quorum.cfg.sample)
     verify_timeout: Seconds = Seconds(30)  # status.dat shows the wanted flags within this time
 
 
@@ -185,6 +186,20 @@ class WitnessSection:
         addresses = tuple(address for address in self.addresses if address != "none")
         others = (account for account in self.accounts if not {account.host, account.address} & set(addresses))
         return (*addresses, *(account.address for account in others))
+
+
+@dataclass(frozen=True)
+class QuorumSection:
+    """[quorum]: the master's role is a lease in etcd; without an address of a member, it is not."""
+
+    etcd: tuple[str, ...] = ()  # URLs of its members
+    name: str = "nagios"  # of this set of hosts, where several share one etcd
+    lease: Seconds = Seconds(30)  # how long a master that does not renew it keeps the role
+    renew: Seconds = Seconds(10)  # how often check_lease runs, at least
+    timeout: Seconds = Seconds(3)  # of one question to etcd, all members together
+    tls_ca: Path | None = None  # verified TLS with this CA; none: the system's
+    tls_cert: Path | None = None  # this host's, as a client
+    tls_key: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -313,16 +328,18 @@ class ReadySection:
 
 @dataclass(frozen=True)
 class Config:
-    """Both hosts in the file's order, and the sections. `this` and `peer` are views from one host."""
+    """The hosts in the file's order, and the sections. `this` and `peer` are views from one host; where there are more than two
+    ([quorum]), `peer_name` says which of the others is looked at: the master, as far as this host knows."""
 
     pair: PairSection
-    hosts: tuple[HostSection, HostSection]
+    hosts: tuple[HostSection, ...]
     nagios: NagiosSection
     paths: PathsSection
     ssh: SshSection
     look: LookSection
     heartbeat: HeartbeatSection
     witness: WitnessSection
+    quorum: QuorumSection
     fence: FenceSection
     replication: ReplicationSection
     sync: SyncSection
@@ -333,6 +350,7 @@ class Config:
     mail: MailSection
     this_name: str
     path: Path
+    peer_name: str = ""
 
     @property
     def this(self) -> HostSection:
@@ -340,12 +358,25 @@ class Config:
 
     @property
     def peer(self) -> HostSection:
-        return next(host for host in self.hosts if host.name != self.this_name)
+        return next((host for host in self.others if host.name == self.peer_name), self.others[0])
+
+    @property
+    def others(self) -> tuple[HostSection, ...]:
+        return tuple(host for host in self.hosts if host.name != self.this_name)
+
+    def facing(self, name: str) -> Config:
+        """The same, looking at this other host."""
+        return replace(self, peer_name=name)
 
     @property
     def stateful(self) -> bool:
         """Is there state that roles carry with them (so that failback cannot be automatic)?"""
         return self.replication.watch or self.sync.watch
+
+    @property
+    def lease_pace(self) -> float:
+        """Seconds from one decision about the lease to the next, at most: etcd is asked, then the others (a login, a command)."""
+        return self.quorum.renew + self.quorum.timeout + 2 * self.fence.timeout
 
     @property
     def has_password(self) -> bool:
@@ -368,6 +399,7 @@ SECTIONS: Mapping[str, type] = {
     "look": LookSection,
     "heartbeat": HeartbeatSection,
     "witness": WitnessSection,
+    "quorum": QuorumSection,
     "fence": FenceSection,
     "replication": ReplicationSection,
     "sync": SyncSection,
@@ -377,6 +409,10 @@ SECTIONS: Mapping[str, type] = {
     "ready": ReadySection,
     "mail": MailSection,
 }
+
+ETCD_ELECTION_SECONDS = 2.0
+"""So long an etcd leader that was cut off may go on renewing: two of its election timeouts, as etcd has them by default. A host
+holds its lease for so much shorter than etcd does."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -400,6 +436,19 @@ def load(path: Path = Path(CONFIG_FILE), *, hostname: str | None = None) -> Conf
     config = parse(text, path=path, hostname=hostname or socket.gethostname())
     if mode & stat.S_IROTH and config.has_password:
         raise ConfigError(f"configuration file {path} holds a password and everybody can read it", hint=f"chmod 0640 {path}")
+    return _facing_the_master(config) if len(config.hosts) > 2 else config
+
+
+def _facing_the_master(config: Config) -> Config:
+    """Which of the others to look at: whoever has the lease, by what this host saw last; else the master of its role file."""
+    for name, key in (("lease", "holder"), ("role", "master")):
+        try:
+            lines = (config.paths.state / name).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        found = next((line.partition("=")[2] for line in lines if line.startswith(f"{key}=")), "")
+        if found in {host.name for host in config.others}:
+            return config.facing(found)
     return config
 
 
@@ -427,9 +476,9 @@ def parse(text: str, *, path: Path = Path(CONFIG_FILE), hostname: str) -> Config
     for title, section in SECTIONS.items():
         options = parser[title] if parser.has_section(title) else {}
         values[title] = _read_section(title, section, options, mistakes)
-    this_name = _this_host(hosts, hostname, mistakes)
+    this_name = _this_host(hosts, hostname, mistakes, several=bool(values["quorum"].etcd))
     if not mistakes:
-        config = Config(hosts=(hosts[0], hosts[1]), this_name=this_name, path=path, **values)
+        config = Config(hosts=tuple(hosts), this_name=this_name, path=path, **values)
         mistakes.extend(_contradictions(config, has_witness=bool(config.witness.addresses or config.witness.accounts)))
         if not mistakes:
             return config
@@ -447,10 +496,10 @@ def _read_host(title: str, options: Mapping[str, str], mistakes: list[str]) -> H
     return host if host.address else HostSection(**{**host.__dict__, "address": name})
 
 
-def _this_host(hosts: Sequence[HostSection], hostname: str, mistakes: list[str]) -> str:
+def _this_host(hosts: Sequence[HostSection], hostname: str, mistakes: list[str], *, several: bool) -> str:
     names = [host.name for host in hosts]
-    if len(set(names)) != 2:
-        mistakes.append(f"[host NAME]: {len(set(names))} hosts; hint: a pair has exactly two such sections")
+    if len(set(names)) != 2 and not (several and len(set(names)) > 2):
+        mistakes.append(f"[host NAME]: {len(set(names))} hosts; hint: a pair has exactly two such sections (more need [quorum])")
         return ""
     if hostname in names:
         return hostname
@@ -588,6 +637,7 @@ def _contradictions(config: Config, *, has_witness: bool) -> list[str]:
         if low > high:
             mistakes.append(f"{title}: {low:g} s is above the critical age of {high:g} s")
     mistakes.extend(_replication_contradictions(config))
+    mistakes.extend(_quorum_contradictions(config))
     longest = max(config.ssh.timeout + look.reach_timeout, heartbeat.timeout)
     if look.timeout < longest:
         mistakes.append(
@@ -622,6 +672,34 @@ def _wrong_directories(sync: SyncSection) -> list[str]:
     mistakes.extend(
         f"[sync] config_own: {name!r} is a path; hint: the file's name alone" for name in sync.config_own if "/" in name
     )
+    return mistakes
+
+
+def _quorum_contradictions(config: Config) -> list[str]:
+    quorum, mistakes = config.quorum, []
+    for url in quorum.etcd:
+        scheme, _, place = url.partition("://")
+        if scheme not in ("http", "https") or not place or "/" in place or "@" in place:
+            mistakes.append(f"[quorum] etcd: {url!r} is no member's address; hint: https://192.0.2.21:2379, several with commas")
+    if bool(quorum.tls_cert) != bool(quorum.tls_key):
+        mistakes.append("[quorum] tls_cert: a certificate and its key belong together; hint: set tls_cert and tls_key, or neither")
+    if quorum.tls_cert and any(url.startswith("http:") for url in quorum.etcd):
+        mistakes.append("[quorum] etcd: http has no use for tls_cert; hint: https://")
+    if not (quorum.name.isascii() and quorum.name.replace("-", "").replace("_", "").isalnum()):
+        mistakes.append(f"[quorum] name: {quorum.name!r} is no plain name; hint: letters, digits, - and _")
+    if not quorum.etcd:
+        return mistakes
+    if len(config.hosts) > 2 and config.replication.watch:
+        mistakes.append("[replication] watch: more than two hosts are not replicated; hint: watch = no, or two hosts")
+    if not config.fence.user:
+        mistakes.append("[quorum] etcd: needs [fence] user, the account by which a master asks the other hosts when etcd is away")
+    if config.pair.failback is Failback.AUTOMATIC:
+        mistakes.append("[quorum] etcd: cannot go with failback = automatic: whose the role is, the lease says; hint: manual")
+    if quorum.lease < config.lease_pace + ETCD_ELECTION_SECONDS:
+        mistakes.append(
+            f"[quorum] lease: {quorum.lease:g} s is over before a master can have stood down; hint: more than "
+            f"{config.lease_pace + ETCD_ELECTION_SECONDS:g} s ([quorum] renew + timeout, 2 x [fence] timeout, and 2 s)"
+        )
     return mistakes
 
 

@@ -102,6 +102,8 @@ def decide(event: Event, config: Config, role: RoleRecord | None, look: Look | N
         return Act.FENCE
     if _alone_for_too_long(event, config, role, look):
         return Act.ISOLATE
+    if event.service == config.nagios.lease_watch and event.state is State.CRITICAL:
+        return Act.CORRECT  # its check has muted this host: the flags follow, SOFT or HARD
     if not event.hard:
         return Act.NOTHING
     if event.service == config.nagios.state_watch:
@@ -134,7 +136,7 @@ def _notifies_beside_us(event: Event, config: Config, role: RoleRecord | None, l
 
 def _alone_for_too_long(event: Event, config: Config, role: RoleRecord | None, look: Look | None) -> bool:
     """The looks' own count decides, not Nagios's SOFT and HARD."""
-    limit = config.witness.isolation
+    limit = None if config.quorum.etcd else config.witness.isolation  # the lease says more: it ends where nobody is reached
     if role is None or role.role is not Role.MASTER or event.service not in (None, config.nagios.master_watch):
         return False
     return limit is not None and look is not None and look.code == Code.ISOLATED and look.uptime - look.isolated_since >= limit

@@ -17,6 +17,7 @@ from nagios_failover.confirm import FAILBACK, FAILOVER, confirm, enough_alone, r
 from nagios_failover.errors import Failed, FailoverError, NoReader, Refused, StateUnreadable
 from nagios_failover.fence_steps import HARD, MILD, by_hand
 from nagios_failover.inherit import fetch, inherit, inherited, would_fetch, would_inherit
+from nagios_failover.lease_steps import TAKE
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.looks import Look
 from nagios_failover.merge_logs import STEP as MERGE_LOGS
@@ -122,6 +123,7 @@ def _nothing_to_verify(flow: Flow) -> str:
 
 STEPS: tuple[Step[Flow], ...] = (
     Step("confirm", would_confirm, confirm, Weight.FATAL),
+    TAKE,
     Step("register", _would_register, _register, Weight.FATAL, holds=_registered),
     Step(
         "pre hook",

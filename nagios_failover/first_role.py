@@ -6,12 +6,14 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from nagios_failover import flags, witness_record
+from nagios_failover import flags, lease_keeper, witness_record
 from nagios_failover.config import Config
 from nagios_failover.errors import FailoverError, Refused, StateUnreadable
 from nagios_failover.evidence import HostReport
 from nagios_failover.isolated_database import let_write
 from nagios_failover.journal import Journal
+from nagios_failover.lease import Away, Held
+from nagios_failover.lease_steps import MEND
 from nagios_failover.lock import run_lock
 from nagios_failover.role import Override, Owner, RoleRecord
 from nagios_failover.run_record import Outcome
@@ -53,6 +55,8 @@ def write_first_role(config: Config, state: StateFiles, *, master: bool, force: 
         refused = refusal(this, peer, old, theirs, master=master)
         if refused and not force:
             raise refused
+        if master and config.quorum.etcd:
+            _require_lease(config, state)
         known = old if isinstance(old, RoleRecord) else None
         fenced = _fenced(state)
         record = first_record(this, peer, known, theirs, master=master, now=int(time.time()), fenced=fenced)
@@ -81,6 +85,18 @@ def write_first_role(config: Config, state: StateFiles, *, master: bool, force: 
             said += let_write(config, held)
         run.close(Outcome.DONE, said[0])
     return [*said, *_set_flags(config, state)]
+
+
+def _require_lease(config: Config, state: StateFiles) -> None:
+    """Not even --force makes a master without it: it would mute itself at once."""
+    word = lease_keeper.take(config, state)
+    if isinstance(word, Away):
+        raise Refused(
+            f"without the lease there is no master, and etcd does not give it: {word.reason}", host=config.this_name, hint=MEND
+        )
+    if isinstance(word, Held):
+        said = f"the lease is {word.holder}'s for another {word.left:.0f} s"
+        raise Refused(said, host=config.this_name, hint=f"nagios-failover standdown on {word.holder}, or wait until it is over")
 
 
 def _own_role(state: StateFiles) -> RoleRecord | str | None:

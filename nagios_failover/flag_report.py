@@ -224,6 +224,7 @@ _WHO = {
         "switch it back in Nagios when it is no longer wanted; it ends with the next role",
     ),
     Owner.ISOLATED: ("cut off from the network, this host keeps", "it ends when the network is back"),
+    Owner.LEASE: ("without the lease, this host keeps", "it ends when etcd gives it the lease again"),
     Owner.FENCE: ("fenced by the other host, this host keeps", "it ends when this host becomes the master again"),
 }
 

@@ -42,6 +42,7 @@ class Owner(StrEnum):
 
     OPERATOR = "operator"
     ISOLATED = "isolated"
+    LEASE = "lease"
     FENCE = "fence"
 
 
@@ -125,12 +126,12 @@ def lapsed(override: Override, record: RoleRecord) -> bool:
 def wanted_flags(record: RoleRecord, mode: Mode, overrides: Iterable[Override]) -> dict[Flag, bool] | None:
     """What Nagios's flags should be. None while a run is on its way: then the flags are the run's.
 
-    The operator's word goes before the role's, isolation before his, and a fence before everything."""
+    The operator's word goes before the role's, isolation and a lost lease before his, and a fence before everything."""
     if record.role not in (Role.MASTER, Role.STANDBY):
         return None
     flags = role_flags(mode, active=record.active)
     in_force = {override.owner: override for override in overrides if not lapsed(override, record)}
-    for owner in (Owner.OPERATOR, Owner.ISOLATED, Owner.FENCE):
+    for owner in (Owner.OPERATOR, Owner.ISOLATED, Owner.LEASE, Owner.FENCE):
         if owner in in_force:
             flags.update(in_force[owner].flags)
     return flags

@@ -13,6 +13,7 @@ from pathlib import Path
 from nagios_failover.errors import Failed, StateUnreadable
 from nagios_failover.event_log import Position, parse_position
 from nagios_failover.evidence import PauseMarker
+from nagios_failover.lease import Lease, Promise, parse_lease, parse_promise
 from nagios_failover.looks import RING_SIZE, Look, parse_ring
 from nagios_failover.role import Override, Owner, RoleRecord, lapsed, parse_override, parse_pairs, parse_role
 from nagios_failover.words import Role
@@ -98,6 +99,8 @@ class StateFiles:
         self.looks_path = directory / "looks"
         self.position_path = directory / "log.position"
         self.merged_path = directory / "merged"
+        self.lease_path = directory / "lease"
+        self.promise_path = directory / "promise"
         self.runs = directory / "runs"
 
     def role(self) -> RoleRecord:
@@ -182,7 +185,7 @@ class StateFiles:
                 elif aborted:
                     with contextlib.suppress(Failed):
                         self.write_override(replace(override, term=new.term))
-                elif override.owner is Owner.ISOLATED and (new.role is Role.STANDBY or lapsed(override, new)):
+                elif override.owner in (Owner.ISOLATED, Owner.LEASE) and (new.role is Role.STANDBY or lapsed(override, new)):
                     self.remove_override(override.owner)  # a standby notifies nobody anyway, and loads nothing
 
     def signs_astray(self, record: RoleRecord) -> list[str]:
@@ -216,8 +219,8 @@ class StateFiles:
         return found
 
     def is_isolated(self) -> bool:
-        """Has this host muted itself because it sees nobody? Cheap: the loader asks before each batch."""
-        return self._override_path(Owner.ISOLATED).exists()
+        """Has this host muted itself because it sees nobody, or has no lease? Cheap: the loader asks before each batch."""
+        return any(self._override_path(owner).exists() for owner in (Owner.ISOLATED, Owner.LEASE))
 
     def write_override(self, override: Override) -> None:
         write_atomically(self._override_path(override.owner), override.text())
@@ -260,6 +263,21 @@ class StateFiles:
 
     def write_log_position(self, position: Position) -> None:
         write_atomically(self.position_path, position.text())
+
+    def lease(self) -> Lease | None:
+        """What this host holds of the master's lease; None before the first look at etcd ([quorum])."""
+        text = self._read(self.lease_path)
+        return None if text is None else parse_lease(text)
+
+    def write_lease(self, lease: Lease) -> None:
+        write_atomically(self.lease_path, lease.text())
+
+    def promise(self) -> Promise | None:
+        text = self._read(self.promise_path)
+        return None if text is None else parse_promise(text)
+
+    def write_promise(self, promise: Promise) -> None:
+        write_atomically(self.promise_path, promise.text())
 
     @contextlib.contextmanager
     def alone(self, path: Path) -> Iterator[None]:

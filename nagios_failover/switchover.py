@@ -20,6 +20,7 @@ from nagios_failover.config import Config
 from nagios_failover.errors import Failed, FailoverError, Incomplete, Refused
 from nagios_failover.inherit import would_fetch
 from nagios_failover.journal import Journal
+from nagios_failover.lease_steps import TAKE_OVER
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.merge_logs import tell_if_not_merged
 from nagios_failover.run_record import SWITCHOVER, Outcome, RunRecord
@@ -77,6 +78,7 @@ STEPS: tuple[Step[Flow], ...] = (
         quiesce,
         Weight.FATAL,
     ),
+    TAKE_OVER,
     Step("last sync", would_fetch, last_sync, Weight.FATAL, idle=_FAILOVERS["fetch"].idle),
     replace(_FAILOVERS["inherit"], weight=Weight.FATAL),
     _FAILOVERS["start Nagios"],

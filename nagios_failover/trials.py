@@ -49,6 +49,7 @@ def trials(config: Config, state: StateFiles, *, mail: bool) -> Iterator[Trial]:
     yield _own_database(config)
     yield from _replication(config)
     yield from _witnesses(config)
+    yield from _quorum(config)
     yield from _fences(config)
     yield _root_helper(config)
     yield _mail(config, send=mail)
@@ -308,6 +309,18 @@ def _second_route(config: Config, account: Account) -> Trial:
     fix = getattr(came.problem, "hint", "") or f"ssh -J {account} -l {config.ssh.user} {config.peer.address}, by hand, shows why"
     who = name if came.reached else f"{name}: {account}"
     return Trial("second route", False, f"{who}: not {through}: {came.problem.reason}", fix)
+
+
+def _quorum(config: Config) -> Iterator[Trial]:
+    """Each member by itself, as part of a quorum; where there is none, no word of it."""
+    from nagios_failover.etcd import Etcd
+    from nagios_failover.state_files import uptime
+
+    if not config.quorum.etcd:
+        return
+    for url, problem in Etcd(config.quorum, uptime).members():
+        fix = "is it running, do its certificates fit ([quorum] tls_ca, tls_cert), does it reach the other members?"
+        yield Trial("quorum", not problem, f"{url}: {problem}" if problem else f"{url} answers", fix)
 
 
 def _fences(config: Config) -> Iterator[Trial]:

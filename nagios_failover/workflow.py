@@ -12,7 +12,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from nagios_failover import fence_agent, fencing, flag_setting, mail, mailed_by, nagios_files, observe, shell, witness_record
+from nagios_failover import (
+    fence_agent,
+    fencing,
+    flag_setting,
+    lease_keeper,
+    mail,
+    mailed_by,
+    nagios_files,
+    observe,
+    shell,
+    witness_record,
+)
 from nagios_failover.command_file import send
 from nagios_failover.config import Config
 from nagios_failover.database_server import Server, own_server, peer_server
@@ -20,6 +31,7 @@ from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Incomple
 from nagios_failover.event_log import Notification
 from nagios_failover.fenced import Fenced, fenced_from
 from nagios_failover.journal import Journal, Run
+from nagios_failover.lease import Word
 from nagios_failover.readiness import readiness
 from nagios_failover.role import Flags, RoleRecord, role_flags
 from nagios_failover.run_record import Outcome, RunRecord
@@ -65,6 +77,10 @@ class Hands:
     mailed: Callable[[float], tuple[list[Notification], list[Notification]]]  # since: there, here
     witness_term: Callable[[], int]  # the highest that a witness has recorded, 0 for none
     tell_witnesses: Callable[[int, str], list[str]]  # term, master; what went wrong
+    lease: Callable[[str], Word]  # take or renew it; also from this host, which is silent ("": from nobody)
+    lease_left: Callable[[], float]  # seconds for which this host holds it
+    promised: Callable[[], str]  # why this host may not take it now, "" for nothing
+    give_back_lease: Callable[[], None]
     now: Callable[[], float] = time.time
     uptime: Callable[[], float] = uptime
     boot: Callable[[], str] = boot_id
@@ -101,6 +117,10 @@ def hands_of(config: Config, state: StateFiles) -> Hands:
         ready=lambda: list(readiness(config, state)),
         witness_term=lambda: max((one.term for one in witness_record.read(config)), default=0),
         tell_witnesses=lambda term, master: witness_record.record(config, term=term, master=master),
+        lease=lambda giver: lease_keeper.take(config, state, giver=giver),
+        lease_left=lambda: lease_keeper.left_here(state),
+        promised=lambda: lease_keeper.promised(config, state),
+        give_back_lease=lambda: lease_keeper.give_back(config, state),
         mailed=lambda since: (mailed_by.mailed_there(config, since=since), mailed_by.mailed_here(config, since=since)),
     )
 
@@ -232,7 +252,8 @@ def longest_run(config: Config) -> float:
     others = 4 * config.run.hook_timeout + 4 * config.nagios.verify_timeout + config.mail.timeout
     fence = 4 * config.fence.timeout + config.fence.verify_timeout if config.fence.user else 0.0
     fence += config.fence.command_timeout if config.fence.command else 0.0
-    return looks + sync + database + fence + others + 30
+    lease = config.quorum.lease + 2 * config.quorum.timeout if config.quorum.etcd else 0.0
+    return looks + lease + sync + database + fence + others + 30
 
 
 def silent(_: str) -> None:
@@ -274,6 +295,8 @@ def _no_way_back(flow: Flow) -> bool:
 
 def give_up(flow: Flow, error: FailoverError) -> RunRecord:
     """End a run that cannot go on: refused where nothing was changed, else aborted, with everything put back."""
+    if flow.notes.get("lease"):
+        flow.hands.give_back_lease()  # first: an old master that lives needs it to go on
     if "role_before" not in flow.notes:
         outcome = Outcome.REFUSED if isinstance(error, Refused) else Outcome.ABORTED
         return flow.run.close(outcome, _with_hint(str(error), error))

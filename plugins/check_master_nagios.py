@@ -159,10 +159,10 @@ def _by_config(options: argparse.Namespace, started: float) -> tuple[Seen, Thres
 
 def _overriding(config: Config, options: argparse.Namespace) -> Config:
     """The configuration with the command line's address, user and port."""
-    hosts = (config.hosts[0], config.hosts[1])
+    hosts = config.hosts
     if options.host:
         peer = replace(config.peer, address=options.host)
-        hosts = (peer, hosts[1]) if hosts[0].name == peer.name else (hosts[0], peer)
+        hosts = tuple(peer if host.name == peer.name else host for host in hosts)
     ssh = replace(config.ssh, user=options.login or config.ssh.user, port=options.port or config.ssh.port)
     return replace(config, hosts=hosts, ssh=ssh)
 

@@ -13,6 +13,7 @@ from nagios_failover.errors import CouldNotLook, DatabaseFault, Failed, Failover
 from nagios_failover.event_log import Notification
 from nagios_failover.evidence import Evidence, NoAnswer
 from nagios_failover.fenced import Fenced
+from nagios_failover.lease import Ours, Word
 from nagios_failover.looks import Look
 from nagios_failover.observe import Observation
 from nagios_failover.role import Flags, RoleRecord
@@ -86,6 +87,10 @@ class World:
     there: list[str] = field(default_factory=list)
     there_fails: str = ""
     role_there: RoleRecord | None = field(default_factory=lambda: RoleRecord(Role.MASTER, "yasu", 3, "", 1000))
+    lease_word: list[Word] = field(default_factory=lambda: [Ours(1e9)])
+    lease_words: list[str] = field(default_factory=list)
+    lease_left: float = 20.0
+    promised: str = ""
     mailed_there: list[Notification] = field(default_factory=list)
     mailed_here: list[Notification] = field(default_factory=list)
 
@@ -110,6 +115,10 @@ class World:
             there=self._there,
             role_there=lambda: self.role_there,
             ready=lambda: self.ready,
+            lease=self._lease,
+            lease_left=lambda: self.lease_left,
+            promised=lambda: self.promised,
+            give_back_lease=lambda: self.lease_words.append("given back"),
             mailed=lambda since: (self.mailed_there, self.mailed_here),
             now=lambda: self.now,
             uptime=lambda: self.now - 1_794_000_000.0,
@@ -174,6 +183,10 @@ class World:
     def _tell_witnesses(self, term: int, master: str) -> list[str]:
         self.witnesses_told.append((term, master))
         return self.witness_fails
+
+    def _lease(self, giver: str) -> Word:
+        self.lease_words.append(f"asked for, from {giver}" if giver else "asked for")
+        return self.lease_word.pop(0) if len(self.lease_word) > 1 else self.lease_word[0]
 
     def _unfence(self, term: int, was_on: Flags) -> Fenced:
         self.fences.append(f"undone, term {term}: {', '.join(was_on)} on")

@@ -4,7 +4,7 @@ A block's info string says how: `sh` blocks are scripts, `console` blocks are co
 come words: where (`yasu`, `nabira`, `both`, `outside`), `packages` (names of Debian packages, which are not installed anew), and
 what is waited for before (`taken-over`, `stood-down`, `well`: the other host is seen well; `incident`: with [sync] watch, one
 incident is open, mailed, and known to the standby; `empty-queue`: no trend data of before waits). Blocks with the word `database`
-are run by tests/e2e/test_rejoin_database.py.
+are run by tests/e2e/test_rejoin_database.py, those with the word `quorum` by tests/e2e/test_quorum.py.
 """
 
 from __future__ import annotations

@@ -315,8 +315,8 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(site: Site) -> No
     assert lines[1].startswith(
         "confirm: would look at yasu until 3 looks in a row, 0.2 s apart, were CRITICAL; by this look it would"
     )
-    assert lines[2].startswith("register: would write role taking-over with term 4 to ")
-    assert lines[-1] == "nothing was changed (dry run)" and len(lines) == 20
+    assert lines[3].startswith("register: would write role taking-over with term 4 to ")
+    assert lines[-1] == "nothing was changed (dry run)" and len(lines) == 21
     assert {name for name in site.files() if "/ssh" not in name} == before
     done = site.call("--dry-run", "web1", "HTTP", "CRITICAL", "HARD", "3")
     assert done.stdout == "nothing to do: web1 is neither nagios-failover nor yasu\n" and done.returncode == 0

@@ -185,7 +185,7 @@ def pair_blocks() -> list[Block]:
     """What comes after the installation: the commands of a pair that runs."""
     found = blocks()
     last = max(number for number, block in enumerate(found) if block.section.startswith(INSTALLATION))
-    return [block for block in found[last + 1 :] if "database" not in block.words]
+    return [block for block in found[last + 1 :] if not block.words & {"database", "quorum"}]
 
 
 def test_the_installation_makes_a_pair_that_finds_nothing_wrong_with_itself(bare: Lab) -> None:

@@ -219,6 +219,13 @@ class Host:
             raise FileNotFoundError(f"{self.name}: {done.stderr.strip()}")
         return done.stdout
 
+    def from_outside(self, path: str) -> Path:
+        """Where the outside sees a file of this host, for one who reads it often; FileNotFoundError when it has no power."""
+        first = self._init_pid()
+        if first is None:
+            raise FileNotFoundError(f"{self.name} is off")
+        return Path(f"/proc/{first}/root") / path.lstrip("/")
+
     def exists(self, path: str) -> bool:
         return command(self._in_mounts(["test", "-e", path]), check=False).returncode == 0
 
@@ -259,7 +266,7 @@ class Host:
     # ---- services and Nagios ----
 
     def service(self, name: str) -> Service:
-        """`sshd`, `mariadbd`, `nagios`, `cron`, or `smtp` (on the witness)."""
+        """`sshd`, `mariadbd`, `nagios`, `cron`, `smtp` (on the witness), or `etcd` (where etcd.py has put it)."""
         return Service(self, name)
 
     def nagios_pid(self) -> int | None:

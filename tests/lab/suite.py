@@ -135,11 +135,11 @@ def _sample(name: str) -> str:
 
 
 def _prepare_host(host: Host, settings: Settings) -> None:
-    _lay_down(host, settings)
+    lay_down(host, settings)
     host.run([COMMAND, "init-database"])
 
 
-def _lay_down(host: Host, settings: Settings) -> None:
+def lay_down(host: Host, settings: Settings) -> None:
     host.run("ln -sf /opt/nagios-failover/bin/nagios-failover /usr/local/sbin/nagios-failover")
     host.lay_down(
         [

@@ -15,7 +15,7 @@ from tests.lab.state import LABS
 #: what pip needs of the checkout, and the samples that an administrator would copy from it
 PARTS: Final = (
     "setup.cfg", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "commands.cfg.sample",
-    "nagios-failover.cfg.sample", "sudoers.sample", "guard-hook.sample", "guard-systemd.conf.sample",
+    "nagios-failover.cfg.sample", "quorum.cfg.sample", "sudoers.sample", "guard-hook.sample", "guard-systemd.conf.sample",
     "plugins", "handlers", "nagios_failover",
 )  # fmt: skip
 KEPT: Final = 6

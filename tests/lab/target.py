@@ -53,7 +53,7 @@ def services_of(host: str) -> tuple[str, ...]:
 
 def files_of(host: str, settings: Settings, keys: dict[str, Keys]) -> list[File | Directory]:
     """Everything that the lab lays down on a host before its services start."""
-    return [*_system(host, keys), *(_nagios_host(host, settings) if host in NAGIOS_HOSTS else ())]
+    return [*_system(host, keys), *(nagios_host(host, settings) if host in NAGIOS_HOSTS else ())]
 
 
 def _system(host: str, keys: dict[str, Keys]) -> Iterator[File | Directory]:
@@ -71,8 +71,8 @@ def _system(host: str, keys: dict[str, Keys]) -> Iterator[File | Directory]:
     yield File("/etc/msmtprc", f"account default\nhost witness\nport 25\nfrom %U@{host}\nallow_from_override on\ntimeout 10\n")
 
 
-def _nagios_host(host: str, settings: Settings) -> Iterator[File | Directory]:
-    server_id = 1 + NAGIOS_HOSTS.index(host)
+def nagios_host(host: str, settings: Settings) -> Iterator[File | Directory]:
+    server_id = 1 + HOSTS.index(host)
     mariadb = f"[mysqld]\nbind-address = 0.0.0.0\nserver-id = {server_id}\nskip-name-resolve\n"
     yield File("/etc/mysql/mariadb.conf.d/91-lab.cnf", mariadb)
     yield File("/etc/init.d/mariadb", MARIADB_SERVICE, mode=0o755)

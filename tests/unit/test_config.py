@@ -111,7 +111,7 @@ x = 1
         "[host yasu] adress: no such option; hint: one of address, nagios_cfg, nagios_binary, nagios_service, fence_options",
         "[host nabira] nagios_cfg: 'nagios.cfg' is not an absolute path; hint: begin with /",
         "[extra]: no such section; hint: one of [host NAME], [pair], [nagios], [paths], [ssh], [look], [heartbeat], [witness], "
-        "[fence], [replication], [sync], [database], [perfdata], [run], [ready], [mail]",
+        "[quorum], [fence], [replication], [sync], [database], [perfdata], [run], [ready], [mail]",
         "[pair] mode: 'both' is none of redundancy, failover",
         "[ssh] port: '22x' is not a port; hint: 1 to 65535",
         "[ssh] timeout: '0' is not a duration above 0; hint: 10, 2.5s, 5m, 1h or 30d",
@@ -177,6 +177,55 @@ def test_options_of_a_fence_agent_are_lines_that_may_hold_anything() -> None:
 @pytest.mark.parametrize("hosts", ["[host yasu]", "[host yasu]\n[host nabira]\n[host tokyo]"])
 def test_a_pair_is_two_hosts(hosts: str) -> None:
     assert "hint: a pair has exactly two such sections" in mistakes(MINIMAL.replace("[host yasu]\n[host nabira]", hosts))[0]
+
+
+QUORUM = "[quorum]\netcd = https://10.0.0.1:2379, https://10.0.0.2:2379\n[fence]\nuser = nagios\n"
+
+
+def test_with_a_quorum_there_may_be_more_and_the_one_looked_at_is_who_has_the_lease(tmp_path: Path) -> None:
+    text = f"{MINIMAL}[host tokyo]\n[paths]\nstate = {tmp_path}\n{QUORUM}"
+    path = tmp_path / "nagios-failover.cfg"
+    path.write_text(text)
+
+    def looked_at() -> str:
+        return load(path, hostname="nabira").peer.name
+
+    assert [host.name for host in parse(text, hostname="nabira").others] == ["yasu", "tokyo"]
+    assert looked_at() == "yasu"
+    (tmp_path / "role").write_text("role=standby\nmaster=tokyo\n")
+    assert looked_at() == "tokyo"
+    (tmp_path / "lease").write_text("until=0\nholder=yasu\n")
+    assert looked_at() == "yasu"
+    (tmp_path / "lease").write_text("until=9\nholder=nabira\n")
+    assert looked_at() == "tokyo"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("etcd = 10.0.0.1:2379", "[quorum] etcd: '10.0.0.1:2379' is no member's address; hint: https://192.0.2.21:2379, several"),
+        ("etcd = https://a/b", "[quorum] etcd: 'https://a/b' is no member's address"),
+        (
+            "tls_cert = /c",
+            "[quorum] tls_cert: a certificate and its key belong together; hint: set tls_cert and tls_key, or neither",
+        ),
+        ("etcd = http://a:1\ntls_cert = /c\ntls_key = /k", "[quorum] etcd: http has no use for tls_cert; hint: https://"),
+        ("name = a/b", "[quorum] name: 'a/b' is no plain name; hint: letters, digits, - and _"),
+        ("etcd = https://a:1", "[quorum] etcd: needs [fence] user, the account by which a master asks the other hosts"),
+        (
+            "etcd = https://a:1\nlease = 22",
+            "[quorum] lease: 22 s is over before a master can have stood down; hint: more than 23 s",
+        ),
+        ("etcd = https://a:1\n[pair]\nfailback = automatic", "[quorum] etcd: cannot go with failback = automatic"),
+    ],
+)
+def test_a_quorum_that_cannot_be_is_named(lines: str, said: str) -> None:
+    assert said in "\n".join(mistakes(f"{MINIMAL}[quorum]\n{lines}\n"))
+
+
+def test_more_than_two_hosts_are_not_replicated() -> None:
+    text = f"{MINIMAL}[host tokyo]\n{QUORUM}[database]\nsocket = /s\n[replication]\nwatch = yes\n"
+    assert mistakes(text) == ["[replication] watch: more than two hosts are not replicated; hint: watch = no, or two hosts"]
 
 
 @pytest.mark.parametrize(

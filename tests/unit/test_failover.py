@@ -199,6 +199,7 @@ def test_a_person_who_has_seen_to_it_goes_before_a_required_fence(tmp_path: Path
 def test_the_list_can_be_read_aloud(config: Config, world: World) -> None:
     assert [step.name for step in STEPS] == [
         "confirm",
+        "lease",
         "register",
         "pre hook",
         "fence, mild",
@@ -649,7 +650,7 @@ def test_a_dry_run_walks_the_same_list_and_changes_nothing(config: Config, world
         "confirm: would look at yasu until 3 looks in a row, 1 s apart, were CRITICAL; "
         f"by this look it would find CRITICAL and go on: {CRASHED[2]}"
     )
-    assert said[1].startswith("register: would write role taking-over with term 4 to ")
+    assert said[2].startswith("register: would write role taking-over with term 4 to ")
     assert {path: path.read_bytes() for path in world.state.directory.rglob("*") if path.is_file()} == before
     assert world.flags == OFF and not world.mails and not world.commands
 

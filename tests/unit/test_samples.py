@@ -16,9 +16,9 @@ COMMANDS = (TOP / "commands.cfg.sample").read_text()
 COMMENTED_OPTION = re.compile(r"^#(?=[a-z_]+ =)", re.M)
 
 
-def blocks(kind: str) -> list[dict[str, str]]:
-    """The object definitions of this kind in commands.cfg.sample: directive -> value."""
-    found = re.findall(rf"^define {kind} {{\n(.*?)^}}", COMMANDS, re.M | re.S)
+def blocks(kind: str, text: str = COMMANDS) -> list[dict[str, str]]:
+    """The object definitions of this kind in a sample: directive -> value."""
+    found = re.findall(rf"^define {kind} {{\n(.*?)^}}", text, re.M | re.S)
     return [
         {
             words[0]: (words[1:] or [""])[0]
@@ -89,3 +89,22 @@ def test_every_line_has_one_comment_at_most() -> None:
         if line.startswith("#"):
             continue
         assert line.count(";") <= 1, line
+
+
+QUORUM = (TOP / "quorum.cfg.sample").read_text()
+
+
+def test_the_objects_for_a_quorum_go_with_the_others() -> None:
+    assert blocks("service", QUORUM) == [
+        {
+            "use": "nagios-failover-watch",
+            "service_description": NagiosSection().lease_watch,
+            "check_command": "check_lease",
+            "freshness_threshold": "5",
+        }
+    ]
+    for command in blocks("command", QUORUM):
+        assert "$(" not in command["command_line"] and command["command_line"].count("$") % 2 == 0
+    notify = [command for command in blocks("command", QUORUM) if command["command_name"].startswith("notify-")]
+    assert len(notify) == 2
+    assert all(f"| /opt/nagios-failover/bin/notify_if_master {PathsSection().state} " in one["command_line"] for one in notify)

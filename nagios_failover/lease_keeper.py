@@ -1,0 +1,235 @@
+"""The keeper of the lease: renews it on a master, asks the other hosts when etcd is away, and mutes a master that has lost it.
+
+Called by check_lease, from this host's own Nagios, every [quorum] renew seconds. The lease file is written before anything else:
+notify_if_master goes by it, whatever Nagios's flags are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nagios_failover import fencing
+from nagios_failover.config import Config
+from nagios_failover.errors import CouldNotLook, FailoverError, Refused, StateUnreadable
+from nagios_failover.etcd import Etcd
+from nagios_failover.lease import Act, Answer, Away, Decision, Held, Lease, Ours, Promise, Word, comfortable, keep
+from nagios_failover.lock import A_MOMENT, LockHeld, is_held, run_lock
+from nagios_failover.role import Override, Owner, RoleRecord, role_flags
+from nagios_failover.state_files import StateFiles, boot_id, uptime
+from nagios_failover.words import Role
+
+
+def boot_clock() -> float:
+    """Seconds since boot, as notify_if_master reads them."""
+    try:
+        return float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return uptime()
+
+
+@dataclass(frozen=True)
+class World:
+    """What the keeper asks, so that a test can stand in for it."""
+
+    look: Callable[[], Word]
+    hold: Callable[[], Word]
+    release: Callable[[], Word]
+    ask: Callable[[], list[Answer]]  # all the other hosts, for a promise
+    now: Callable[[], float] = boot_clock
+    boot: Callable[[], str] = boot_id
+
+
+def world_of(config: Config) -> World:
+    etcd = Etcd(config.quorum, boot_clock)
+    return World(
+        look=etcd.look,
+        hold=lambda: etcd.hold(config.this_name),
+        release=lambda: etcd.release(config.this_name),
+        ask=lambda: ask_for_promises(config),
+    )
+
+
+def keep_lease(config: Config, state: StateFiles, *, world: World | None = None) -> Decision:
+    """Look, decide, and do it. Raises Failed when it cannot be written down."""
+    ready = world or world_of(config)
+    role = _role(state)
+    kept = _kept(state)
+    renews = role is not None and (role.role is Role.MASTER or (role.role is Role.TAKING_OVER and _holds(kept, config.this_name)))
+    word = ready.hold() if renews else ready.look()
+    asked_at = ready.now()
+    left = kept.left(asked_at, ready.boot()) if kept else 0.0
+    answers: list[Answer] = []
+    is_master = role is not None and role.role is Role.MASTER
+    if is_master and isinstance(word, Away) and not comfortable(left, pace=config.lease_pace):
+        answers = ready.ask()
+    decision = keep(
+        role.role if role else None,
+        config.this_name,
+        word,
+        left=kept.left(ready.now(), ready.boot()) if kept else 0.0,
+        now=ready.now(),
+        pace=config.lease_pace,
+        answers=answers,
+        extended=asked_at + config.quorum.lease,
+        busy=is_held(state.directory),
+    )
+    return _carry_out(config, state, ready, role, kept, word, decision)
+
+
+def _carry_out(
+    config: Config, state: StateFiles, world: World, role: RoleRecord | None, kept: Lease | None, word: Word, decision: Decision
+) -> Decision:
+    until = kept.until if kept and kept.boot == world.boot() else 0.0
+    if decision.act is Act.HOLD:
+        until = decision.until
+    elif decision.act is not Act.NOTHING or (role is not None and role.role is Role.STANDBY):
+        until = 0.0
+    state.write_lease(Lease(until, world.boot(), _holder(config, word, kept), decision.sentence))
+    if decision.act is Act.RELEASE:
+        _release(state, world)
+    if role is not None and role.role is Role.STANDBY and isinstance(word, Held):
+        _follow(config, state, role, word.holder)
+    if role is not None and role.role is Role.MASTER:
+        if decision.act is Act.MUTE:
+            _mute(config, state, role)
+        elif decision.act is Act.HOLD:
+            _unmute(state)
+    return decision
+
+
+def _holder(config: Config, word: Word, kept: Lease | None) -> str:
+    if isinstance(word, Ours):
+        return config.this_name
+    if isinstance(word, Held):
+        return word.holder
+    return kept.holder if kept and isinstance(word, Away) else ""
+
+
+def _holds(kept: Lease | None, this: str) -> bool:
+    return kept is not None and kept.holder == this
+
+
+def _role(state: StateFiles) -> RoleRecord | None:
+    try:
+        return state.role()
+    except StateUnreadable:
+        return None
+
+
+def _kept(state: StateFiles) -> Lease | None:
+    """What is garbled is as good as nothing: etcd knows."""
+    try:
+        return state.lease()
+    except StateUnreadable:
+        return None
+
+
+def _follow(config: Config, state: StateFiles, role: RoleRecord, holder: str) -> None:
+    """A standby's master is whoever has the lease: with more than two hosts it may be another one by now."""
+    if holder == role.master or holder not in {host.name for host in config.others}:
+        return
+    with contextlib.suppress(StateUnreadable):
+        seen = [look.peer_term for look in state.looks() if look.host == holder]
+        with contextlib.suppress(LockHeld), run_lock(state.directory, wait=0):
+            if state.role() == role:
+                state.write_role(replace(role, master=holder, term=max([role.term, *seen]), since=int(time.time())))
+
+
+def _release(state: StateFiles, world: World) -> None:
+    """Not under a run's feet, which may have taken it just now."""
+    with contextlib.suppress(LockHeld), run_lock(state.directory, wait=0):
+        world.release()
+
+
+def _mute(config: Config, state: StateFiles, role: RoleRecord) -> None:
+    """The flags themselves follow at once, by this check's handler. While a run is on its way they are the run's."""
+    flags = role_flags(config.pair.mode, active=False)
+    known = next((override for override in state.overrides() if override.owner is Owner.LEASE), None)
+    if known and known.term == role.term:
+        return
+    with contextlib.suppress(LockHeld), run_lock(state.directory, wait=A_MOMENT):
+        if state.role() == role:
+            state.write_override(Override(Owner.LEASE, flags, role.term, int(time.time())))
+
+
+def _unmute(state: StateFiles) -> None:
+    if any(override.owner is Owner.LEASE for override in state.overrides()):
+        with contextlib.suppress(LockHeld), run_lock(state.directory, wait=A_MOMENT):
+            state.remove_override(Owner.LEASE)
+
+
+def forget(state: StateFiles) -> None:
+    """Where no lease is configured (any more), nothing is held back for want of one."""
+    if state.lease_path.exists():
+        _unmute(state)
+        state.lease_path.unlink(missing_ok=True)
+
+
+# --- promises ---
+
+
+def ask_for_promises(config: Config) -> list[Answer]:
+    """Every other host, side by side."""
+    with ThreadPoolExecutor(len(config.others)) as pool:
+        return list(pool.map(lambda host: _ask(config.facing(host.name)), config.others))
+
+
+def _ask(config: Config) -> Answer:
+    arguments = ("promise", config.this_name, "--for", f"{config.quorum.lease:g}")
+    try:
+        output = fencing.there(config, arguments, timeout=config.fence.timeout)
+    except CouldNotLook as error:
+        return Answer(config.peer.name, False, f"it does not answer ({' '.join(error.what.split())[:200]})")
+    said = " ".join((output.stdout if output.well else output.stderr).split())[:300]
+    return Answer(config.peer.name, output.well, said.removeprefix("error: ").partition(" hint: ")[0])
+
+
+def promise(config: Config, state: StateFiles, *, to: str, seconds: float) -> str:
+    """On a standby: take no lease for so long. Returns a sentence. Raises Refused, also while a run is on its way (LockHeld)."""
+    with run_lock(state.directory, wait=0):
+        role = state.role()
+        if role.role is not Role.STANDBY:
+            raise Refused(f"the role is {role.role} (term {role.term}): nothing is promised", host=config.this_name)
+        state.write_promise(Promise(to, boot_clock() + seconds, boot_id(), seconds))
+    return f"{config.this_name}: standby, it takes no lease for {seconds:g} s, because {to} goes on without etcd"
+
+
+# --- for runs ---
+
+
+def promised(config: Config, state: StateFiles) -> str:
+    """Why this host may not take the lease now; "" where nothing has been promised."""
+    try:
+        given = state.promise()
+    except StateUnreadable as error:
+        return f"{error.what}; remove {state.promise_path} when no other host goes on without etcd"
+    left = given.left(boot_clock(), boot_id()) if given else 0.0
+    return f"it has promised {given.to} to take no lease for another {left:.0f} s" if given and left > 0 else ""
+
+
+def take(config: Config, state: StateFiles, *, giver: str = "") -> Word:
+    """Take or renew the lease for this host, and write down for how long. Raises Failed when that cannot be written."""
+    etcd = Etcd(config.quorum, boot_clock)
+    word = etcd.take_over(config.this_name, giver) if giver else etcd.hold(config.this_name)
+    if isinstance(word, Ours):
+        state.write_lease(Lease(word.until, boot_id(), config.this_name, f"{config.this_name}: it has taken the lease"))
+    return word
+
+
+def left_here(state: StateFiles) -> float:
+    kept = _kept(state)
+    return kept.left(boot_clock(), boot_id()) if kept else 0.0
+
+
+def give_back(config: Config, state: StateFiles) -> None:
+    """A run that ends without the role does not keep the lease: here at once, in etcd if it answers (else it runs out)."""
+    with contextlib.suppress(FailoverError):
+        kept = _kept(state)
+        if kept is not None:
+            state.write_lease(replace(kept, until=0.0, said=f"{config.this_name}: it has given the lease back"))
+    Etcd(config.quorum, boot_clock).release(config.this_name)

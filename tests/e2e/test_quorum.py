@@ -1,0 +1,286 @@
+"""The master's role as a lease in a real etcd: three hosts, each a member and a Nagios, over TLS with client certificates."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.lab import Host, Lab, etcd, why_not
+from tests.lab.debian_root import CHECKOUT
+from tests.lab.suite import COMMAND, CONFIG, STATE, is_active, notifies
+from tests.lease_recorder import Recorder
+from tests.notification_stream import LOG, MARK, PIPE
+from tests.readme import blocks, differing
+from tests.takeover import role_of
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+BIN = "/opt/nagios-failover/bin"
+QUORUM_OBJECTS = "/etc/nagios4/conf.d/nagios-failover-quorum.cfg"
+MONITORED = "/etc/nagios4/conf.d/monitored.cfg"
+RENEW, LEASE = 3.0, 12.0
+OPTIONS = {("heartbeat", "schema"): "none", ("database", "socket"): "none", ("witness", "addresses"): "none"}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab.up(name=f"quorum-{os.getpid()}", suite_on=("yasu", "nabira", "witness")) as lab:
+        etcd.third_nagios(lab)
+        etcd.start(lab)
+        hosts = list(lab.hosts.values())
+        for host in hosts:
+            host.run("usermod -s /bin/sh nagios")
+            keys = "".join(other.read("/var/lib/nagios/.ssh/id_ed25519.pub") for other in hosts)
+            host.write("/var/lib/nagios/.ssh/authorized_keys", keys, owner="nagios", mode=0o600)
+            host.write(CONFIG, etcd.configuration(lab, OPTIONS), group="nagios", mode=0o640)
+            text = (CHECKOUT / "quorum.cfg.sample").read_text()
+            host.write(QUORUM_OBJECTS, re.sub(r"(freshness_threshold +)5 ", r"\g<1>1 ", text))
+            host.run(f"sed -i 's#/lab/notify#{BIN}/notify_if_master {STATE} /lab/notify#' {MONITORED}")
+            host.run("/usr/sbin/nagios4 -v /etc/nagios4/nagios.cfg")
+            host.service("nagios").restart()
+        lab.wait(lambda: lab.witness.nagios_flags(), 30, "Nagios writes status.dat on the third host")
+        lab.witness.run([COMMAND, "init", "--standby"])
+        yield lab
+
+
+@pytest.fixture
+def well(lab: Lab) -> Lab:
+    """Whatever a test before left: links whole, all on and thawed, etcd and Nagios running, one master with the lease."""
+    for host in lab.hosts.values():
+        lab.mend(host)
+        if not host.is_on():
+            host.on()
+        if host.is_frozen():
+            host.thaw()
+        for name in ("etcd", "nagios"):
+            host.service(name).start()
+    lab.wait(lambda: healthy(lab), 90, "one master with the lease, two standbys", shown=lambda: everything(lab))
+    return lab
+
+
+def healthy(lab: Lab) -> bool:
+    masters = [host for host in lab.hosts.values() if str(role_of(host)) == "master"]
+    if len(masters) != 1 or not is_active(masters[0]) or lease(masters[0]).get("holder") != masters[0].name:
+        return False
+    others = [host for host in lab.hosts.values() if host is not masters[0]]
+    return all(
+        str(role_of(host)) == "standby" and not notifies(host) and lease(host).get("holder") == masters[0].name for host in others
+    ) and not lab.hosts[masters[0].name].exists(f"{STATE}/override.lease")
+
+
+def everything(lab: Lab) -> str:
+    return "\n".join(
+        f"--- {host.name}\n{host.read(f'{STATE}/role')}{lease(host)}\n{host.nagios_flags().get('enable_notifications')}\n"
+        + host.run(f"tail -5 {STATE}/handler.log; {COMMAND} history | head -5", check=False).stdout
+        for host in lab.hosts.values()
+        if host.is_on() and not host.is_frozen()
+    )
+
+
+def master_of(lab: Lab) -> tuple[Host, list[Host]]:
+    master = next(host for host in lab.hosts.values() if str(role_of(host)) == "master")
+    return master, [host for host in lab.hosts.values() if host is not master]
+
+
+def lease(host: Host) -> dict[str, str]:
+    try:
+        return dict(line.split("=", 1) for line in host.read(f"{STATE}/lease").splitlines())
+    except FileNotFoundError:
+        return {}
+
+
+def said(host: Host) -> str:
+    """The keeper's last sentence."""
+    return lease(host).get("said", "")
+
+
+def check(host: Host) -> str:
+    return host.run([f"{BIN}/check_lease"], user="nagios", check=False).stdout.splitlines()[0].partition(" |")[0]
+
+
+def journal(host: Host) -> str:
+    return host.run([COMMAND, "history"]).stdout
+
+
+def taken_over(lab: Lab, standbys: list[Host]) -> Host:
+    """Exactly one of them."""
+    lab.wait(
+        lambda: [h for h in standbys if is_active(h) and str(role_of(h)) == "master"],
+        90,
+        "one takes over",
+        shown=lambda: everything(lab),
+    )
+    return next(h for h in standbys if str(role_of(h)) == "master")
+
+
+def test_the_master_renews_and_the_others_look(well: Lab) -> None:
+    master, standbys = master_of(well)
+    assert master is well.yasu
+    assert re.fullmatch(r"LEASE OK - yasu: master, it holds the lease for \d+ s", check(master))
+    for host in standbys:
+        assert re.fullmatch(rf"LEASE OK - {host.name}: standby, the lease is yasu's for \d+ s", check(host))
+    health = f"ETCDCTL_API=3 etcdctl --endpoints https://{well.yasu.address}:2379 --cacert {etcd.TLS}/ca.pem endpoint health"
+    assert well.nabira.run(f"{health} --cert {etcd.TLS}/cert.pem --key {etcd.TLS}/key.pem", check=False).returncode == 0
+    assert well.nabira.run(health, check=False).returncode != 0, "who has no certificate is not let in"
+
+
+def test_the_readme_prints_what_is_printed(well: Lab) -> None:
+    """Its addresses and its lease of 30 s aside."""
+    for block in blocks():
+        if "quorum" not in block.words:
+            continue
+        host = well.host(block.hosts[0])
+        for command in block.commands:
+            printed = host.run(command.text, check=False).stdout.replace("10.99.0.", "192.0.2.").replace("192.0.2.13", "192.0.2.21")
+            wrong = differing(command.prints, printed)
+            assert not wrong, f"README.md line {block.line}: `{command.text}` does not print\n{wrong}\nbut\n{printed}"
+
+
+def test_a_dead_member_is_not_even_noticed(well: Lab) -> None:
+    master, standbys = master_of(well)
+    with Recorder(well) as recorder:
+        standbys[1].service("etcd").kill9()
+        time.sleep(LEASE)
+        assert check(master).startswith(f"LEASE OK - {master.name}: master, it holds the lease")
+        assert not master.exists(f"{STATE}/override.lease")
+    assert recorder.holders == [master.name]
+    standbys[1].service("etcd").start()
+
+
+def test_without_a_majority_the_master_goes_on_by_promises_and_nobody_takes_over(well: Lab) -> None:
+    master, standbys = master_of(well)
+    with Recorder(well) as recorder:
+        for host in standbys:
+            host.service("etcd").kill9()
+        well.wait(lambda: "it goes on for" in said(master), 30, "the standbys have promised", shown=lambda: everything(well))
+        time.sleep(LEASE)
+        assert is_active(master) and "takes no lease meanwhile" in said(master)
+        assert check(standbys[0]).startswith(f"LEASE WARNING - {standbys[0].name}: standby; etcd does not answer")
+        # one that does not answer: before the lease can be over the master is mute
+        until = float(lease(master)["until"])
+        standbys[1].freeze()
+        well.wait(lambda: "notifies nobody and checks nothing" in said(master), 30, "the master is mute")
+        well.wait(lambda: not notifies(master), 10, "its flags are off")
+        print(f"measured: flags off {until + LEASE - uptime():.1f} s before or after the extended lease's end at the latest")
+        standbys[1].thaw()
+        well.wait(lambda: is_active(master), 60, "it goes on when all promise again", shown=lambda: everything(well))
+        # now the master dies: etcd is away, so nobody takes its place
+        master.service("nagios").kill9()
+        well.wait(lambda: "refused" in journal(standbys[0]), 60, "a failover was refused", shown=lambda: everything(well))
+        assert re.search(r"without the lease nobody takes over, and etcd does not give it|it has promised", journal(standbys[0]))
+        assert not any(is_active(host) for host in standbys)
+        for host in standbys:
+            host.service("etcd").start()
+        new = taken_over(well, standbys)
+    assert recorder.doubled == []
+    print(f"measured: the lease was {' > '.join(recorder.holders)}")
+    assert [name for name in recorder.holders if name] == [
+        master.name,
+        *([master.name] * (recorder.holders.count(master.name) - 1)),
+        new.name,
+    ]
+
+
+def test_of_two_standbys_exactly_one_takes_over_from_an_isolated_master_which_is_mute_by_then(well: Lab) -> None:
+    master, standbys = master_of(well)
+    with Recorder(well) as recorder:
+        well.cut(master)
+        well.wait(lambda: not notifies(master), 60, "the isolated master is mute", shown=lambda: said(master))
+        assert all(str(role_of(host)) == "standby" or not is_active(host) for host in standbys), "before anybody else is active"
+        new = taken_over(well, standbys)
+        other = next(host for host in standbys if host is not new)
+        well.wait(
+            lambda: lease(other).get("holder") == new.name and f"master={new.name}" in other.read(f"{STATE}/role"),
+            30,
+            "the other one follows",
+        )
+        assert str(role_of(other)) == "standby" and not notifies(other)
+        well.mend(master)
+        well.wait(lambda: str(role_of(master)) == "standby", 60, "the old one has stood down", shown=lambda: everything(well))
+    assert recorder.doubled == []
+    assert [name for name in recorder.holders if name] == [master.name, new.name]
+
+
+def test_a_holder_that_was_frozen_for_longer_than_its_lease_mails_nothing_when_it_goes_on(well: Lab) -> None:
+    master, standbys = master_of(well)
+    with Recorder(well) as recorder:
+        log_before = len(master.read(LOG))
+        master.freeze()
+        new = taken_over(well, standbys)
+        mails_before = len(well.mails())
+        master.thaw()
+        thawed_at = time.time()
+        ask = f'echo "[$(date +%s)] SEND_CUSTOM_SVC_NOTIFICATION;web12;HTTP;0;lab;who notifies?" > {PIPE}'
+        while notifies(master) and time.time() < thawed_at + 30:
+            master.run(ask)
+            time.sleep(0.2)
+        mute_after = time.time() - thawed_at
+        log = master.read(LOG)[log_before:]
+        assert "SERVICE NOTIFICATION: oncall;web12;HTTP;CUSTOM" in log, "Nagios wanted to"
+        assert "notify_if_master: held back: this host has no lease" in log
+        sent = [mail for mail in well.mails()[mails_before:] if f"sent by {master.name}" in mail.subject]
+        assert sent == []
+        print(f"measured: flags off {mute_after:.1f} s after the thaw")
+        assert mute_after < 2 * RENEW + 4, "one renewal interval, and Nagios's own second or two to show it"
+        well.wait(lambda: str(role_of(master)) == "standby", 60, "it has stood down", shown=lambda: everything(well))
+        new.run(ask)
+        well.wait(lambda: [m for m in well.mails(MARK) if f"sent by {new.name}" in m.subject], 10, "the new one mails")
+    assert recorder.doubled == []
+    assert [name for name in recorder.holders if name] == [master.name, new.name]
+
+
+RACE = """
+import sys, threading
+sys.path.insert(0, "")
+from dataclasses import replace
+from nagios_failover.config import load
+from nagios_failover.etcd import Etcd
+from nagios_failover.lease import Ours
+from nagios_failover.lease_keeper import boot_clock
+config = load()
+quorum = replace(config.quorum, name=sys.argv[1], timeout=10)
+names = [f"{config.this_name}-{n}" for n in range(6)]
+start, won = threading.Barrier(len(names)), []
+def contend(name):
+    start.wait()
+    if isinstance(Etcd(quorum, boot_clock).hold(name), Ours):
+        won.append(name)
+threads = [threading.Thread(target=contend, args=(name,)) for name in names]
+[t.start() for t in threads], [t.join() for t in threads]
+print(*won)
+"""
+
+
+def test_of_eighteen_contenders_on_three_hosts_exactly_one_wins(well: Lab) -> None:
+    for race in ("race-1", "race-2", "race-3"):
+        contend = ["/opt/nagios-failover/bin/python", "-c", RACE, race]
+        with ThreadPoolExecutor(3) as pool:
+            runs = [pool.submit(host.run, contend, user="nagios") for host in well.hosts.values()]
+        won = [name for run in runs for name in run.result().stdout.split()]
+        assert len(won) == 1, won
+
+
+def test_a_switchover_takes_the_lease_along(well: Lab) -> None:
+    master, standbys = master_of(well)
+    new = standbys[0]
+    with Recorder(well) as recorder:
+        well.wait(
+            lambda: new.run([COMMAND, "switchover", "--dry-run"], check=False).returncode == 0,
+            60,
+            "nothing is in the way",
+            poll=1,
+            shown=lambda: new.run([COMMAND, "switchover", "--dry-run"], check=False).stdout,
+        )
+        new.run([COMMAND, "switchover"], timeout=120)
+        assert str(role_of(new)) == "master" and str(role_of(master)) == "standby"
+        well.wait(lambda: healthy(well), 60, "all follow", shown=lambda: everything(well))
+    assert recorder.doubled == []
+
+
+def uptime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,0 +1,103 @@
+"""The client of etcd's HTTP gateway: who gets the lease, for how long, and what a member without an answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from nagios_failover.config import QuorumSection, Seconds
+from nagios_failover.etcd import Etcd
+from nagios_failover.lease import Away, Free, Held, Ours, Word
+from tests.fake_etcd import FakeEtcd
+
+NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def server() -> Iterator[FakeEtcd]:
+    with FakeEtcd() as server:
+        yield server
+
+
+def client(*urls: str, now: float = 100.0) -> Etcd:
+    return Etcd(QuorumSection(etcd=urls, lease=Seconds(30), timeout=Seconds(3)), lambda: now)
+
+
+def test_a_free_lease_is_taken_and_counted_from_before_it_was_asked_for_and_shorter_than_etcd_does(server: FakeEtcd) -> None:
+    assert client(server.url).look() == Free()
+    assert client(server.url).hold("yasu") == Ours(128.0)
+    assert isinstance(client(server.url).look(), Held)
+
+
+def test_one_that_is_held_is_renewed_for_its_holder_and_refused_to_others(server: FakeEtcd) -> None:
+    client(server.url).hold("yasu")
+    assert client(server.url, now=110.0).hold("yasu") == Ours(138.0)
+    refused = client(server.url).hold("nabira")
+    assert isinstance(refused, Held) and refused.holder == "yasu" and 28 <= refused.left <= 30
+    assert len(server.leases) == 1, "what was granted for nothing is revoked"
+
+
+def test_one_that_ended_is_taken_anew(server: FakeEtcd) -> None:
+    client(server.url).hold("yasu")
+    server.expire()
+    assert client(server.url, now=200.0).hold("nabira") == Ours(228.0)
+
+
+def test_a_lease_that_was_given_away_while_it_was_renewed_is_not_held(server: FakeEtcd) -> None:
+    """The lease itself lives on: its renewal alone proves nothing."""
+    client(server.url).hold("yasu")
+    server.after_renewal = lambda: client(server.url).take_over("nabira", "yasu")
+    refused = client(server.url).hold("yasu")
+    assert isinstance(refused, Held) and refused.holder == "nabira"
+
+
+def test_it_is_taken_over_from_the_one_who_gives_it_and_from_nobody_else(server: FakeEtcd) -> None:
+    client(server.url).hold("yasu")
+    refused = client(server.url).take_over("witness", "nabira")
+    assert isinstance(refused, Held) and refused.holder == "yasu"
+    assert client(server.url).take_over("nabira", "yasu") == Ours(128.0)
+
+
+def test_it_is_given_back_by_its_holder_alone(server: FakeEtcd) -> None:
+    client(server.url).hold("yasu")
+    kept = client(server.url).release("nabira")
+    assert isinstance(kept, Held) and kept.holder == "yasu"
+    assert client(server.url).release("yasu") == Free()
+    assert client(server.url).look() == Free()
+
+
+def test_of_many_at_once_exactly_one_gets_it(server: FakeEtcd) -> None:
+    names = [f"host{number}" for number in range(16)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        words: list[Word] = list(pool.map(lambda name: client(server.url).hold(name), names))
+    assert sorted(type(word).__name__ for word in words) == ["Held"] * 15 + ["Ours"]
+
+
+def test_a_dead_member_is_passed_over(server: FakeEtcd) -> None:
+    assert client(NOBODY, server.url).hold("yasu") == Ours(128.0)
+    assert client(NOBODY, server.url).members() == [(NOBODY, "127.0.0.1:1: Connection refused"), (server.url, "")]
+
+
+def test_no_member_that_answers_is_an_etcd_that_is_away() -> None:
+    assert client(NOBODY).hold("yasu") == Away("127.0.0.1:1: Connection refused")
+    assert client(NOBODY).look() == Away("127.0.0.1:1: Connection refused")
+    assert client(NOBODY).release("yasu") == Away("127.0.0.1:1: Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (503, b'{"error": "etcdserver: request timed out", "code": 14}', "etcdserver: request timed out"),
+        (200, b'{"error": {"message": "no leader"}}', "no leader"),
+        (404, b"404 page not found", "it has no HTTP gateway (enable-grpc-gateway: true in its configuration file)"),
+        (200, b"<html>", "Expecting value: line 1 column 1 (char 0)"),
+        (200, b"[]", "HTTP 200"),
+        (200, b"", "an answer that etcd does not give: KeyError 'ID'"),
+    ],
+)
+def test_what_is_no_answer_is_not_taken_for_one(server: FakeEtcd, status: int, body: bytes, reason: str) -> None:
+    server.says = (status, body)
+    word = client(server.url).hold("yasu")
+    assert isinstance(word, Away) and word.reason.endswith(reason), word

@@ -1,0 +1,220 @@
+"""The keeper: what it writes down, whom it asks, and when it mutes this host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from nagios_failover.config import Config, HostSection
+from nagios_failover.errors import Refused
+from nagios_failover.lease import Act, Answer, Away, Free, Held, Lease, Ours, Promise, Word
+from nagios_failover.lease_keeper import World, boot_clock, keep_lease, promise, promised
+from nagios_failover.lock import LockHeld, run_lock
+from nagios_failover.looks import Look
+from nagios_failover.role import Owner, RoleRecord
+from nagios_failover.state_files import StateFiles, boot_id
+from nagios_failover.words import Role, State
+from tests.fake_world import OFF, config_of, master, standby
+
+QUORUM = "[quorum]\netcd = https://192.0.2.1:2379\n[fence]\nuser = nagios\n"
+AWAY = Away("no answer in time")
+PROMISED, SILENT = Answer("yasu", True), Answer("yasu", False, "it does not answer")
+
+
+@dataclass
+class Around:
+    """etcd, the other hosts and the clock."""
+
+    word: Word = AWAY
+    answers: list[Answer] = field(default_factory=lambda: [PROMISED])
+    now: float = 1000.0
+    did: list[str] = field(default_factory=list)
+
+    def world(self) -> World:
+        return World(
+            look=lambda: self._asked("look"),
+            hold=lambda: self._asked("hold"),
+            release=lambda: self._asked("release"),
+            ask=self._ask,
+            now=lambda: self.now,
+            boot=lambda: "this boot",
+        )
+
+    def _asked(self, what: str) -> Word:
+        self.did.append(what)
+        self.now += 3
+        return self.word
+
+    def _ask(self) -> list[Answer]:
+        self.did.append("ask")
+        self.now += 4
+        return self.answers
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return config_of(tmp_path, QUORUM)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateFiles:
+    return StateFiles(tmp_path)
+
+
+@pytest.fixture
+def around() -> Around:
+    return Around()
+
+
+def kept(state: StateFiles) -> tuple[float, str]:
+    lease = state.lease()
+    assert lease is not None and lease.boot == "this boot"
+    return lease.until, lease.holder
+
+
+def overrides(state: StateFiles) -> list[tuple[Owner, bool]]:
+    return [(override.owner, override.flags == OFF) for override in state.overrides()]
+
+
+def test_a_master_renews_and_writes_down_until_when(config: Config, state: StateFiles, around: Around) -> None:
+    master(state)
+    around.word = Ours(1028.0)
+    assert keep_lease(config, state, world=around.world()).state is State.OK
+    assert (kept(state), around.did, overrides(state)) == ((1028.0, "nabira"), ["hold"], [])
+
+
+def test_etcd_away_with_time_left_is_waited_for_and_nobody_is_asked(config: Config, state: StateFiles, around: Around) -> None:
+    master(state)
+    state.write_lease(Lease(1028.0, "this boot", "nabira"))
+    assert keep_lease(config, state, world=around.world()).state is State.WARNING
+    assert (kept(state), around.did, overrides(state)) == ((1028.0, "nabira"), ["hold"], [])
+
+
+def test_with_a_promise_of_all_the_master_goes_on_for_one_lease_from_when_it_asked(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    master(state)
+    state.write_lease(Lease(1020.0, "this boot", "nabira"))
+    assert keep_lease(config, state, world=around.world()).act is Act.HOLD
+    assert (kept(state), around.did, overrides(state)) == ((1003.0 + 30, "nabira"), ["hold", "ask"], [])
+
+
+def test_one_that_does_not_answer_mutes_the_master_before_its_lease_can_be_over(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    master(state)
+    state.write_lease(Lease(1020.0, "this boot", "nabira"))
+    around.answers = [PROMISED, SILENT]
+    made = keep_lease(config, state, world=around.world())
+    assert (made.act, made.state) == (Act.MUTE, State.CRITICAL)
+    assert around.now < 1020.0
+    assert (kept(state), overrides(state)) == ((0.0, "nabira"), [(Owner.LEASE, True)])
+
+
+def test_who_sees_the_lease_with_another_is_mute_at_once_and_goes_on_when_it_is_his_again(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    master(state)
+    state.write_lease(Lease(1028.0, "this boot", "nabira"))
+    around.word = Held("yasu", 20)
+    keep_lease(config, state, world=around.world())
+    assert (kept(state), overrides(state)) == ((0.0, "yasu"), [(Owner.LEASE, True)])
+    around.word = Ours(1060.0)
+    keep_lease(config, state, world=around.world())
+    assert (kept(state), overrides(state)) == ((1060.0, "nabira"), [])
+
+
+def test_a_mute_master_is_muted_once(config: Config, state: StateFiles, around: Around) -> None:
+    master(state)
+    around.word = Held("yasu", 20)
+    keep_lease(config, state, world=around.world())
+    before = (state.directory / "override.lease").stat().st_ino
+    keep_lease(config, state, world=around.world())
+    assert (state.directory / "override.lease").stat().st_ino == before
+
+
+def test_a_lease_of_before_the_boot_gives_no_right(config: Config, state: StateFiles, around: Around) -> None:
+    master(state)
+    state.write_lease(Lease(9999.0, "an earlier boot", "nabira"))
+    around.answers = [SILENT]
+    assert keep_lease(config, state, world=around.world()).act is Act.MUTE
+    assert kept(state) == (0.0, "nabira")
+
+
+def test_a_standby_looks_and_holds_nothing(config: Config, state: StateFiles, around: Around) -> None:
+    standby(state)
+    state.write_lease(Lease(1028.0, "this boot", "nabira"))
+    around.word = Held("yasu", 20)
+    assert keep_lease(config, state, world=around.world()).state is State.OK
+    assert (kept(state), around.did) == ((0.0, "yasu"), ["look"])
+
+
+def test_a_standby_gives_back_what_is_left_of_a_role_but_not_what_a_run_has_just_taken(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    standby(state)
+    around.word = Held("nabira", 20)
+    with run_lock(state.directory, wait=0):
+        keep_lease(config, state, world=around.world())
+    assert around.did == ["look"]
+    keep_lease(config, state, world=around.world())
+    assert around.did == ["look", "look", "release"]
+
+
+def test_a_run_that_has_the_lease_is_kept_in_it(config: Config, state: StateFiles, around: Around) -> None:
+    state.write_role(RoleRecord(Role.TAKING_OVER, "nabira", 4, "a-run", 1000))
+    around.word = Free()
+    keep_lease(config, state, world=around.world())
+    state.write_lease(Lease(1028.0, "this boot", "nabira"))
+    around.word = Ours(1040.0)
+    keep_lease(config, state, world=around.world())
+    assert (kept(state), around.did) == ((1040.0, "nabira"), ["look", "hold"])
+
+
+def test_without_a_role_nothing_is_asked_of_etcd_but_a_look(config: Config, state: StateFiles, around: Around) -> None:
+    assert keep_lease(config, state, world=around.world()).state is State.WARNING
+    assert around.did == ["look"]
+
+
+def test_a_standby_follows_who_has_the_lease(config: Config, state: StateFiles, around: Around) -> None:
+    config = replace(config, hosts=(*config.hosts, HostSection("witness", "192.0.2.3")))
+    standby(state)
+    state.add_look(Look("witness", 1000.0, 10.0, "b", "check", State.OK, "alive", "said", peer_term=7))
+    around.word = Held("witness", 20)
+    keep_lease(config, state, world=around.world())
+    role = state.role()
+    assert (role.role, role.master, role.term) == (Role.STANDBY, "witness", 7)
+    around.word = Held("a stranger", 20)
+    keep_lease(config, state, world=around.world())
+    assert state.role() == role
+
+
+# ---- promises ----
+
+
+def test_a_standby_promises_and_keeps_it_for_so_long(config: Config, state: StateFiles) -> None:
+    standby(state)
+    assert promised(config, state) == ""
+    assert promise(config, state, to="yasu", seconds=30) == (
+        "nabira: standby, it takes no lease for 30 s, because yasu goes on without etcd"
+    )
+    assert promised(config, state) in {f"it has promised yasu to take no lease for another {seconds} s" for seconds in (29, 30)}
+    state.write_promise(Promise("yasu", boot_clock() - 1, boot_id(), 30))
+    assert promised(config, state) == ""
+
+
+def test_a_garbled_promise_is_one(config: Config, state: StateFiles) -> None:
+    state.promise_path.write_text("to=yasu\n")
+    assert promised(config, state).startswith("the promise file is garbled: 'until'; remove ")
+
+
+def test_nothing_is_promised_by_a_master_nor_while_a_run_is_on_its_way(config: Config, state: StateFiles) -> None:
+    standby(state)
+    with run_lock(state.directory, wait=0), pytest.raises(LockHeld):
+        promise(config, state, to="yasu", seconds=30)
+    master(state)
+    with pytest.raises(Refused, match=r"the role is master \(term 3\): nothing is promised"):
+        promise(config, state, to="yasu", seconds=30)
+    assert state.promise() is None

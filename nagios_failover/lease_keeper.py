@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -175,6 +174,8 @@ def forget(state: StateFiles) -> None:
 
 def ask_for_promises(config: Config) -> list[Answer]:
     """Every other host, side by side."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(len(config.others)) as pool:
         return list(pool.map(lambda host: _ask(config.facing(host.name)), config.others))
 
@@ -191,7 +192,7 @@ def _ask(config: Config) -> Answer:
 
 def promise(config: Config, state: StateFiles, *, to: str, seconds: float) -> str:
     """On a standby: take no lease for so long. Returns a sentence. Raises Refused, also while a run is on its way (LockHeld)."""
-    with run_lock(state.directory, wait=0):
+    with run_lock(state.directory, wait=A_MOMENT):
         role = state.role()
         if role.role is not Role.STANDBY:
             raise Refused(f"the role is {role.role} (term {role.term}): nothing is promised", host=config.this_name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,3 +125,24 @@ def test_wrong_usage_and_a_wrong_configuration_are_unknown(site: PluginSite) -> 
     site.configure("[quorum]\nlease = never\n")
     code, output = site.check()
     assert code == 3 and output.startswith("LEASE UNKNOWN - configuration file ")
+
+
+def test_what_it_does_not_need_it_does_not_load(site: PluginSite) -> None:
+    """fabric only to ask the other hosts, TLS only for https, and not even HTTP where no lease is configured."""
+    heavy = {"fabric", "paramiko", "invoke", "pymysql", "cryptography", "smtplib", "rich", "asyncio", "nagios_failover.fence_login"}
+
+    def loaded() -> set[str]:
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", site.door, "-C", site.config],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+    site.role(Role.MASTER)
+    names = loaded()
+    assert "http.client" in names and not names & heavy
+    site.configure()
+    assert not loaded() & {*heavy, "http.client", "ssl"}

@@ -167,7 +167,8 @@ def build_parser() -> Parser:
     promise = command(
         "promise", commands.promise, "take no lease for so long: asked by a master that goes on without etcd", "[quorum]."
     )
-    promise.add_argument("master", metavar="HOST", help="who asks")
+    promise.add_argument("host", metavar="HOST", help="who asks")
+    promise.add_argument("--give", action="store_true", help="on a master: hold it no more, for a switchover to HOST")
     promise.add_argument("--for", dest="seconds", type=_duration, required=True, metavar="TIME", help="for so long")
     promise.set_defaults(finishes_runs=False)
     trend = command("trend", show_trend.trend, "show a service's metrics over time, from this host's own database")

@@ -196,9 +196,10 @@ def guard(config: Config, args: argparse.Namespace) -> int:
 
 
 def promise(config: Config, args: argparse.Namespace) -> int:
-    from nagios_failover.lease_keeper import promise as give
+    from nagios_failover import lease_keeper
 
-    print(give(config, StateFiles(config.paths.state), to=args.master, seconds=args.seconds))
+    act = lease_keeper.give if args.give else lease_keeper.promise
+    print(act(config, StateFiles(config.paths.state), to=args.host, seconds=args.seconds))
     return DONE
 
 

@@ -37,10 +37,6 @@ class Etcd:
         """Renew the lease if it is `name`'s, take it if it is nobody's."""
         return self._answered(lambda: self._hold(name))
 
-    def take_over(self, name: str, holder: str) -> Word:
-        """As `hold`, and from `holder` too, who has been seen to be silent and gives it away."""
-        return self._answered(lambda: self._hold(name, giver=holder))
-
     def release(self, name: str) -> Word:
         """Give it back, if it is `name`'s; whose it is then."""
         return self._answered(lambda: self._release(name))
@@ -78,31 +74,28 @@ class Etcd:
     def _left(self, lease: str) -> float:
         return max(0.0, float(self._ask("lease/timetolive", {"ID": lease}).get("TTL", 0)))
 
-    def _hold(self, name: str, *, giver: str = "") -> Word:
+    def _hold(self, name: str) -> Word:
         asked_at = self._now()
         found = self._read()
         if found and found[0] == name:
             seconds = float(self._ask("lease/keepalive", {"ID": found[1]}).get("result", {}).get("TTL", 0))
-            # Read again: the key may have been given away in between, while the lease itself lives on.
+            # Read again: what an etcd leader that was cut off renews is no proof.
             if seconds > 0 and self._read() == found:
                 return Ours(asked_at + self._shorter(seconds))
             found = self._read()
-        if found and found[0] != giver:
+        if found:
             return Held(found[0], self._left(found[1])) if found[0] != name else Away("the lease ended while it was renewed")
-        return self._take(name, found)
+        return self._take(name)
 
-    def _take(self, name: str, found: tuple[str, str] | None) -> Word:
+    def _take(self, name: str) -> Word:
         """Exactly one of several that try this at once gets it."""
         asked_at = self._now()
         granted = self._ask("lease/grant", {"TTL": str(int(self._quorum.lease))})
         lease, seconds = str(granted["ID"]), self._shorter(float(granted["TTL"]))
-        if found is None:
-            unchanged = {"key": self._key, "target": "CREATE", "create_revision": "0"}
-        else:
-            unchanged = {"key": self._key, "target": "LEASE", "lease": found[1]}
+        not_there = {"result": "EQUAL", "key": self._key, "target": "CREATE", "create_revision": "0"}
         put = {"request_put": {"key": self._key, "value": _encoded(name), "lease": lease}}
         read = {"request_range": {"key": self._key}}
-        answer = self._ask("kv/txn", {"compare": [{"result": "EQUAL", **unchanged}], "success": [put], "failure": [read]})
+        answer = self._ask("kv/txn", {"compare": [not_there], "success": [put], "failure": [read]})
         if answer.get("succeeded"):
             return Ours(asked_at + seconds)
         self._ask("lease/revoke", {"ID": lease})

@@ -55,15 +55,20 @@ def world_of(config: Config) -> World:
 
 def keep_lease(config: Config, state: StateFiles, *, world: World | None = None) -> Decision:
     """Look, decide, and do it. Raises Failed when it cannot be written down."""
-    ready = world or world_of(config)
+    with state.alone(state.lease_path):
+        return _keep(config, state, world or world_of(config))
+
+
+def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
     role = _role(state)
     kept = _kept(state)
-    renews = role is not None and (role.role is Role.MASTER or (role.role is Role.TAKING_OVER and _holds(kept, config.this_name)))
+    taking = role is not None and role.role is Role.TAKING_OVER and _holds(kept, config.this_name)
+    is_master = role is not None and role.role is Role.MASTER
+    renews = taking or (is_master and not promised(state))
     word = ready.hold() if renews else ready.look()
     asked_at = ready.now()
     left = kept.left(asked_at, ready.boot()) if kept else 0.0
     answers: list[Answer] = []
-    is_master = role is not None and role.role is Role.MASTER
     if is_master and isinstance(word, Away) and not comfortable(left, pace=config.lease_pace):
         answers = ready.ask()
     decision = keep(
@@ -200,10 +205,21 @@ def promise(config: Config, state: StateFiles, *, to: str, seconds: float) -> st
     return f"{config.this_name}: standby, it takes no lease for {seconds:g} s, because {to} goes on without etcd"
 
 
+def give(config: Config, state: StateFiles, *, to: str, seconds: float) -> str:
+    """On a master that a switchover has silenced: hold the lease no more, and do not take it for so long. Raises Refused."""
+    with state.alone(state.lease_path):  # not while a check renews it
+        role = state.role()
+        if role.role is not Role.MASTER:
+            raise Refused(f"the role is {role.role} (term {role.term}): it has no lease to give", host=config.this_name)
+        state.write_promise(Promise(to, boot_clock() + seconds, boot_id(), seconds))
+        give_back(config, state)
+    return f"{config.this_name}: the lease is given up for {to}, and not taken for {seconds:g} s"
+
+
 # --- for runs ---
 
 
-def promised(config: Config, state: StateFiles) -> str:
+def promised(state: StateFiles) -> str:
     """Why this host may not take the lease now; "" where nothing has been promised."""
     try:
         given = state.promise()
@@ -213,10 +229,9 @@ def promised(config: Config, state: StateFiles) -> str:
     return f"it has promised {given.to} to take no lease for another {left:.0f} s" if given and left > 0 else ""
 
 
-def take(config: Config, state: StateFiles, *, giver: str = "") -> Word:
+def take(config: Config, state: StateFiles) -> Word:
     """Take or renew the lease for this host, and write down for how long. Raises Failed when that cannot be written."""
-    etcd = Etcd(config.quorum, boot_clock)
-    word = etcd.take_over(config.this_name, giver) if giver else etcd.hold(config.this_name)
+    word = Etcd(config.quorum, boot_clock).hold(config.this_name)
     if isinstance(word, Ours):
         state.write_lease(Lease(word.until, boot_id(), config.this_name, f"{config.this_name}: it has taken the lease"))
     return word

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from nagios_failover.config import Config
-from nagios_failover.errors import Failed, Refused
+from nagios_failover.errors import CouldNotLook, Failed, Refused
 from nagios_failover.lease import Away, Held, Ours, Word
 from nagios_failover.steps import Step, Weight
 from nagios_failover.workflow import Flow
@@ -34,7 +34,7 @@ def _take(flow: Flow) -> str:
         raise Refused(f"{flow.this}: {promised}", hint="etcd is away, or was: the master goes on without it")
     least = math.inf
     while True:
-        word = flow.hands.lease("")
+        word = flow.hands.lease()
         if isinstance(word, Ours):
             flow.note("lease", True)
             return f"{flow.this} has the lease"
@@ -48,16 +48,23 @@ def _take(flow: Flow) -> str:
 
 
 def _take_from_a_silent_master(flow: Flow) -> str:
-    word = flow.hands.lease(flow.peer)
+    """It gives the lease up first, by its own hand: at no moment do two hold it."""
+    try:
+        said = flow.hands.there(("promise", flow.this, "--for", f"{4 * flow.config.quorum.timeout:g}", "--give"))
+    except CouldNotLook as error:
+        raise Failed(f"{flow.peer} did not give the lease up: {error}", hint=error.hint) from error
+    if not said.well:
+        raise Failed(f"{flow.peer} did not give the lease up: {' '.join(said.stderr.split())[:300]}")
+    word = flow.hands.lease()
     if isinstance(word, Ours):
         flow.note("lease", True)
-        return f"{flow.this} has the lease; {flow.peer}, which is silent, had it before"
+        return f"{flow.this} has the lease; {flow.peer}, which is silent, has given it up"
     raise _refusal(flow.config, word, f"the lease is {word.holder}'s" if isinstance(word, Held) else "")
 
 
 def require_lease(flow: Flow) -> None:
     """The last look before this host monitors: is it still ours? Raises Failed."""
-    if flow.config.quorum.etcd and flow.hands.lease_left() <= 0 and not isinstance(flow.hands.lease(""), Ours):
+    if flow.config.quorum.etcd and flow.hands.lease_left() <= 0 and not isinstance(flow.hands.lease(), Ours):
         raise Failed("the lease was lost during the run, and etcd does not give it again", hint=MEND)
 
 

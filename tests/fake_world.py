@@ -184,8 +184,8 @@ class World:
         self.witnesses_told.append((term, master))
         return self.witness_fails
 
-    def _lease(self, giver: str) -> Word:
-        self.lease_words.append(f"asked for, from {giver}" if giver else "asked for")
+    def _lease(self) -> Word:
+        self.lease_words.append("asked for")
         return self.lease_word.pop(0) if len(self.lease_word) > 1 else self.lease_word[0]
 
     def _unfence(self, term: int, was_on: Flags) -> Fenced:

@@ -334,7 +334,7 @@ def state_tree(host: Host) -> str:
 
 
 STEPS = (
-    "confirm", "register", "pre hook", "fence, mild", "fetch", "fence, hard", "inherit", "start Nagios", "tell witnesses",
+    "confirm", "lease", "register", "pre hook", "fence, mild", "fetch", "fence, hard", "inherit", "start Nagios", "tell witnesses",
     "activate", "check at once", "promote", "fetch queue", "perfdata services", "post hook", "verify incidents",
     "mail", "merge logs",
 )  # fmt: skip
@@ -347,7 +347,8 @@ def test_failover_dry_run_walks_the_list_and_changes_nothing(lab: Lab) -> None:
     assert lines[0].startswith(
         "confirm: would look at yasu until 3 looks in a row, 1 s apart, were CRITICAL; by this look it would find "
     )
-    assert lines[1] == f"register: would write role taking-over with term 2 to {STATE}/role, and failover.lock beside it"
+    assert lines[1] == "lease: not configured"
+    assert lines[2] == f"register: would write role taking-over with term 2 to {STATE}/role, and failover.lock beside it"
     assert lines[-1] == "nothing was changed (dry run)"
     assert state_tree(lab.nabira) == before
     assert is_active(lab.yasu) and not notifies(lab.nabira)

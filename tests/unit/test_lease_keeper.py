@@ -10,7 +10,7 @@ import pytest
 from nagios_failover.config import Config, HostSection
 from nagios_failover.errors import Refused
 from nagios_failover.lease import Act, Answer, Away, Free, Held, Lease, Ours, Promise, Word
-from nagios_failover.lease_keeper import World, boot_clock, keep_lease, promise, promised
+from nagios_failover.lease_keeper import World, boot_clock, give, keep_lease, promise, promised
 from nagios_failover.lock import LockHeld, run_lock
 from nagios_failover.looks import Look
 from nagios_failover.role import Owner, RoleRecord
@@ -196,18 +196,38 @@ def test_a_standby_follows_who_has_the_lease(config: Config, state: StateFiles, 
 
 def test_a_standby_promises_and_keeps_it_for_so_long(config: Config, state: StateFiles) -> None:
     standby(state)
-    assert promised(config, state) == ""
+    assert promised(state) == ""
     assert promise(config, state, to="yasu", seconds=30) == (
         "nabira: standby, it takes no lease for 30 s, because yasu goes on without etcd"
     )
-    assert promised(config, state) in {f"it has promised yasu to take no lease for another {seconds} s" for seconds in (29, 30)}
+    assert promised(state) in {f"it has promised yasu to take no lease for another {seconds} s" for seconds in (29, 30)}
     state.write_promise(Promise("yasu", boot_clock() - 1, boot_id(), 30))
-    assert promised(config, state) == ""
+    assert promised(state) == ""
 
 
 def test_a_garbled_promise_is_one(config: Config, state: StateFiles) -> None:
     state.promise_path.write_text("to=yasu\n")
-    assert promised(config, state).startswith("the promise file is garbled: 'until'; remove ")
+    assert promised(state).startswith("the promise file is garbled: 'until'; remove ")
+
+
+def test_a_master_that_has_given_the_lease_up_does_not_take_it_again_before_the_other_one_can(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    config = replace(config, quorum=replace(config.quorum, etcd=("http://127.0.0.1:1",)))  # it may even be away
+    master(state)
+    state.write_lease(Lease(boot_clock() + 20, boot_id(), "nabira"))
+    assert give(config, state, to="yasu", seconds=12) == "nabira: the lease is given up for yasu, and not taken for 12 s"
+    lease = state.lease()
+    assert lease is not None and lease.left(boot_clock(), boot_id()) == 0
+    around.word = Free()
+    assert keep_lease(config, state, world=around.world()).act is Act.MUTE
+    assert around.did == ["look"]
+    state.write_promise(Promise("yasu", boot_clock() - 1, boot_id(), 12))
+    around.word = Ours(1060.0)
+    assert keep_lease(config, state, world=around.world()).act is Act.HOLD
+    standby(state)
+    with pytest.raises(Refused, match=r"the role is standby \(term 3\): it has no lease to give"):
+        give(config, state, to="yasu", seconds=12)
 
 
 def test_nothing_is_promised_by_a_master_nor_while_a_run_is_on_its_way(config: Config, state: StateFiles) -> None:

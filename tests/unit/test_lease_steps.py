@@ -128,16 +128,19 @@ def test_a_switchover_takes_it_from_the_master_once_that_is_silent_and_gives_it_
     config: Config, world: World
 ) -> None:
     record = run_switchover(config, world.state, hands=world.hands())
-    assert step(record, "lease") == "done: nabira has the lease; yasu, which is silent, had it before"
-    assert world.lease_words == ["asked for, from yasu"]
+    assert step(record, "lease") == "done: nabira has the lease; yasu, which is silent, has given it up"
+    assert world.lease_words == ["asked for"] and "promise nabira --for 12 --give" in world.there
     names = [one.name for one in record.steps]
     assert names.index("quiesce") < names.index("lease") < names.index("activate")
 
 
-def test_a_switchover_without_the_lease_is_put_back(config: Config, world: World) -> None:
-    world.lease_word = [GONE]
+@pytest.mark.parametrize(
+    ("refuses", "said"), [("", "etcd does not give it"), ("promise", "yasu did not give the lease up: error: no")]
+)
+def test_a_switchover_without_the_lease_is_put_back(config: Config, world: World, refuses: str, said: str) -> None:
+    world.lease_word, world.there_fails = [GONE], refuses
     record = run_switchover(config, world.state, hands=world.hands())
-    assert record.outcome == "aborted" and "etcd does not give it" in record.sentence
+    assert record.outcome == "aborted" and said in record.sentence
     assert "undone, term 4: notifications, service_checks, host_checks on" in world.fences
 
 

@@ -161,7 +161,8 @@ class Etcd:
         import http.client
 
         try:
-            self._connection.sock.settimeout(self._limit())
+            if self._connection.sock is not None:  # else it is opened anew
+                self._connection.sock.settimeout(self._limit())
             self._connection.request("POST", f"/v3/{path}", json.dumps(body), {"Content-Type": "application/json"})
             answer = self._connection.getresponse()
             text = answer.read()

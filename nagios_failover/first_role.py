@@ -89,6 +89,9 @@ def write_first_role(config: Config, state: StateFiles, *, master: bool, force: 
 
 def _require_lease(config: Config, state: StateFiles) -> None:
     """Not even --force makes a master without it: it would mute itself at once."""
+    promised = lease_keeper.promised(state)
+    if promised:
+        raise Refused(promised, host=config.this_name, hint="etcd is away, or was: the master goes on without it")
     word = lease_keeper.take(config, state)
     if isinstance(word, Away):
         raise Refused(

@@ -31,7 +31,12 @@ class Lease:
 
     def text(self) -> str:
         said = " ".join(self.said.split())
-        return f"until={int(self.until)}\nboot={self.boot}\nholder={self.holder or '-'}\nsaid={said}\n"
+        return f"{self.first_line}boot={self.boot}\nholder={self.holder or '-'}\nsaid={said}\n"
+
+    @property
+    def first_line(self) -> str:
+        """Of a fixed length, so that it can be written over the last one where there is no room for a new file."""
+        return f"until={int(self.until):012d}\n"
 
 
 @dataclass(frozen=True)
@@ -152,21 +157,21 @@ def keep_as_master(
     there was time), `extended` until when it may go on if all have promised."""
     if isinstance(word, Ours):
         return Decision(Act.HOLD, State.OK, f"{this}: master, it holds the lease for {word.until - now:.0f} s", until=word.until)
+    if isinstance(word, Free) or (isinstance(word, Held) and word.holder == this):
+        sentence = f"{this}: it has given the lease up for a switchover: it notifies nobody and checks nothing"
+        return Decision(Act.MUTE, State.CRITICAL, sentence, "it takes it again in a moment, unless the other host has it by then")
     if isinstance(word, Held):
         sentence = f"{this}: the lease is {word.holder}'s: it notifies nobody and checks nothing"
         return Decision(Act.MUTE, State.CRITICAL, sentence, f"nagios-failover status; {word.holder} is the master")
-    away = word.reason if isinstance(word, Away) else "nobody holds the lease, and it was not given"
+    failed = f"{this}: etcd does not renew the lease ({word.reason})"
     if answers and all(answer.promised for answer in answers):
         who = ", ".join(answer.host for answer in answers)
-        sentence = (
-            f"{this}: etcd does not renew the lease ({away}); it goes on for {extended - now:.0f} s: {who} takes no lease meanwhile"
-        )
+        sentence = f"{failed}; it goes on for {extended - now:.0f} s: {who} promised to take no lease meanwhile"
         return Decision(Act.HOLD, State.WARNING, sentence, "mend etcd: without it nobody can take over", extended)
     if comfortable(left, pace=pace):
-        sentence = f"{this}: etcd does not renew the lease ({away}); it is good for another {left:.0f} s"
-        return Decision(Act.NOTHING, State.WARNING, sentence)
+        return Decision(Act.NOTHING, State.WARNING, f"{failed}; it is good for another {left:.0f} s")
     against = "; ".join(f"{answer.host}: {answer.why}" for answer in answers if not answer.promised) or "nobody was asked"
-    sentence = f"{this}: etcd does not renew the lease ({away}), and {against}: it notifies nobody and checks nothing"
+    sentence = f"{failed}, and {against}: it notifies nobody and checks nothing"
     return Decision(Act.MUTE, State.CRITICAL, sentence, "it goes on by itself when etcd gives it the lease again")
 
 

@@ -270,7 +270,21 @@ class StateFiles:
         return None if text is None else parse_lease(text)
 
     def write_lease(self, lease: Lease) -> None:
-        write_atomically(self.lease_path, lease.text())
+        try:
+            write_atomically(self.lease_path, lease.text())
+        except Failed:
+            if not self._write_until(lease):
+                raise
+
+    def _write_until(self, lease: Lease) -> bool:
+        """A master whose disk is full renews its lease: it must not be held back, and nobody takes its place. The first line has
+        its room already."""
+        with contextlib.suppress(StateUnreadable, OSError):
+            kept = self.lease()
+            if kept is not None and kept.boot == lease.boot:
+                with self.lease_path.open("r+b", buffering=0) as file:
+                    return file.write(lease.first_line.encode()) == len(lease.first_line)
+        return False
 
     def promise(self) -> Promise | None:
         text = self._read(self.promise_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nagios_failover.config import Config, HostSection
-from nagios_failover.errors import Refused
+from nagios_failover.errors import Failed, Refused
 from nagios_failover.lease import Act, Answer, Away, Free, Held, Lease, Ours, Promise, Word
 from nagios_failover.lease_keeper import World, boot_clock, give, keep_lease, promise, promised
 from nagios_failover.lock import LockHeld, run_lock
@@ -189,6 +189,26 @@ def test_a_standby_follows_who_has_the_lease(config: Config, state: StateFiles, 
     around.word = Held("a stranger", 20)
     keep_lease(config, state, world=around.world())
     assert state.role() == role
+
+
+def test_a_master_whose_disk_is_full_is_not_held_back(
+    config: Config, state: StateFiles, around: Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It renews, so that nobody takes its place: until when is written over what is there."""
+    master(state)
+    around.word = Ours(1028.0)
+    keep_lease(config, state, world=around.world())
+
+    def no_room(path: Path, text: str, mode: int = 0) -> None:
+        raise Failed(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr("nagios_failover.state_files.write_atomically", no_room)
+    around.word = Ours(1060.0)
+    assert keep_lease(config, state, world=around.world()).state is State.OK
+    assert kept(state) == (1060.0, "nabira")
+    state.lease_path.unlink()
+    with pytest.raises(Failed, match="No space left"):
+        keep_lease(config, state, world=around.world())
 
 
 # ---- promises ----

@@ -48,7 +48,11 @@ def check_objects(
         elif attributes.get("check_freshness") == "1":
             strangers.append(f"{attributes.get('host_name')}/{attributes.get('service_description')}")
     findings: list[Finding] = []
-    for service, plugin in ((names.master_watch, "check_master_nagios"), (names.state_watch, "check_failover_state")):
+    watches = [(names.master_watch, "check_master_nagios"), (names.state_watch, "check_failover_state")]
+    if config.quorum.etcd:
+        watches.append((names.lease_watch, "check_lease"))
+        findings.extend(_check_notifying(host, place, lines))
+    for service, plugin in watches:
         if service in found:
             where = f"{place}: service {service!r}"
             findings.extend(_check_watch_service(host, where, config, service, found[service]))
@@ -56,7 +60,8 @@ def check_objects(
             if handler := _command_of(found[service], "event_handler"):
                 findings.extend(_check_command(host, where, lines, handler, "handle_master_event"))
         elif not (service == names.master_watch and handler_on_a_host):
-            why = f"no service {service!r} on host {names.watch_host!r}: see commands.cfg.sample; restart Nagios after adding it"
+            sample = "quorum.cfg.sample" if service == names.lease_watch else "commands.cfg.sample"
+            why = f"no service {service!r} on host {names.watch_host!r}: see {sample}; restart Nagios after adding it"
             findings.append(Finding(Kind.WRONG, host, place, "", "", why))
     for setting, command in perfdata_commands.items():
         if config.database.socket and command:
@@ -82,6 +87,12 @@ def _check_command(host: str, place: str, lines: Mapping[str, str], name: str, *
         yield Finding(Kind.ADVICE, host, place, "", "", why)
 
 
+def _check_notifying(host: str, place: str, lines: Mapping[str, str]) -> Iterator[Finding]:
+    if not any("notify_if_master" in line for line in lines.values()):
+        why = "no command has notify_if_master in front of what it sends: a host that was frozen would mail (quorum.cfg.sample)"
+        yield Finding(Kind.ADVICE, host, place, "", "", why)
+
+
 def _check_watch_service(host: str, where: str, config: Config, name: str, attributes: Attributes) -> Iterator[Finding]:
     interval = max(1.0, config.look.interval)
     wanted = [
@@ -94,6 +105,9 @@ def _check_watch_service(host: str, where: str, config: Config, name: str, attri
         if name == config.nagios.master_watch:
             why = f"the master is looked at every {config.look.interval:g} s ([look] interval)"
             wanted.append(between("freshness_threshold", 1, interval, int(interval), "0", why))
+        if name == config.nagios.lease_watch:
+            why = f"the lease is renewed every {config.quorum.renew:g} s ([quorum] renew)"
+            wanted.append(between("freshness_threshold", 1, max(1.0, config.quorum.renew), int(config.quorum.renew), "0", why))
     for rule in wanted:
         value = attributes.get(rule.setting)
         if not rule.right(rule.compiled if value is None else value):

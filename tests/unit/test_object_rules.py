@@ -84,6 +84,27 @@ def test_missing_watch_services_are_named() -> None:
     ]
 
 
+def test_with_a_quorum_the_lease_is_kept_by_a_service_and_notifications_go_through_our_wrapper() -> None:
+    quorum = parse(f"{BASE}[quorum]\netcd = https://192.0.2.1:2379\n[fence]\nuser = nagios\n", hostname="yasu")
+    whole = COMMANDS + watch("Master Nagios") + STATE_WATCH
+
+    def found(text: str) -> list[str]:
+        parsed = object_rules.parse_objects(text.splitlines(keepends=True), frozenset({"command", "host", "service"}))
+        findings = object_rules.check_objects("yasu", "objects.cache", quorum, PERFDATA_COMMANDS, parsed)
+        return [f"{finding.kind.name}: {finding.sentence()}" for finding in findings]
+
+    assert found(whole) == [
+        "ADVICE: yasu: objects.cache: no command has notify_if_master in front of what it sends: a host that was frozen would mail "
+        "(quorum.cfg.sample)",
+        "WRONG: yasu: objects.cache: no service 'Role lease' on host 'nagios-failover': see quorum.cfg.sample; "
+        "restart Nagios after adding it",
+    ]
+    keeper = command("lease", f"{BIN}/check_lease") + command("mail", f"{BIN}/notify_if_master /var/lib/nagios-failover mail")
+    assert found(keeper + whole + watch("Role lease", check_command="lease", freshness_threshold="5")) == []
+    (late,) = found(keeper + whole + watch("Role lease", check_command="lease", freshness_threshold="60"))
+    assert "freshness_threshold 60, should be freshness_threshold 10" in late
+
+
 def test_a_master_watched_by_a_plain_host_check_needs_no_master_watch_service() -> None:
     host = "define host {\n\thost_name\tnabira\n\tevent_handler\thandle!x\n\t}\n"
     assert objects(COMMANDS + host + STATE_WATCH) == []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nagios_failover import printing
 from nagios_failover.config import Config
-from nagios_failover.errors import DONE, FAILED, UsageError
+from nagios_failover.errors import DONE, FAILED, StateUnreadable, UsageError
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.printing import moment, span
 from nagios_failover.role import describe_flags
@@ -45,6 +45,8 @@ def status(config: Config, args: argparse.Namespace) -> int:
         print(f"look       {seen.verdict.state.name}: {seen.verdict.sentence}")
         if seen.verdict.hint:
             print(f"hint       {seen.verdict.hint}")
+    if config.quorum.etcd:
+        print(f"lease      {_lease_words(StateFiles(config.paths.state))}")
     for host in (seen.this, seen.peer):
         if host.paused:
             print(f"pause      {host.name}: {pause_words(host.paused)}")
@@ -72,6 +74,15 @@ def _host_row(host: HostView, config: Config) -> tuple[str, ...]:
         age,
         describe_flags(host.flags) if host.flags is not None else "not seen",
     )
+
+
+def _lease_words(state: StateFiles) -> str:
+    """What check_lease said last."""
+    try:
+        kept = state.lease()
+    except StateUnreadable as error:
+        return str(error)
+    return kept.said if kept else "check_lease has not run yet"
 
 
 def pause_words(marker: PauseMarker) -> str:

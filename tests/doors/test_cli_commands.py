@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nagios_failover.journal import Journal
+from nagios_failover.lease import Lease
 from nagios_failover.looks import Look
 from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import boot_id, uptime
@@ -456,3 +457,13 @@ def test_a_switchover_lists_all_that_stands_in_the_way_and_changes_nothing(site:
         else:
             assert "hint: nagios-failover switchover --dry-run changes nothing, and lists all\n" in output.stderr
     assert site.state.role().term == 7 and site.state.paused(0) is None
+
+
+def test_status_says_what_the_keeper_of_the_lease_said_last(site: Site) -> None:
+    site.role(Role.MASTER)
+    assert "lease" not in site.run("status").stdout
+    with site.cfg.open("a") as file:
+        file.write("[quorum]\netcd = http://127.0.0.1:1\n[fence]\nuser = nobody\n")
+    assert "\nlease      check_lease has not run yet\n" in site.run("status").stdout
+    site.state.write_lease(Lease(0, "b", "yasu", "HOST: the lease is yasu's"))
+    assert "\nlease      HOST: the lease is yasu's\n" in site.run("status").stdout

@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nagios_failover import fencing
+from nagios_failover.command_file import send, tagged
 from nagios_failover.config import Config
 from nagios_failover.errors import CouldNotLook, FailoverError, Refused, StateUnreadable
 from nagios_failover.etcd import Etcd
 from nagios_failover.lease import Act, Answer, Away, Decision, Held, Lease, Ours, Promise, Word, comfortable, keep
 from nagios_failover.lock import A_MOMENT, LockHeld, is_held, run_lock
+from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.role import Override, Owner, RoleRecord, role_flags
 from nagios_failover.state_files import StateFiles, boot_id, uptime
-from nagios_failover.words import Role
+from nagios_failover.words import TURN_OFF, Role
 
 
 def boot_clock() -> float:
@@ -65,6 +67,8 @@ def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
     taking = role is not None and role.role is Role.TAKING_OVER and _holds(kept, config.this_name)
     is_master = role is not None and role.role is Role.MASTER
     renews = taking or (is_master and not promised(state))
+    if role is not None and is_master and kept is not None and kept.boot == ready.boot() and ready.now() >= kept.until:
+        _mute(config, state, role)  # it was frozen, perhaps: before anybody is asked
     word = ready.hold() if renews else ready.look()
     asked_at = ready.now()
     left = kept.left(asked_at, ready.boot()) if kept else 0.0
@@ -91,7 +95,7 @@ def _carry_out(
     until = kept.until if kept and kept.boot == world.boot() else 0.0
     if decision.act is Act.HOLD:
         until = decision.until
-    elif decision.act is not Act.NOTHING or (role is not None and role.role is Role.STANDBY):
+    elif decision.act is not Act.NOTHING or (role is not None and role.role is Role.STANDBY and not _is_ours(config, word)):
         until = 0.0
     state.write_lease(Lease(until, world.boot(), _holder(config, word, kept), decision.sentence))
     if decision.act is Act.RELEASE:
@@ -114,6 +118,11 @@ def _holder(config: Config, word: Word, kept: Lease | None) -> str:
     return kept.holder if kept and isinstance(word, Away) else ""
 
 
+def _is_ours(config: Config, word: Word) -> bool:
+    """A standby's: a run has just taken it."""
+    return isinstance(word, Held) and word.holder == config.this_name
+
+
 def _holds(kept: Lease | None, this: str) -> bool:
     return kept is not None and kept.holder == this
 
@@ -134,14 +143,16 @@ def _kept(state: StateFiles) -> Lease | None:
 
 
 def _follow(config: Config, state: StateFiles, role: RoleRecord, holder: str) -> None:
-    """A standby's master is whoever has the lease: with more than two hosts it may be another one by now."""
-    if holder == role.master or holder not in {host.name for host in config.others}:
+    """A standby's master is whoever has the lease: with more than two hosts it may be another one by now, or have a new term."""
+    if holder not in {host.name for host in config.others}:
         return
     with contextlib.suppress(StateUnreadable):
-        seen = [look.peer_term for look in state.looks() if look.host == holder]
+        term = max([role.term, *(look.peer_term for look in state.looks() if look.host == holder)])
+        if (holder, term) == (role.master, role.term):
+            return
         with contextlib.suppress(LockHeld), run_lock(state.directory, wait=0):
             if state.role() == role:
-                state.write_role(replace(role, master=holder, term=max([role.term, *seen]), since=int(time.time())))
+                state.write_role(replace(role, master=holder, term=term, since=int(time.time())))
 
 
 def _release(state: StateFiles, world: World) -> None:
@@ -151,7 +162,7 @@ def _release(state: StateFiles, world: World) -> None:
 
 
 def _mute(config: Config, state: StateFiles, role: RoleRecord) -> None:
-    """The flags themselves follow at once, by this check's handler. While a run is on its way they are the run's."""
+    """Nagios is told at once; that it obeys is seen by this check's handler. While a run is on its way the flags are the run's."""
     flags = role_flags(config.pair.mode, active=False)
     known = next((override for override in state.overrides() if override.owner is Owner.LEASE), None)
     if known and known.term == role.term:
@@ -159,6 +170,9 @@ def _mute(config: Config, state: StateFiles, role: RoleRecord) -> None:
     with contextlib.suppress(LockHeld), run_lock(state.directory, wait=A_MOMENT):
         if state.role() == role:
             state.write_override(Override(Owner.LEASE, flags, role.term, int(time.time())))
+            with contextlib.suppress(FailoverError):
+                commands = [tagged(TURN_OFF[flag]) for flag, on in flags.items() if not on]
+                send(read_nagios_cfg(config.this.nagios_cfg).command_file, commands, now=int(time.time()))
 
 
 def _unmute(state: StateFiles) -> None:
@@ -231,10 +245,11 @@ def promised(state: StateFiles) -> str:
 
 def take(config: Config, state: StateFiles) -> Word:
     """Take or renew the lease for this host, and write down for how long. Raises Failed when that cannot be written."""
-    word = Etcd(config.quorum, boot_clock).hold(config.this_name)
-    if isinstance(word, Ours):
-        state.write_lease(Lease(word.until, boot_id(), config.this_name, f"{config.this_name}: it has taken the lease"))
-    return word
+    with state.alone(state.lease_path):  # not while a check looks at it
+        word = Etcd(config.quorum, boot_clock).hold(config.this_name)
+        if isinstance(word, Ours):
+            state.write_lease(Lease(word.until, boot_id(), config.this_name, f"{config.this_name}: it has taken the lease"))
+        return word
 
 
 def left_here(state: StateFiles) -> float:

@@ -135,6 +135,28 @@ def test_a_mute_master_is_muted_once(config: Config, state: StateFiles, around: 
     assert (state.directory / "override.lease").stat().st_ino == before
 
 
+def test_a_master_whose_lease_is_over_is_mute_before_anybody_is_asked(config: Config, state: StateFiles, around: Around) -> None:
+    master(state)
+    state.write_lease(Lease(999.0, "this boot", "nabira"))
+    seen: list[list[tuple[Owner, bool]]] = []
+
+    def hold() -> Word:
+        seen.append(overrides(state))
+        return Held("yasu", 20)
+
+    keep_lease(config, state, world=replace(around.world(), hold=hold))
+    assert seen == [[(Owner.LEASE, True)]]
+
+
+def test_a_standby_does_not_wipe_out_what_a_run_has_just_taken(config: Config, state: StateFiles, around: Around) -> None:
+    standby(state)
+    state.write_lease(Lease(1028.0, "this boot", "nabira"))
+    around.word = Held("nabira", 30)
+    with run_lock(state.directory, wait=0):
+        keep_lease(config, state, world=around.world())
+    assert kept(state) == (1028.0, "nabira")
+
+
 def test_a_lease_of_before_the_boot_gives_no_right(config: Config, state: StateFiles, around: Around) -> None:
     master(state)
     state.write_lease(Lease(9999.0, "an earlier boot", "nabira"))
@@ -186,6 +208,10 @@ def test_a_standby_follows_who_has_the_lease(config: Config, state: StateFiles, 
     keep_lease(config, state, world=around.world())
     role = state.role()
     assert (role.role, role.master, role.term) == (Role.STANDBY, "witness", 7)
+    state.add_look(Look("witness", 1010.0, 20.0, "b", "check", State.OK, "alive", "said", peer_term=9))
+    keep_lease(config, state, world=around.world())
+    role = state.role()
+    assert role.term == 9
     around.word = Held("a stranger", 20)
     keep_lease(config, state, world=around.world())
     assert state.role() == role

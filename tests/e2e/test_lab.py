@@ -317,12 +317,12 @@ def test_everything_can_be_done_by_hand_from_another_process(lab: Lab) -> None:
     assert cli("off", "witness").stdout == "witness is off (power cut)\n"
     assert not lab.witness.is_on()
     assert cli("on", "witness").returncode == 0
-    assert cli("set", "web5", "LOAD", "warning", "--output", "busy").stdout == "web5/LOAD is WARNING from the next check on\n"
     lab.yasu.run("echo body | mail -s by-hand oncall@witness", user="nagios")
     lab.wait(lambda: lab.mails("by-hand"), 10, "the mail")
     last = json.loads(cli("mail", "--json").stdout.splitlines()[-1])
     assert (last["sender"], last["to"], last["subject"], last["body"]) == ("nagios@yasu", ["oncall@witness"], "by-hand", "body\n")
     assert cli("mail").stdout.splitlines()[-1].endswith("nagios@yasu -> oncall@witness: by-hand")
+    assert cli("set", "web5", "LOAD", "warning", "--output", "busy").stdout == "web5/LOAD is WARNING from the next check on\n"
     wrong = cli("off", "nosuch")
     assert (wrong.returncode, wrong.stderr) == (1, "error: no host is called 'nosuch': there are yasu, nabira, witness\n")
 

@@ -6,17 +6,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 
-from nagios_failover import drift, flags, merge_logs, sync
+from nagios_failover import drift, flags, merge_logs, observe, sync
 from nagios_failover.config import Config, Start
 from nagios_failover.copies import Copies
 from nagios_failover.errors import CouldNotLook, Failed, NoReader
 from nagios_failover.joining import Joining
+from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.readiness import readiness
 from nagios_failover.role import describe_flags
 from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.trials import Trial
+from nagios_failover.words import Role
 from nagios_failover.workflow import Flow, Trigger, ask_root, hands_of
 
 POLL_SECONDS = 0.5
@@ -54,6 +57,20 @@ def _start(flow: Joining) -> str:
         flow, lambda: bool(_runs(flow)), flow.config.nagios.verify_timeout, "Nagios was started but does not read its command file"
     )
     return said
+
+
+def _follow_term(flow: Joining) -> str:
+    """A host that gave its role away by hand does not know yet which term its master has begun."""
+    config, state = flow.config, flow.state
+    report = observe.look(config, state).evidence.report
+    theirs = report.role if report else None
+    if theirs is None or theirs.role is not Role.MASTER:
+        raise Failed(f"{config.peer.name} is not seen to be the master", host=config.this_name, hint="nagios-failover status")
+    with run_lock(state.directory, wait=A_MOMENT):
+        role = state.role()
+        if role.role is Role.STANDBY and role.term < theirs.term:
+            state.write_role(replace(role, master=config.peer.name, term=theirs.term, since=int(time.time())))
+    return f"{config.peer.name} is the master, its term is {theirs.term}"
 
 
 def _make_passive(flow: Joining) -> str:
@@ -149,6 +166,7 @@ STEPS: tuple[Step[Joining], ...] = (
         _cold,
         _runs,
     ),
+    Step("term", lambda flow: f"would learn the term of {flow.config.peer.name}, the master", _follow_term, Weight.LESSER),
     Step("passive", lambda flow: "would see that Nagios's flags are a standby's", _make_passive, Weight.NEEDED, _cold),
     Step(
         "copy state",

@@ -50,7 +50,7 @@ def test_what_is_not_configured_is_left_out_and_the_rest_is_told(site: Site) -> 
     """A pair without replicated databases and without [sync]."""
     steps = {step.name: step for step in rehearsal(site.config, site.state, WORKFLOW, say=lambda _: None)}
     database = ["role", "this server", "source", "compare", "attach", "save", "empty", "copy", "replicate", "catch up", "verify"]
-    nagios = ["start Nagios", "passive", "copy state", "merge logs", "objects", "watch services", "ready"]
+    nagios = ["start Nagios", "term", "passive", "copy state", "merge logs", "objects", "watch services", "ready"]
     assert list(steps) == ["stand down", *database, "heartbeat", *nagios]
     left_out = [name for name, step in steps.items() if step.outcome == "skipped"]
     assert left_out == [*database, "heartbeat", "copy state", "merge logs", "objects"]

@@ -174,12 +174,12 @@ def before_the_master_is_told(lab: Lab, new: Host, happens: Callable[[], object]
     new.write(pre_hook, "#!/bin/sh\ntouch /tmp/hooked\nwhile [ -e /tmp/hooked ]; do sleep 0.1; done\n", mode=0o755)
     config = new.read(CONFIG)
     new.write(CONFIG, with_options(config, {("run", "pre_hook"): pre_hook}), group="nagios", mode=0o640)
-    new.run(f"({COMMAND} switchover; echo ended with $?) >/dev/shm/said 2>&1 &")
+    new.run(f"({COMMAND} switchover; echo the command is over: $?) >/dev/shm/said 2>&1 &")
     try:
         lab.wait(lambda: new.exists("/tmp/hooked"), 60, "the run is in its pre hook")
         happens()
         new.run("rm /tmp/hooked")
-        lab.wait(lambda: "ended with " in new.read("/dev/shm/said"), 60, "it has ended")
+        lab.wait(lambda: "the command is over: " in new.read("/dev/shm/said"), 60, "it has ended")
         yield
     finally:
         new.write(CONFIG, config, group="nagios", mode=0o640)
@@ -212,7 +212,7 @@ def test_a_disk_that_is_full_in_the_middle_of_it_keeps_the_roles(site: Site, who
             next_one = switchover(new)
     finally:
         full.unfill()
-    assert "ended with 0" not in said, said
+    assert "the command is over: 0" not in said, said
     assert next_one.returncode != 0 and "hint: " in next_one.stderr, next_one.stdout + next_one.stderr
     site.lab.wait(lambda: active(old) and passive(new), 40, f"{old.name} monitors")
     site.lab.wait(lambda: (site.role(new), site.role(old)) == ("standby", "master"), 20, "the roles are as they were")

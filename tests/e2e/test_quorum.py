@@ -226,9 +226,10 @@ def test_a_holder_that_was_frozen_for_longer_than_its_lease_mails_nothing_when_i
         master.freeze()
         new = taken_over(well, standbys)
         mails_before = len(well.mails())
+        ask = f'echo "[$(date +%s)] SEND_CUSTOM_SVC_NOTIFICATION;web12;HTTP;0;lab;who notifies?" > {PIPE}'
+        master.shout(ask)  # what Nagios reads first when it goes on
         master.thaw()
         thawed_at = time.time()
-        ask = f'echo "[$(date +%s)] SEND_CUSTOM_SVC_NOTIFICATION;web12;HTTP;0;lab;who notifies?" > {PIPE}'
         while notifies(master) and time.time() < thawed_at + 30:
             master.run(ask)
             time.sleep(0.2)

@@ -233,6 +233,12 @@ class Host:
         """Replace a file (its directory must exist); works on a frozen host too."""
         self.lay_down([File(path, text, owner, group, mode)])
 
+    def shout(self, script: str) -> None:
+        """Run a shell script from outside among the host's files; into a FIFO whose reader is frozen, for one."""
+        done = command(self._in_mounts(["sh", "-c", script]), check=False)
+        if done.returncode != 0:
+            raise LabError(f"{self.name}: {done.stderr.strip()}")
+
     def lay_down(self, entries: Iterable[File | Directory]) -> None:
         """Write many files and directories in one stroke."""
         archive = tar_of(entries, passwd_of(self._passwd()), groups_of(self.read("/etc/group")))

@@ -194,10 +194,15 @@ def test_unknown_options_and_a_missing_configuration_are_sentences(site: Site, t
 
 def test_a_death_that_is_not_confirmed_is_refused_journaled_and_mailed_once(site: Site) -> None:
     site.role(Role.STANDBY)
-    for _ in range(3):
+
+    def refused() -> list[int]:
+        """For each run in the journal, how often it was refused before."""
+        journal = Journal(site.state.directory)
+        return [] if journal.open_runs() else [run.repeats for run in journal.runs()]
+
+    for before in range(3):
         assert quiet(site.call(*DEAD))
-        wait(lambda: not Journal(site.state.directory).open_runs() and Journal(site.state.directory).runs(), "the run ends")
-        time.sleep(0.5)
+        wait(lambda before=before: refused() == [before], "the run ends")  # type: ignore[misc]
     (run,) = Journal(site.state.directory).runs()
     assert run.outcome == "refused" and run.sentence.startswith("not confirmed: yasu: the host answers"), run.sentence
     assert run.repeats == 2

@@ -22,8 +22,8 @@ fi
 .venv/bin/python -m pytest tests/unit tests/doors
 code=$?
 if [ -z "$problem" ]; then
-    # mostly waiting, so four labs at a time; a file's tests share its lab, so a file is never split
-    .venv/bin/python -m pytest tests/e2e -n 4 --dist loadfile || code=1
+    # mostly waiting, so three labs at a time; a file's tests share its lab, so a file is never split
+    .venv/bin/python -m pytest tests/e2e -n 3 --dist loadfile || code=1
     exit "$code"
 fi
 echo

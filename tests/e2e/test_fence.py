@@ -14,7 +14,7 @@ from tests.lab import Host, Lab, why_not
 from tests.lab.debian_root import CHECKOUT
 from tests.lab.fence_device import OPTIONS as FENCE_OPTIONS
 from tests.lab.fence_device import Behaviour, FenceDevice
-from tests.lab.lab import PATIENCE, Mail
+from tests.lab.lab import Mail
 from tests.lab.suite import COMMAND, CONFIG, STATE, config_text, is_active, notifies, with_options
 from tests.notification_stream import Stream
 from tests.switching import let_fence
@@ -23,8 +23,9 @@ from tests.takeover import join_again, role_of
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 OPTIONS = {("witness", "accounts"): f"hb@{WITNESS}", ("fence", "user"): "nagios"}
-DOUBLED_LIMIT = 6.0 * PATIENCE
-"""Seconds that both may notify: README has 2 to 3 s, by one look; one that runs to its time limit is 6 s."""
+DOUBLED_LIMIT = 20.0
+"""Seconds: a pause and a look to its time limit (one-second settings: 3 and 6 s), the fence, and a machine that is busy. What it is
+on an idle one is in the README, and printed."""
 ALL_OFF = "notifications off, service checks off, host checks off"
 
 
@@ -104,11 +105,11 @@ def test_a_host_without_power_cannot_be_fenced_over_ssh_and_an_agent_of_debian_s
     lab.yasu.off()
     taken_over(lab)
     said = step(lab.nabira, "fence, mild")
-    assert said.startswith("failed: yasu: not fenced over ssh: directly: "), said
+    assert said.startswith("failed: yasu: not fenced over ssh: ") and "directly: " in said, said
     assert step(lab.nabira, "fence, hard").startswith("done: yasu: cut off by /usr/sbin/fence_dummy (")
     assert lab.nabira.read(DUMMY_PLUG) == "off"
-    configure(lab, OPTIONS)
     back_on(lab)
+    configure(lab, OPTIONS)
 
 
 def hard(fencing: str) -> dict[tuple[str, str], str]:

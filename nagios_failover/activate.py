@@ -47,8 +47,16 @@ def activate(flow: Flow) -> str:
             f"it checks and notifies, but its role is not written: {error}", host=flow.this, hint=error.hint
         ) from error
     flow.note("active_at", flow.hands.now())
+    _reign(flow)
     loaded(flow)
     return "; ".join(said)
+
+
+def _reign(flow: Flow) -> None:
+    """etcd knows its term from now on, so that no former master gets the lease again; if not now, by the next check."""
+    if flow.config.quorum.etcd:
+        with suppress(FailoverError):
+            flow.hands.lease(flow.term, reign=True)
 
 
 def _load(flow: Flow, said: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from nagios_failover.config import Config
 from nagios_failover.errors import Refused, StateUnreadable
 from nagios_failover.journal import Journal
 from nagios_failover.looks import Look, confirmations
+from nagios_failover.role import RoleRecord
 from nagios_failover.run_record import SWITCHOVER
 from nagios_failover.state_files import StateFiles
 from nagios_failover.verdict import PEER_CODES, Code
@@ -59,6 +60,11 @@ def _of_an_ended_switchover(state: StateFiles, words: str) -> bool:
 
 def _until(until: int | None) -> str:
     return "until resumed" if until is None else time.strftime("until %Y-%m-%d %H:%M:%S", time.localtime(until))
+
+
+def next_term(own: RoleRecord, ring: Sequence[Look], witness: int = 0) -> int:
+    """Above every term that is known: our own, those seen in the other host's role file, a witness's."""
+    return 1 + max([own.term, witness, *(look.peer_term for look in ring)])
 
 
 def ring_of(state: StateFiles) -> list[Look]:

@@ -1,4 +1,5 @@
-"""etcd, by its HTTP gateway (v3 JSON) and the standard library: one key, bound to a lease, that names the master.
+"""etcd, by its HTTP gateway (v3 JSON) and the standard library: a key, bound to a lease, that names the master, and
+one that stays, with the highest term under which a master has reigned.
 
 Every answer that counts went through etcd's quorum: reads are linearizable, writes and renewals need the leader. Members are asked
 one after the other, the one that answered last first, until [quorum] timeout is over.
@@ -9,11 +10,22 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from nagios_failover.config import ETCD_ELECTION_SECONDS, QuorumSection
 from nagios_failover.errors import CouldNotLook
-from nagios_failover.lease import Away, Free, Held, Ours, Word
+from nagios_failover.lease import Away, Free, Held, Ours, Outranked, Word
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Both keys, as they were at one moment. `holder` is "" where nobody has the lease; `revision` is the term key's."""
+
+    holder: str = ""
+    lease: str = ""
+    term: int = 0
+    revision: str = "0"
 
 
 class Etcd:
@@ -24,6 +36,8 @@ class Etcd:
         self._members = list(quorum.etcd)
         self._connection: Any = None
         self._key = _encoded(f"nagios-failover/{quorum.name}/master")
+        self._term_key = _encoded(f"nagios-failover/{quorum.name}/term")
+        self._both = {"key": self._key, "range_end": _encoded(f"nagios-failover/{quorum.name}/term\0")}
         self._context: Any = None
         self._deadline = 0.0
 
@@ -31,11 +45,12 @@ class Etcd:
 
     def look(self) -> Word:
         """Whose it is."""
-        return self._answered(lambda: self._held() or Free())
+        return self._answered(lambda: self._whose(self._read()))
 
-    def hold(self, name: str) -> Word:
-        """Renew the lease if it is `name`'s, take it if it is nobody's."""
-        return self._answered(lambda: self._hold(name))
+    def hold(self, name: str, term: int, *, reign: bool = False) -> Word:
+        """Renew the lease if it is `name`'s, take it if it is nobody's; neither under a lower `term` than the highest of a master.
+        `reign`: it is a master that asks, so its term is one from now on."""
+        return self._answered(lambda: self._hold(name, term, reign))
 
     def release(self, name: str) -> Word:
         """Give it back, if it is `name`'s; whose it is then."""
@@ -63,54 +78,89 @@ class Etcd:
         finally:
             self._close()
 
-    def _held(self) -> Held | None:
-        found = self._read()
-        return found and Held(found[0], self._left(found[1]))
+    def _whose(self, found: _Found) -> Held | Free:
+        return Held(found.holder, self._left(found.lease), found.term) if found.holder else Free(found.term)
 
-    def _read(self) -> tuple[str, str] | None:
-        """Holder and lease id."""
-        return _first(self._ask("kv/range", {"key": self._key}))
+    def _read(self) -> _Found:
+        return self._found(self._ask("kv/range", self._both))
+
+    def _found(self, answer: dict[str, Any]) -> _Found:
+        keys = {one["key"]: one for one in answer.get("kvs", [])}
+        master, term = keys.get(self._key), keys.get(self._term_key)
+        return _Found(
+            holder=_decoded(master["value"]) if master else "",
+            lease=str(master.get("lease", "0")) if master else "",
+            term=int(_decoded(term["value"])) if term else 0,
+            revision=str(term["mod_revision"]) if term else "0",
+        )
 
     def _left(self, lease: str) -> float:
         return max(0.0, float(self._ask("lease/timetolive", {"ID": lease}).get("TTL", 0)))
 
-    def _hold(self, name: str) -> Word:
+    def _hold(self, name: str, term: int, reign: bool) -> Word:
         asked_at = self._now()
         found = self._read()
-        if found and found[0] == name:
-            seconds = float(self._ask("lease/keepalive", {"ID": found[1]}).get("result", {}).get("TTL", 0))
+        if found.term > term:
+            return self._outranked(name, found)
+        if found.holder == name:
+            seconds = float(self._ask("lease/keepalive", {"ID": found.lease}).get("result", {}).get("TTL", 0))
             # Read again: what an etcd leader that was cut off renews is no proof.
-            if seconds > 0 and self._read() == found:
+            if seconds > 0 and self._read() == found and self._recorded(name, found, term, reign):
                 return Ours(asked_at + self._shorter(seconds))
             found = self._read()
-        if found:
-            return Held(found[0], self._left(found[1])) if found[0] != name else Away("the lease ended while it was renewed")
-        return self._take(name)
+        if found.holder:
+            return self._whose(found) if found.holder != name else Away("the lease ended while it was renewed")
+        return self._take(name, found, term, reign)
 
-    def _take(self, name: str) -> Word:
-        """Exactly one of several that try this at once gets it."""
+    def _outranked(self, name: str, found: _Found) -> Outranked:
+        if found.holder == name:
+            self._ask("lease/revoke", {"ID": found.lease})
+        return Outranked(found.term, found.holder if found.holder != name else "")
+
+    def _recorded(self, name: str, found: _Found, term: int, reign: bool) -> bool:
+        """Is the term of `name`, which has the lease, written down as far as it must be?"""
+        if not reign or term <= found.term:
+            return True
+        is_mine = {"result": "EQUAL", "key": self._key, "target": "VALUE", "value": _encoded(name)}
+        answer = self._ask("kv/txn", {"compare": [is_mine, self._same_term(found)], "success": [self._put_term(term)]})
+        return bool(answer.get("succeeded"))
+
+    def _take(self, name: str, found: _Found, term: int, reign: bool) -> Word:
+        """Exactly one of several that try this at once gets it, and none whose term was passed meanwhile."""
+        if found.term > term:
+            return self._outranked(name, found)
         asked_at = self._now()
         granted = self._ask("lease/grant", {"TTL": str(int(self._quorum.lease))})
         lease, seconds = str(granted["ID"]), self._shorter(float(granted["TTL"]))
         not_there = {"result": "EQUAL", "key": self._key, "target": "CREATE", "create_revision": "0"}
-        put = {"request_put": {"key": self._key, "value": _encoded(name), "lease": lease}}
-        read = {"request_range": {"key": self._key}}
-        answer = self._ask("kv/txn", {"compare": [not_there], "success": [put], "failure": [read]})
+        puts = [{"request_put": {"key": self._key, "value": _encoded(name), "lease": lease}}]
+        if reign and term > found.term:
+            puts.append(self._put_term(term))
+        both = {"compare": [not_there, self._same_term(found)], "success": puts, "failure": [{"request_range": self._both}]}
+        answer = self._ask("kv/txn", both)
         if answer.get("succeeded"):
             return Ours(asked_at + seconds)
         self._ask("lease/revoke", {"ID": lease})
-        other = _first(answer["responses"][0].get("response_range", {}))
-        return Held(other[0], self._left(other[1])) if other else Away("the lease changed hands while it was asked for")
+        other = self._found(answer["responses"][0].get("response_range", {}))
+        if other.term > term:
+            return self._outranked(name, other)
+        return self._whose(other) if other.holder else Away("the lease changed hands while it was asked for")
+
+    def _same_term(self, found: _Found) -> dict[str, str]:
+        return {"result": "EQUAL", "key": self._term_key, "target": "MOD", "mod_revision": found.revision}
+
+    def _put_term(self, term: int) -> dict[str, Any]:
+        return {"request_put": {"key": self._term_key, "value": _encoded(str(term))}}
 
     def _shorter(self, seconds: float) -> float:
         return max(0.0, min(seconds, self._quorum.lease) - ETCD_ELECTION_SECONDS)
 
     def _release(self, name: str) -> Word:
         found = self._read()
-        if found and found[0] == name:
-            self._ask("lease/revoke", {"ID": found[1]})
-            return Free()
-        return Held(found[0], self._left(found[1])) if found else Free()
+        if found.holder == name:
+            self._ask("lease/revoke", {"ID": found.lease})
+            return Free(found.term)
+        return self._whose(found)
 
     def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """One request, of the member that is connected or of the first that answers. Raises CouldNotLook."""
@@ -195,15 +245,12 @@ def _only(quorum: QuorumSection, url: str) -> QuorumSection:
     return replace(quorum, etcd=(url,))
 
 
-def _first(answer: dict[str, Any]) -> tuple[str, str] | None:
-    """Value and lease of the first key in a range's answer."""
-    for found in answer.get("kvs", []):
-        return base64.b64decode(found["value"]).decode(errors="replace"), str(found.get("lease", "0"))
-    return None
-
-
 def _encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+def _decoded(value: str) -> str:
+    return base64.b64decode(value).decode(errors="replace")
 
 
 def _words(error: Exception) -> str:

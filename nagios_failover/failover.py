@@ -6,20 +6,19 @@ Getting monitoring back goes before everything that can be mended later. Read ST
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 from nagios_failover import flags as flag_state
 from nagios_failover.activate import activate, activated, check_at_once, flags_to_set, would_activate
 from nagios_failover.config import Config, Start
-from nagios_failover.confirm import FAILBACK, FAILOVER, confirm, enough_alone, ring_of, would_confirm
+from nagios_failover.confirm import FAILBACK, FAILOVER, confirm, enough_alone, next_term, ring_of, would_confirm
 from nagios_failover.errors import Failed, FailoverError, NoReader, Refused, StateUnreadable
 from nagios_failover.fence_steps import HARD, MILD, by_hand
 from nagios_failover.inherit import fetch, inherit, inherited, would_fetch, would_inherit
 from nagios_failover.lease_steps import TAKE
 from nagios_failover.lock import A_MOMENT, run_lock
-from nagios_failover.looks import Look
 from nagios_failover.merge_logs import STEP as MERGE_LOGS
 from nagios_failover.merge_logs import merge_logs, tell_if_not_merged, would_merge_logs
 from nagios_failover.promote import idle as promote_idle
@@ -49,11 +48,6 @@ from nagios_failover.workflow import (
 )
 
 # --- register ---
-
-
-def next_term(own: RoleRecord, ring: Sequence[Look], witness: int = 0) -> int:
-    """Above every term that is known: our own, those seen in the other host's role file, a witness's."""
-    return 1 + max([own.term, witness, *(look.peer_term for look in ring)])
 
 
 def _register(flow: Flow) -> str:

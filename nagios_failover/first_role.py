@@ -9,10 +9,11 @@ from dataclasses import replace
 from nagios_failover import flags, lease_keeper, witness_record
 from nagios_failover.config import Config
 from nagios_failover.errors import FailoverError, Refused, StateUnreadable
+from nagios_failover.etcd import Etcd
 from nagios_failover.evidence import HostReport
 from nagios_failover.isolated_database import let_write
 from nagios_failover.journal import Journal
-from nagios_failover.lease import Away, Held
+from nagios_failover.lease import Away, Free, Held, Outranked
 from nagios_failover.lease_steps import MEND
 from nagios_failover.lock import run_lock
 from nagios_failover.role import Override, Owner, RoleRecord
@@ -37,8 +38,8 @@ def refusal(this: str, peer: str, old: RoleRecord | str | None, theirs: RoleReco
 def first_record(
     this: str, peer: str, old: RoleRecord | None, theirs: RoleRecord | None, *, master: bool, now: int, fenced: int = 0
 ) -> RoleRecord:
-    """A master's term is 1, or above every term that is known, a fence's (`fenced`) too, or it would stay mute; a standby copies
-    its master's."""
+    """A master's term is 1, or above every term that is known, a fence's or the lease's (`fenced`) too, or it would stay mute; a
+    standby copies its master's."""
     highest = max((record.term for record in (old, theirs) if record), default=0)
     if master:
         highest = max(highest, fenced)
@@ -55,10 +56,10 @@ def write_first_role(config: Config, state: StateFiles, *, master: bool, force: 
         refused = refusal(this, peer, old, theirs, master=master)
         if refused and not force:
             raise refused
-        if master and config.quorum.etcd:
-            _require_lease(config, state)
         known = old if isinstance(old, RoleRecord) else None
         fenced = _fenced(state)
+        if master and config.quorum.etcd:
+            fenced = max(fenced, _require_lease(config, state))
         record = first_record(this, peer, known, theirs, master=master, now=int(time.time()), fenced=fenced)
         journal = Journal(config.paths.state)
         run = journal.open("init", record.term, this, trigger="command")
@@ -87,12 +88,14 @@ def write_first_role(config: Config, state: StateFiles, *, master: bool, force: 
     return [*said, *_set_flags(config, state)]
 
 
-def _require_lease(config: Config, state: StateFiles) -> None:
-    """Not even --force makes a master without it: it would mute itself at once."""
+def _require_lease(config: Config, state: StateFiles) -> int:
+    """The highest term of a master before. Not even --force makes a master without the lease: it would mute itself at once."""
     promised = lease_keeper.promised(state)
     if promised:
         raise Refused(promised, host=config.this_name, hint="etcd is away, or was: the master goes on without it")
-    word = lease_keeper.take(config, state)
+    seen = Etcd(config.quorum, lease_keeper.boot_clock).look()
+    highest = seen.term if isinstance(seen, Held | Free) else 0
+    word = lease_keeper.take(config, state, term=highest)
     if isinstance(word, Away):
         raise Refused(
             f"without the lease there is no master, and etcd does not give it: {word.reason}", host=config.this_name, hint=MEND
@@ -100,6 +103,11 @@ def _require_lease(config: Config, state: StateFiles) -> None:
     if isinstance(word, Held):
         said = f"the lease is {word.holder}'s for another {word.left:.0f} s"
         raise Refused(said, host=config.this_name, hint=f"nagios-failover standdown on {word.holder}, or wait until it is over")
+    if isinstance(word, Outranked):
+        raise Refused(
+            f"a master with term {word.term} has just had the lease", host=config.this_name, hint="nagios-failover status"
+        )
+    return highest
 
 
 def _own_role(state: StateFiles) -> RoleRecord | str | None:

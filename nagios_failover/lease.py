@@ -85,15 +85,27 @@ class Ours:
 
 @dataclass(frozen=True)
 class Held:
-    """Somebody's: `left` seconds by etcd's count."""
+    """Somebody's: `left` seconds by etcd's count. `term` is the highest under which a master has reigned, 0 for none."""
 
     holder: str
     left: float
+    term: int = 0
 
 
 @dataclass(frozen=True)
 class Free:
     """Nobody's."""
+
+    term: int = 0
+
+
+@dataclass(frozen=True)
+class Outranked:
+    """Neither renewed nor taken: a master has reigned with `term`, which is above the one that asked. `holder` has it now, "" for
+    nobody."""
+
+    term: int
+    holder: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,7 @@ class Away:
     reason: str
 
 
-Word = Ours | Held | Free | Away
+Word = Ours | Held | Free | Outranked | Away
 
 
 # --- what another host says, when etcd is away ---
@@ -160,6 +172,9 @@ def keep_as_master(
     if isinstance(word, Free) or (isinstance(word, Held) and word.holder == this):
         sentence = f"{this}: it has given the lease up for a switchover: it notifies nobody and checks nothing"
         return Decision(Act.MUTE, State.CRITICAL, sentence, "it takes it again in a moment, unless the other host has it by then")
+    if isinstance(word, Outranked):
+        sentence = f"{this}: the lease has been another master's with term {word.term} since: it notifies nobody and checks nothing"
+        return Decision(Act.MUTE, State.CRITICAL, sentence, "it stands down when it sees that master; nagios-failover status")
     if isinstance(word, Held):
         sentence = f"{this}: the lease is {word.holder}'s: it notifies nobody and checks nothing"
         return Decision(Act.MUTE, State.CRITICAL, sentence, f"nagios-failover status; {word.holder} is the master")
@@ -184,6 +199,9 @@ def keep_as_standby(this: str, word: Word, *, busy: bool) -> Decision:
         if busy:
             return Decision(Act.NOTHING, State.OK, f"{this}: a run is on its way, with the lease")
         return Decision(Act.RELEASE, State.OK, f"{this}: standby, it has given the lease back")
+    if isinstance(word, Outranked):
+        sentence = f"{this}: a run is on its way, but a master with term {word.term} has had the lease since"
+        return Decision(Act.NOTHING, State.WARNING, sentence, "nagios-failover status")
     if isinstance(word, Held):
         return Decision(Act.NOTHING, State.OK, f"{this}: standby, the lease is {word.holder}'s for {word.left:.0f} s")
     sentence = f"{this}: standby, and nobody holds the lease: the master does not know of it, or has stood down"

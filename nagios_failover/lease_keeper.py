@@ -17,7 +17,7 @@ from nagios_failover.command_file import send, tagged
 from nagios_failover.config import Config
 from nagios_failover.errors import CouldNotLook, FailoverError, Refused, StateUnreadable
 from nagios_failover.etcd import Etcd
-from nagios_failover.lease import Act, Answer, Away, Decision, Held, Lease, Ours, Promise, Word, comfortable, keep
+from nagios_failover.lease import Act, Answer, Away, Decision, Free, Held, Lease, Ours, Outranked, Promise, Word, comfortable, keep
 from nagios_failover.lock import A_MOMENT, LockHeld, is_held, run_lock
 from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.role import Override, Owner, RoleRecord, role_flags
@@ -38,7 +38,7 @@ class World:
     """What the keeper asks, so that a test can stand in for it."""
 
     look: Callable[[], Word]
-    hold: Callable[[], Word]
+    hold: Callable[[int, bool], Word]  # the term; is it a master's?
     release: Callable[[], Word]
     ask: Callable[[], list[Answer]]  # all the other hosts, for a promise
     now: Callable[[], float] = boot_clock
@@ -49,7 +49,7 @@ def world_of(config: Config) -> World:
     etcd = Etcd(config.quorum, boot_clock)
     return World(
         look=etcd.look,
-        hold=lambda: etcd.hold(config.this_name),
+        hold=lambda term, reign: etcd.hold(config.this_name, term, reign=reign),
         release=lambda: etcd.release(config.this_name),
         ask=lambda: ask_for_promises(config),
     )
@@ -69,7 +69,7 @@ def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
     renews = taking or (is_master and not promised(state))
     if role is not None and is_master and kept is not None and kept.boot == ready.boot() and ready.now() >= kept.until:
         _mute(config, state, role)  # it was frozen, perhaps: before anybody is asked
-    word = ready.hold() if renews else ready.look()
+    word = ready.hold(role.term, is_master) if role is not None and renews else ready.look()
     asked_at = ready.now()
     left = kept.left(asked_at, ready.boot()) if kept else 0.0
     answers: list[Answer] = []
@@ -100,8 +100,8 @@ def _carry_out(
     state.write_lease(Lease(until, world.boot(), _holder(config, word, kept), decision.sentence))
     if decision.act is Act.RELEASE:
         _release(state, world)
-    if role is not None and role.role is Role.STANDBY and isinstance(word, Held):
-        _follow(config, state, role, word.holder)
+    if role is not None and role.role is Role.STANDBY and isinstance(word, Held | Free):
+        _follow(config, state, role, word)
     if role is not None and role.role is Role.MASTER:
         if decision.act is Act.MUTE:
             _mute(config, state, role)
@@ -113,7 +113,7 @@ def _carry_out(
 def _holder(config: Config, word: Word, kept: Lease | None) -> str:
     if isinstance(word, Ours):
         return config.this_name
-    if isinstance(word, Held):
+    if isinstance(word, Held | Outranked):
         return word.holder
     return kept.holder if kept and isinstance(word, Away) else ""
 
@@ -142,12 +142,14 @@ def _kept(state: StateFiles) -> Lease | None:
         return None
 
 
-def _follow(config: Config, state: StateFiles, role: RoleRecord, holder: str) -> None:
-    """A standby's master is whoever has the lease: with more than two hosts it may be another one by now, or have a new term."""
+def _follow(config: Config, state: StateFiles, role: RoleRecord, word: Held | Free) -> None:
+    """A standby's master is whoever has the lease: with more than two hosts it may be another one by now, or have a new term. The
+    highest of a master counts also when nobody has it: with a lower one this host would not get it."""
+    holder = word.holder if isinstance(word, Held) else role.master
     if holder not in {host.name for host in config.others}:
         return
     with contextlib.suppress(StateUnreadable):
-        term = max([role.term, *(look.peer_term for look in state.looks() if look.host == holder)])
+        term = max([role.term, word.term, *(look.peer_term for look in state.looks() if look.host == holder)])
         if (holder, term) == (role.master, role.term):
             return
         with contextlib.suppress(LockHeld), run_lock(state.directory, wait=0):
@@ -243,10 +245,11 @@ def promised(state: StateFiles) -> str:
     return f"it has promised {given.to} to take no lease for another {left:.0f} s" if given and left > 0 else ""
 
 
-def take(config: Config, state: StateFiles) -> Word:
-    """Take or renew the lease for this host, and write down for how long. Raises Failed when that cannot be written."""
+def take(config: Config, state: StateFiles, *, term: int, reign: bool = False) -> Word:
+    """Take or renew the lease for this host, and write down for how long; `reign` once it is the master. Raises Failed when that
+    cannot be written."""
     with state.alone(state.lease_path):  # not while a check looks at it
-        word = Etcd(config.quorum, boot_clock).hold(config.this_name)
+        word = Etcd(config.quorum, boot_clock).hold(config.this_name, term, reign=reign)
         if isinstance(word, Ours):
             state.write_lease(Lease(word.until, boot_id(), config.this_name, f"{config.this_name}: it has taken the lease"))
         return word

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from nagios_failover.config import Config
+from nagios_failover.confirm import next_term, ring_of
 from nagios_failover.errors import CouldNotLook, Failed, Refused
-from nagios_failover.lease import Away, Held, Ours, Word
+from nagios_failover.lease import Away, Held, Ours, Outranked, Word
 from nagios_failover.steps import Step, Weight
 from nagios_failover.workflow import Flow
 
@@ -22,6 +23,9 @@ def _idle(flow: Flow) -> str:
 
 
 def _refusal(config: Config, word: Word, held: str) -> Refused:
+    if isinstance(word, Outranked):
+        said = f"a master with term {word.term} has had the lease since, and this run's term is lower: it does not get it"
+        return Refused(said, hint="this host learns that term at its next check of the lease")
     if isinstance(word, Away):
         return Refused(f"without the lease nobody takes over, and etcd does not give it: {word.reason}", hint=MEND)
     return Refused(held, hint="nagios-failover status")
@@ -33,8 +37,9 @@ def _take(flow: Flow) -> str:
     if promised:
         raise Refused(f"{flow.this}: {promised}", hint="etcd is away, or was: the master goes on without it")
     least = math.inf
+    term = flow.term or next_term(flow.state.role(), ring_of(flow.state))  # it is registered after this step
     while True:
-        word = flow.hands.lease()
+        word = flow.hands.lease(term)
         if isinstance(word, Ours):
             flow.note("lease", True)
             return f"{flow.this} has the lease"
@@ -55,7 +60,7 @@ def _take_from_a_silent_master(flow: Flow) -> str:
         raise Failed(f"{flow.peer} did not give the lease up: {error}", hint=error.hint) from error
     if not said.well:
         raise Failed(f"{flow.peer} did not give the lease up: {' '.join(said.stderr.split())[:300]}")
-    word = flow.hands.lease()
+    word = flow.hands.lease(flow.term)
     if isinstance(word, Ours):
         flow.note("lease", True)
         return f"{flow.this} has the lease; {flow.peer}, which is silent, has given it up"
@@ -64,7 +69,7 @@ def _take_from_a_silent_master(flow: Flow) -> str:
 
 def require_lease(flow: Flow) -> None:
     """The last look before this host monitors: is it still ours? Raises Failed."""
-    if flow.config.quorum.etcd and flow.hands.lease_left() <= 0 and not isinstance(flow.hands.lease(), Ours):
+    if flow.config.quorum.etcd and flow.hands.lease_left() <= 0 and not isinstance(flow.hands.lease(flow.term), Ours):
         raise Failed("the lease was lost during the run, and etcd does not give it again", hint=MEND)
 
 

@@ -77,7 +77,7 @@ class Hands:
     mailed: Callable[[float], tuple[list[Notification], list[Notification]]]  # since: there, here
     witness_term: Callable[[], int]  # the highest that a witness has recorded, 0 for none
     tell_witnesses: Callable[[int, str], list[str]]  # term, master; what went wrong
-    lease: Callable[[], Word]  # take or renew it
+    lease: Callable[..., Word]  # take or renew it: (the term, reign=is it the master already?); raises Failed
     lease_left: Callable[[], float]  # seconds for which this host holds it
     promised: Callable[[], str]  # why this host may not take it now, "" for nothing
     give_back_lease: Callable[[], None]
@@ -117,7 +117,7 @@ def hands_of(config: Config, state: StateFiles) -> Hands:
         ready=lambda: list(readiness(config, state)),
         witness_term=lambda: max((one.term for one in witness_record.read(config)), default=0),
         tell_witnesses=lambda term, master: witness_record.record(config, term=term, master=master),
-        lease=lambda: lease_keeper.take(config, state),
+        lease=lambda term, reign=False: lease_keeper.take(config, state, term=term, reign=reign),
         lease_left=lambda: lease_keeper.left_here(state),
         promised=lambda: lease_keeper.promised(state),
         give_back_lease=lambda: lease_keeper.give_back(config, state),

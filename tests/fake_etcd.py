@@ -1,8 +1,9 @@
-"""One member of an etcd, as its HTTP gateway answers what nagios_failover/etcd.py asks: one key, leases, a transaction. What the
+"""One member of an etcd, as its HTTP gateway answers what nagios_failover/etcd.py asks: two keys, leases, transactions. What the
 real one does, tests/e2e/test_quorum.py sees; this one is for doors and units, and can be told to say something wrong."""
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import threading
@@ -11,17 +12,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+MASTER, TERM = (base64.b64encode(f"nagios-failover/nagios/{key}".encode()).decode() for key in ("master", "term"))
+
 
 class FakeEtcd:
     """`with FakeEtcd() as etcd:` listens on `etcd.url`. `says` (status, body) is answered instead, `after_renewal` called once."""
 
     def __init__(self) -> None:
         self.key: tuple[str, str] | None = None  # value and lease, encoded as on the wire
+        self.term: tuple[str, int] | None = None  # value, encoded, and revision
         self.leases: dict[str, tuple[float, int]] = {}
         self.says: tuple[int, bytes] | None = None
         self.after_renewal: Any = None
         self.asked: list[str] = []
-        self._ids, self._lock = itertools.count(7587), threading.Lock()
+        self._ids, self._revisions, self._lock = itertools.count(7587), itertools.count(2), threading.Lock()
         handler = type("Handler", (_Handler,), {"etcd": self})
         self._server = _Server(("127.0.0.1", 0), handler)
 
@@ -60,14 +64,29 @@ class FakeEtcd:
         return str(int(self.leases[lease][0] - time.monotonic())) if lease in self.leases else "-1"
 
     def _kv_range(self, body: dict[str, Any]) -> dict[str, Any]:
-        return {"kvs": [{"key": body["key"], "value": self.key[0], "lease": self.key[1]}]} if self.key else {"header": {}}
+        found = [{"key": MASTER, "value": self.key[0], "lease": self.key[1]}] if self.key else []
+        if self.term:
+            found.append({"key": TERM, "value": self.term[0], "mod_revision": str(self.term[1])})
+        return {"kvs": found} if found else {"header": {}}
 
     def _kv_txn(self, body: dict[str, Any]) -> dict[str, Any]:
-        if self.key:  # there is one question only: whether the key is not there
-            return {"responses": [{"response_range": self._kv_range(body["failure"][0]["request_range"])}]}
-        put = body["success"][0]["request_put"]
-        self.key = (put["value"], put["lease"])
+        if not all(self._holds(question) for question in body["compare"]):
+            return {"responses": [{"response_range": self._kv_range(one["request_range"])} for one in body.get("failure", [])]}
+        for put in (one["request_put"] for one in body["success"]):
+            if put["key"] == TERM:
+                self.term = (put["value"], next(self._revisions))
+            else:
+                self.key = (put["value"], put["lease"])
         return {"succeeded": True}
+
+    def _holds(self, question: dict[str, Any]) -> bool:
+        asked = (question["key"], question["target"])
+        if asked == (TERM, "MOD"):
+            return int(question["mod_revision"]) == (self.term[1] if self.term else 0)
+        if asked == (MASTER, "VALUE"):
+            return self.key is not None and self.key[0] == question["value"]
+        assert asked == (MASTER, "CREATE")
+        return self.key is None
 
     def _lease_grant(self, body: dict[str, Any]) -> dict[str, Any]:
         lease, seconds = str(next(self._ids)), int(body["TTL"])

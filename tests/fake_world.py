@@ -89,6 +89,7 @@ class World:
     role_there: RoleRecord | None = field(default_factory=lambda: RoleRecord(Role.MASTER, "yasu", 3, "", 1000))
     lease_word: list[Word] = field(default_factory=lambda: [Ours(1e9)])
     lease_words: list[str] = field(default_factory=list)
+    lease_terms: list[int] = field(default_factory=list)
     lease_left: float = 20.0
     promised: str = ""
     mailed_there: list[Notification] = field(default_factory=list)
@@ -184,7 +185,11 @@ class World:
         self.witnesses_told.append((term, master))
         return self.witness_fails
 
-    def _lease(self) -> Word:
+    def _lease(self, term: int, *, reign: bool = False) -> Word:
+        self.lease_terms.append(term)
+        if reign:
+            self.lease_words.append(f"reigns with term {term}")
+            return Ours(1e9)
         self.lease_words.append("asked for")
         return self.lease_word.pop(0) if len(self.lease_word) > 1 else self.lease_word[0]
 

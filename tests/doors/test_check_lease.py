@@ -36,8 +36,8 @@ def quorum(url: str) -> str:
     return f"[quorum]\netcd = {url}\n[fence]\nuser = {ME}\ntimeout = 1\n"
 
 
-def held_by(etcd: FakeEtcd, name: str) -> None:
-    Etcd(QuorumSection(etcd=(etcd.url,), lease=Seconds(30)), boot_clock).hold(name)
+def held_by(etcd: FakeEtcd, name: str, *, term: int = 3) -> None:
+    Etcd(QuorumSection(etcd=(etcd.url,), lease=Seconds(30)), boot_clock).hold(name, term, reign=True)
 
 
 def test_without_a_quorum_it_does_nothing(site: PluginSite) -> None:
@@ -67,6 +67,27 @@ def test_a_master_whose_lease_is_another_ones_is_critical_and_mute(site: PluginS
     )
     text = (site.state.directory / "override.lease").read_text()
     assert text.startswith("notifications=off\nservice_checks=off\nhost_checks=off\nterm=3\n")
+
+
+def test_a_master_that_another_one_has_passed_does_not_take_the_lease_even_when_it_is_free(
+    site: PluginSite, etcd: FakeEtcd
+) -> None:
+    site.role(Role.MASTER)
+    site.check()
+    etcd.expire()
+    held_by(etcd, PEER, term=4)
+    etcd.expire()
+    assert site.lines() == (
+        2,
+        [
+            "LEASE CRITICAL - HOST: the lease has been another master's with term 4 since: it notifies nobody and checks nothing",
+            "hint: it stands down when it sees that master; nagios-failover status",
+        ],
+    )
+    assert etcd.key is None and (site.state.directory / "override.lease").exists()
+    held_by(etcd, PEER, term=4)
+    site.check()
+    assert f"holder={PEER}\n" in site.state.lease_path.read_text(), "whom its own watch looks at from now on"
 
 
 def test_a_master_without_etcd_and_without_a_promise_is_critical(site: PluginSite) -> None:

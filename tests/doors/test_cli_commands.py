@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from nagios_failover.config import QuorumSection
+from nagios_failover.etcd import Etcd
 from nagios_failover.journal import Journal
-from nagios_failover.lease import Lease
+from nagios_failover.lease import Held, Lease
 from nagios_failover.looks import Look
 from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import boot_id, uptime
 from nagios_failover.words import Role, State
 from tests.doors.cli_site import HERE, NO_SSH, Site, said
+from tests.fake_etcd import FakeEtcd
 
 
 @pytest.fixture
@@ -467,3 +470,17 @@ def test_status_says_what_the_keeper_of_the_lease_said_last(site: Site) -> None:
     assert "\nlease      check_lease has not run yet\n" in site.run("status").stdout
     site.state.write_lease(Lease(0, "b", "yasu", "HOST: the lease is yasu's"))
     assert "\nlease      HOST: the lease is yasu's\n" in site.run("status").stdout
+
+
+def test_a_first_master_has_a_term_above_those_that_etcd_remembers(site: Site) -> None:
+    with FakeEtcd() as etcd:
+        before = Etcd(QuorumSection(etcd=(etcd.url,)), uptime)
+        before.hold("yasu", 5, reign=True)
+        with site.cfg.open("a") as file:
+            file.write(f"[quorum]\netcd = {etcd.url}\n[fence]\nuser = nobody\n")
+        assert "the lease is yasu's for another" in site.run("init", "--master", "--force").stderr
+        before.release("yasu")
+        site.run("init", "--master")
+        role, held = site.state.role(), before.look()
+    assert (role.role, role.term) == (Role.MASTER, 6)
+    assert isinstance(held, Held) and (held.holder, held.term) == (HERE, 5), "its first check records its own"

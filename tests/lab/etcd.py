@@ -17,7 +17,7 @@ OPTIONS: Final[Mapping[tuple[str, str], str]] = {
     ("quorum", "tls_ca"): f"{TLS}/ca.pem",
     ("quorum", "tls_cert"): f"{TLS}/cert.pem",
     ("quorum", "tls_key"): f"{TLS}/key.pem",
-    ("quorum", "lease"): "12",
+    ("quorum", "lease"): "20",
     ("quorum", "renew"): "3",
     ("quorum", "timeout"): "1.5",
     ("fence", "user"): "nagios",

@@ -9,7 +9,7 @@ import pytest
 
 from nagios_failover.config import QuorumSection, Seconds
 from nagios_failover.etcd import Etcd
-from nagios_failover.lease import Away, Free, Held, Ours, Word
+from nagios_failover.lease import Away, Free, Held, Ours, Outranked, Word
 from tests.fake_etcd import FakeEtcd
 
 NOBODY = "http://127.0.0.1:1"
@@ -27,59 +27,102 @@ def client(*urls: str, now: float = 100.0) -> Etcd:
 
 def test_a_free_lease_is_taken_and_counted_from_before_it_was_asked_for_and_shorter_than_etcd_does(server: FakeEtcd) -> None:
     assert client(server.url).look() == Free()
-    assert client(server.url).hold("yasu") == Ours(128.0)
+    assert client(server.url).hold("yasu", 3) == Ours(128.0)
     assert isinstance(client(server.url).look(), Held)
 
 
 def test_one_that_is_held_is_renewed_for_its_holder_and_refused_to_others(server: FakeEtcd) -> None:
-    client(server.url).hold("yasu")
-    assert client(server.url, now=110.0).hold("yasu") == Ours(138.0)
-    refused = client(server.url).hold("nabira")
+    client(server.url).hold("yasu", 3)
+    assert client(server.url, now=110.0).hold("yasu", 3) == Ours(138.0)
+    refused = client(server.url).hold("nabira", 3)
     assert isinstance(refused, Held) and refused.holder == "yasu" and 28 <= refused.left <= 30
     assert len(server.leases) == 1, "what was granted for nothing is revoked"
 
 
 def test_one_that_ended_is_taken_anew(server: FakeEtcd) -> None:
-    client(server.url).hold("yasu")
+    client(server.url).hold("yasu", 3)
     server.expire()
-    assert client(server.url, now=200.0).hold("nabira") == Ours(228.0)
+    assert client(server.url, now=200.0).hold("nabira", 3) == Ours(228.0)
 
 
 def test_a_renewal_alone_proves_nothing(server: FakeEtcd) -> None:
     """A leader that was cut off may still renew what is another host's by now."""
-    client(server.url).hold("yasu")
+    client(server.url).hold("yasu", 3)
 
     def changes_hands() -> None:
         server.expire()
-        client(server.url).hold("nabira")
+        client(server.url).hold("nabira", 3)
 
     server.after_renewal = changes_hands
-    refused = client(server.url).hold("yasu")
+    refused = client(server.url).hold("yasu", 3)
     assert isinstance(refused, Held) and refused.holder == "nabira"
 
 
 def test_it_is_given_back_by_its_holder_alone(server: FakeEtcd) -> None:
-    client(server.url).hold("yasu")
+    client(server.url).hold("yasu", 3)
     kept = client(server.url).release("nabira")
     assert isinstance(kept, Held) and kept.holder == "yasu"
     assert client(server.url).release("yasu") == Free()
     assert client(server.url).look() == Free()
 
 
+def test_a_term_that_a_master_has_reigned_with_is_never_gone_below(server: FakeEtcd) -> None:
+    """The thawed master of term 3, beside that of term 4 whose lease ran out."""
+    client(server.url).hold("yasu", 3, reign=True)
+    server.expire()
+    assert client(server.url).hold("nabira", 4) == Ours(128.0)
+    server.expire()
+    assert client(server.url).hold("yasu", 3, reign=True) == Ours(128.0), "that run was aborted: it never reigned"
+    server.expire()
+    client(server.url).hold("nabira", 4)
+    assert client(server.url).hold("nabira", 4, reign=True) == Ours(128.0), "recorded by who has the lease"
+    assert client(server.url).hold("yasu", 3, reign=True) == Outranked(4, "nabira")
+    server.expire()
+    assert client(server.url).hold("yasu", 3, reign=True) == Outranked(4)
+    assert client(server.url).look() == Free(4)
+    assert client(server.url).hold("nabira", 4, reign=True) == Ours(128.0)
+    kept = client(server.url).look()
+    assert isinstance(kept, Held) and (kept.holder, kept.term) == ("nabira", 4)
+
+
+def test_a_lease_of_its_own_under_a_term_that_was_passed_is_revoked(server: FakeEtcd) -> None:
+    client(server.url).hold("nabira", 4, reign=True)
+    assert client(server.url).hold("nabira", 3) == Outranked(4)
+    assert client(server.url).look() == Free(4) and server.leases == {}
+
+
+def test_a_term_that_is_passed_while_the_lease_is_asked_for_does_not_get_it(
+    server: FakeEtcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its look and its transaction another one takes the lease, reigns and loses it."""
+    slow = client(server.url)
+    ask = slow._ask
+
+    def late(path: str, body: dict[str, object]) -> dict[str, object]:
+        if path == "lease/grant":
+            client(server.url).hold("nabira", 4, reign=True)
+            client(server.url).release("nabira")
+        return ask(path, body)
+
+    monkeypatch.setattr(slow, "_ask", late)
+    assert slow.hold("yasu", 3, reign=True) == Outranked(4)
+    assert server.key is None and server.leases == {}
+
+
 def test_of_many_at_once_exactly_one_gets_it(server: FakeEtcd) -> None:
     names = [f"host{number}" for number in range(16)]
     with ThreadPoolExecutor(len(names)) as pool:
-        words: list[Word] = list(pool.map(lambda name: client(server.url).hold(name), names))
+        words: list[Word] = list(pool.map(lambda name: client(server.url).hold(name, 3), names))
     assert sorted(type(word).__name__ for word in words) == ["Held"] * 15 + ["Ours"]
 
 
 def test_a_dead_member_is_passed_over(server: FakeEtcd) -> None:
-    assert client(NOBODY, server.url).hold("yasu") == Ours(128.0)
+    assert client(NOBODY, server.url).hold("yasu", 3) == Ours(128.0)
     assert client(NOBODY, server.url).members() == [(NOBODY, "127.0.0.1:1: Connection refused"), (server.url, "")]
 
 
 def test_no_member_that_answers_is_an_etcd_that_is_away() -> None:
-    assert client(NOBODY).hold("yasu") == Away("127.0.0.1:1: Connection refused")
+    assert client(NOBODY).hold("yasu", 3) == Away("127.0.0.1:1: Connection refused")
     assert client(NOBODY).look() == Away("127.0.0.1:1: Connection refused")
     assert client(NOBODY).release("yasu") == Away("127.0.0.1:1: Connection refused")
 
@@ -97,5 +140,5 @@ def test_no_member_that_answers_is_an_etcd_that_is_away() -> None:
 )
 def test_what_is_no_answer_is_not_taken_for_one(server: FakeEtcd, status: int, body: bytes, reason: str) -> None:
     server.says = (status, body)
-    word = client(server.url).hold("yasu")
+    word = client(server.url).hold("yasu", 3)
     assert isinstance(word, Away) and word.reason.endswith(reason), word

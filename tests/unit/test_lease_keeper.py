@@ -9,7 +9,7 @@ import pytest
 
 from nagios_failover.config import Config, HostSection
 from nagios_failover.errors import Failed, Refused
-from nagios_failover.lease import Act, Answer, Away, Free, Held, Lease, Ours, Promise, Word
+from nagios_failover.lease import Act, Answer, Away, Free, Held, Lease, Ours, Outranked, Promise, Word
 from nagios_failover.lease_keeper import World, boot_clock, give, keep_lease, promise, promised
 from nagios_failover.lock import LockHeld, run_lock
 from nagios_failover.looks import Look
@@ -35,7 +35,7 @@ class Around:
     def world(self) -> World:
         return World(
             look=lambda: self._asked("look"),
-            hold=lambda: self._asked("hold"),
+            hold=lambda term, reign: self._asked(f"hold {term}{' reign' if reign else ''}"),
             release=lambda: self._asked("release"),
             ask=self._ask,
             now=lambda: self.now,
@@ -82,14 +82,14 @@ def test_a_master_renews_and_writes_down_until_when(config: Config, state: State
     master(state)
     around.word = Ours(1028.0)
     assert keep_lease(config, state, world=around.world()).state is State.OK
-    assert (kept(state), around.did, overrides(state)) == ((1028.0, "nabira"), ["hold"], [])
+    assert (kept(state), around.did, overrides(state)) == ((1028.0, "nabira"), ["hold 3 reign"], [])
 
 
 def test_etcd_away_with_time_left_is_waited_for_and_nobody_is_asked(config: Config, state: StateFiles, around: Around) -> None:
     master(state)
     state.write_lease(Lease(1028.0, "this boot", "nabira"))
     assert keep_lease(config, state, world=around.world()).state is State.WARNING
-    assert (kept(state), around.did, overrides(state)) == ((1028.0, "nabira"), ["hold"], [])
+    assert (kept(state), around.did, overrides(state)) == ((1028.0, "nabira"), ["hold 3 reign"], [])
 
 
 def test_with_a_promise_of_all_the_master_goes_on_for_one_lease_from_when_it_asked(
@@ -98,7 +98,7 @@ def test_with_a_promise_of_all_the_master_goes_on_for_one_lease_from_when_it_ask
     master(state)
     state.write_lease(Lease(1020.0, "this boot", "nabira"))
     assert keep_lease(config, state, world=around.world()).act is Act.HOLD
-    assert (kept(state), around.did, overrides(state)) == ((1003.0 + 30, "nabira"), ["hold", "ask"], [])
+    assert (kept(state), around.did, overrides(state)) == ((1003.0 + 30, "nabira"), ["hold 3 reign", "ask"], [])
 
 
 def test_one_that_does_not_answer_mutes_the_master_before_its_lease_can_be_over(
@@ -126,6 +126,29 @@ def test_who_sees_the_lease_with_another_is_mute_at_once_and_goes_on_when_it_is_
     assert (kept(state), overrides(state)) == ((1060.0, "nabira"), [])
 
 
+def test_a_master_that_was_passed_is_mute_and_its_watch_looks_at_who_has_the_lease(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    master(state)
+    state.write_lease(Lease(1028.0, "this boot", "nabira"))
+    around.word = Outranked(4)
+    assert keep_lease(config, state, world=around.world()).state is State.CRITICAL
+    assert (kept(state), overrides(state)) == ((0.0, ""), [(Owner.LEASE, True)])
+    around.word = Outranked(4, "yasu")
+    keep_lease(config, state, world=around.world())
+    assert kept(state) == (0.0, "yasu")
+
+
+def test_a_standby_learns_the_term_that_its_next_run_must_be_above(config: Config, state: StateFiles, around: Around) -> None:
+    standby(state)
+    around.word = Free(5)
+    keep_lease(config, state, world=around.world())
+    assert (state.role().role, state.role().master, state.role().term) == (Role.STANDBY, "yasu", 5)
+    around.word = Held("yasu", 20, 6)
+    keep_lease(config, state, world=around.world())
+    assert state.role().term == 6
+
+
 def test_a_mute_master_is_muted_once(config: Config, state: StateFiles, around: Around) -> None:
     master(state)
     around.word = Held("yasu", 20)
@@ -140,7 +163,7 @@ def test_a_master_whose_lease_is_over_is_mute_before_anybody_is_asked(config: Co
     state.write_lease(Lease(999.0, "this boot", "nabira"))
     seen: list[list[tuple[Owner, bool]]] = []
 
-    def hold() -> Word:
+    def hold(term: int, reign: bool) -> Word:
         seen.append(overrides(state))
         return Held("yasu", 20)
 
@@ -192,7 +215,7 @@ def test_a_run_that_has_the_lease_is_kept_in_it(config: Config, state: StateFile
     state.write_lease(Lease(1028.0, "this boot", "nabira"))
     around.word = Ours(1040.0)
     keep_lease(config, state, world=around.world())
-    assert (kept(state), around.did) == ((1040.0, "nabira"), ["look", "hold"])
+    assert (kept(state), around.did) == ((1040.0, "nabira"), ["look", "hold 4"])
 
 
 def test_without_a_role_nothing_is_asked_of_etcd_but_a_look(config: Config, state: StateFiles, around: Around) -> None:

@@ -10,7 +10,7 @@ from nagios_failover.config import Config
 from nagios_failover.errors import Failed
 from nagios_failover.failover import run_failover
 from nagios_failover.fenced import Fenced
-from nagios_failover.lease import Away, Held, Ours
+from nagios_failover.lease import Away, Held, Ours, Outranked
 from nagios_failover.run_record import RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.switchover import run_switchover
@@ -51,7 +51,8 @@ def step(record: RunRecord, name: str) -> str:
 def test_a_free_lease_is_taken_before_anything_changes(config: Config, world: World) -> None:
     record = run(config, world)
     assert (record.outcome, step(record, "lease")) == ("done", "done: nabira has the lease")
-    assert world.lease_words == ["asked for"]
+    assert world.lease_terms == [4, 4], "asked for under the term that it will have"
+    assert world.lease_words == ["asked for", "reigns with term 4"]
 
 
 def test_a_dead_masters_lease_is_waited_for(config: Config, world: World) -> None:
@@ -81,6 +82,16 @@ def test_who_loses_the_race_stays_a_standby(config: Config, world: World) -> Non
     world.lease_word = [Held("yasu", 0), Held("witness", 30)]
     record = run(config, world)
     assert record.sentence == "the lease is witness's: it has taken over; hint: nagios-failover status"
+    assert record.outcome == "refused" and is_as_it_was(world)
+
+
+def test_a_term_that_a_master_has_passed_does_not_get_it(config: Config, world: World) -> None:
+    world.lease_word = [Outranked(7)]
+    record = run(config, world)
+    assert record.sentence == (
+        "a master with term 7 has had the lease since, and this run's term is lower: it does not get it; "
+        "hint: this host learns that term at its next check of the lease"
+    )
     assert record.outcome == "refused" and is_as_it_was(world)
 
 
@@ -129,7 +140,7 @@ def test_a_switchover_takes_it_from_the_master_once_that_is_silent_and_gives_it_
 ) -> None:
     record = run_switchover(config, world.state, hands=world.hands())
     assert step(record, "lease") == "done: nabira has the lease; yasu, which is silent, has given it up"
-    assert world.lease_words == ["asked for"] and "promise nabira --for 12 --give" in world.there
+    assert world.lease_words == ["asked for", "reigns with term 4"] and "promise nabira --for 12 --give" in world.there
     names = [one.name for one in record.steps]
     assert names.index("quiesce") < names.index("lease") < names.index("activate")
 

@@ -200,25 +200,6 @@ def test_a_link_that_is_cut_before_the_master_is_told_keeps_the_roles(site: Site
     _resume(new, old)
 
 
-@pytest.mark.parametrize("whose", ["the master's", "the standby's"])
-def test_a_disk_that_is_full_in_the_middle_of_it_keeps_the_roles(site: Site, whose: str) -> None:
-    pair = Pair(site.lab)
-    old, new = pair.master, pair.standby
-    ready(site.lab, new)
-    full = old if whose == "the master's" else new
-    try:
-        with before_the_master_is_told(site.lab, new, full.fill):
-            said = new.read("/dev/shm/said")
-            next_one = switchover(new)
-    finally:
-        full.unfill()
-    assert "the command is over: 0" not in said, said
-    assert next_one.returncode != 0 and "hint: " in next_one.stderr, next_one.stdout + next_one.stderr
-    site.lab.wait(lambda: active(old) and passive(new), 40, f"{old.name} monitors")
-    site.lab.wait(lambda: (site.role(new), site.role(old)) == ("standby", "master"), 20, "the roles are as they were")
-    _resume(new, old)
-
-
 def test_a_silent_master_that_cannot_be_told_to_go_on_is_told_as_soon_as_it_can(site: Site) -> None:
     """The run is killed, and the fence account cannot log in any more; the looks still see the master live."""
     pair = Pair(site.lab)

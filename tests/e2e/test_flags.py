@@ -337,9 +337,10 @@ def test_a_full_disk_changes_no_flag_and_loses_nothing(pair: Lab) -> None:
     before = log_lines(yasu)
 
     def could_not_look() -> bool:
+        """status.dat is empty and whole in turn: each new one takes what the one before it gave back."""
+        yasu.fill()
         return "hint: is the disk full?" in yasu.run([CHECK], user="nagios", check=False).stdout
 
-    yasu.fill()
     try:
         pair.wait(could_not_look, 30, "the state watch could not look")
         checked = len(yasu.checked())

@@ -27,8 +27,6 @@ FORBIDDEN: Final = "-sys_module,-sys_time,-sys_rawio,-sys_boot,-mknod"
 NAGIOS_CFG: Final = "/etc/nagios4/nagios.cfg"
 STATUS_DAT: Final = "/var/lib/nagios4/status.dat"
 BALLAST: Final = "/var/.lab-ballast"
-#: the process group that keeps a full disk full (in memory: on the disk there is no room for it)
-FILLER: Final = "/run/lab-filler.pid"
 
 
 class Host:
@@ -248,14 +246,12 @@ class Host:
             raise LabError(f"{self.name}: {done.stderr.decode(errors='replace').strip()[-1000:]}")
 
     def fill(self) -> None:
-        """Fill the host's disk to the last block and keep it full, as a log gone wild does: room that is given back is taken."""
+        """Fill the host's disk to the last block, as a log gone wild does."""
         take_all = f"fallocate -l $(df --output=avail -B1 / | tail -1) {BALLAST} || true; cat /dev/zero >> {BALLAST} || true"
         self.run(take_all, timeout=120)
-        more = f"while :; do cat /dev/zero >> {BALLAST}; sleep 0.05; done"
-        self.run(f"setsid sh -c '{more}' > /dev/null 2>&1 & echo $! > {FILLER}")
 
     def unfill(self) -> None:
-        self.run(f"[ ! -e {FILLER} ] || kill -s KILL -- -$(cat {FILLER}) || exit; rm -f {FILLER} {BALLAST}")
+        self.run(["rm", "-f", BALLAST])
 
     def _in_mounts(self, argv: Sequence[str]) -> list[str]:
         return ["nsenter", "--target", str(self._require_on()), "--mount", "--", *argv]

@@ -257,7 +257,7 @@ def test_a_holder_that_was_frozen_for_longer_than_its_lease_mails_nothing_when_i
         sent = [mail for mail in well.mails()[mails_before:] if f"sent by {master.name}" in mail.subject]
         assert sent == []
         print(f"measured: flags off {mute_after:.1f} s after the thaw")
-        assert mute_after < 2 * RENEW + 4, "one renewal interval, and Nagios's own second or two to show it"
+        assert mute_after < 2 * RENEW + 4, "the interval that has just begun, one more, and what Nagios takes to show it"
         passed = "the lease has been another master's with term"
         well.wait(
             lambda: passed in said(master) or str(role_of(master)) == "standby", 30, "it knows", shown=lambda: everything(well)

@@ -14,7 +14,7 @@ import pytest
 
 from nagios_failover.metrics import HOST_SERVICE
 from tests.lab import Host, Lab, why_not
-from tests.lab.nagios_site import HOST_CHECK, MONITORED, measured
+from tests.lab.nagios_site import HOST_CHECK, MONITORED, measured, services_of
 from tests.lab.suite import COMMAND, CONFIG, STATE
 from tests.lab.target import wait_for_mariadb
 from tests.perfdata_world import (
@@ -166,24 +166,47 @@ def test_malformed_lines_and_metrics_are_set_aside_and_warned_of(lab: Lab, yasu:
         lab.set_state(host, "HTTP", "OK")
 
 
-def test_a_queue_beyond_its_limit_drops_the_oldest_and_counts_what_was_in_it(lab: Lab, yasu: Host) -> None:
+LIMITS = {
+    "files": ("#queue_limit = 20000", "queue_limit = 6", "6 files, 256 MB or 259200 s"),
+    "age": ("#queue_age = 3d", "queue_age = 6", "20000 files, 256 MB or 6 s"),
+    "size": ("#queue_megabytes = 256", "queue_megabytes = 1", "20000 files, 1 MB or 259200 s"),
+}
+MUCH = "much | " + " ".join(f"{'a_long_name_' * 5}{number:02}=1" for number in range(100))
+"""What a plugin prints at most: Nagios takes 8 KiB of it."""
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_queue_beyond_its_limit_drops_the_oldest_and_counts_what_was_in_it(lab: Lab, yasu: Host, limit: str) -> None:
+    before, after, words = LIMITS[limit]
     text = yasu.read(CONFIG)
-    yasu.write(CONFIG, text.replace("#queue_limit = 20000", "queue_limit = 6"), group="nagios", mode=0o640)
+    assert f"\n{before}\n" in text
+    yasu.write(CONFIG, text.replace(before, after), group="nagios", mode=0o640)
     kill_loader(yasu)
     lab.wait(lambda: loader_pid(yasu), 30, "one with the new limit runs")
+    dropped = counts(yasu)["dropped_files"]
+    set_all(lab, MUCH if limit == "size" else "")
     database = yasu.service("mariadbd")
     database.freeze()
     try:
-        lab.wait(lambda: "dropping the oldest" in yasu.read(f"{PERFDATA}/loader.log"), 60, "something is dropped", poll=0.5)
+        said = f"more waits than {words} of spool: dropping the oldest"
+        lab.wait(lambda: said in yasu.read(f"{PERFDATA}/loader.log"), 60, "something is dropped", poll=0.5)
     finally:
         database.thaw()
     settle(lab, yasu)
+    set_all(lab, "")
     yasu.write(CONFIG, text, group="nagios", mode=0o640)
     assert miscounted(yasu) == ""
     counted = counts(yasu)
-    assert counted["dropped_files"] > 0
+    assert counted["dropped_files"] > dropped
     code, output = check_perfdata(yasu)
     assert code == 1 and f"{counted['dropped_files']} files with {counted['dropped_lines']} lines were dropped" in output
+
+
+def set_all(lab: Lab, output: str) -> None:
+    """But not web3's, whose series are shown below."""
+    for host, service in services_of(lab.settings.services):
+        if host != "web3":
+            lab.set_state(host, service, "OK", output)
 
 
 def changes(zone: str, now: float) -> list[int]:

@@ -153,7 +153,7 @@ def test_what_was_written_between_midnight_and_a_slow_rotation_is_there_once_whe
 
 def test_an_archive_that_this_hosts_nagios_has_yet_to_rotate_to_is_not_made(site: Site) -> None:
     """Nagios skips its rotation where the archive is there already."""
-    a = archive(-1)
+    a = time.strftime("nagios-%m-%d-%Y-00.log", time.localtime(time.time() + DAY))  # tomorrow's, also when midnight has just passed
     site.theirs(a, line(NOW - 9, "theirs"))
     site.theirs("", line(NOW, "LOG ROTATION: DAILY"))
     site.own("", line(NOW - 10, "own"))

@@ -69,6 +69,7 @@ def test_a_returned_preferred_host_without_the_suite_is_active_by_its_own_flags_
         seen = watch_flags(pair, lambda: role_of(lab.nabira)["role"] == "standby" and passive(lab.nabira), 90, "nabira stands down")
         assert seconds_of(seen, 0) == 0
         assert active(lab.yasu)
+        lab.wait(lambda: outcome(runs_of(lab.nabira, kind="standdown")[-1]) == "done", 20, "the run ends")
         sentence = runs_of(lab.nabira, kind="standdown")[-1][-1]["sentence"]
         assert sentence == "nabira is the standby now (term 2): yasu monitors"
 

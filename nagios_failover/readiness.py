@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from nagios_failover import drift, watch_replication
+from nagios_failover import cfg_rules, drift, watch_replication
 from nagios_failover.config import Config
 from nagios_failover.copies import Copies
 from nagios_failover.errors import FailoverError
@@ -40,6 +40,13 @@ def readiness(config: Config, state: StateFiles) -> Iterator[Trial]:
         yield _clock(config, seen.evidence.ssh, began=began, ended=time.time())
     yield from _copy(config, state)
     yield from _replication(config, state)
+
+
+def second_opinion(config: Config) -> Iterator[Trial]:
+    """What the pair lacks for good: told by the plugin, but in the way of no switchover and no rejoin."""
+    for finding in cfg_rules.check_second_opinion(config):
+        fix = "an account at the witness ([witness] accounts), or a fence command ([fence] command)"
+        yield Trial("second opinion", False, f"{config.this_name}: {finding.why}", fix)
 
 
 def _open_run(config: Config, state: StateFiles) -> Trial:

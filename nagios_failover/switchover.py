@@ -150,8 +150,8 @@ def _put_back(flow: Flow, error: FailoverError) -> RunRecord:
     if quiet is not None and (quiet.proved or quiet.was_on):
         released = let_go_on(flow, quiet)
         if not released.proved and flow.hands.look(by=flow.run.id, record=True).verdict.state is not State.CRITICAL:
-            flow.note("owed", f"{error}; {released.sentence}")
-            flow.note("tried", flow.hands.now())
+            flow.note_if_possible("owed", f"{error}; {released.sentence}")
+            flow.note_if_possible("tried", flow.hands.now())
             raise _nobody_monitors(flow.config, flow.notes["owed"]) from error
     return give_up(flow, error)
 

@@ -141,7 +141,7 @@ def last_sync(flow: Flow) -> str:
 def let_go_on(flow: Flow, quiet: Fenced) -> Fenced:
     released = flow.hands.unfence(flow.term, quiet.was_on)
     if released.proved:
-        flow.note("fenced", replace(quiet, proved=False, was_on={}).note())  # nothing is owed any more
+        flow.note_if_possible("fenced", replace(quiet, proved=False, was_on={}).note())  # nothing is owed any more
     return released
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -142,6 +142,12 @@ class Flow:
         self.run.note(key, value)
         self.notes[key] = value
 
+    def note_if_possible(self, key: str, value: Any) -> None:
+        """On a full disk the run knows it all the same, and whoever goes on with the run has to find it out anew."""
+        with suppress(Failed):
+            self.run.note(key, value)
+        self.notes[key] = value
+
     @property
     def passed_over(self) -> list[str]:
         """What a step did not see done, though it counts as done: a person has to look."""
@@ -234,10 +240,11 @@ def start(
 
 
 def go_on(config: Config, state: StateFiles, record: RunRecord, *, hands: Hands | None, say: Callable[[str], None] | None) -> Flow:
-    """The context of a run that was cut short."""
+    """The context of a run that was cut short. That it goes on need not be on record: its steps have to."""
     ready = hands or hands_of(config, state)
     run = Journal(state.directory).run(record.id)
-    run.resumed()
+    with suppress(Failed):  # a full disk: what has to be put back needs no room
+        run.resumed()
     return Flow(config, state, ready, run, record.kind, record.trigger, say or silent, dict(record.notes))
 
 

@@ -15,7 +15,7 @@ from nagios_failover import __version__
 from nagios_failover.config import load
 from nagios_failover.errors import FailoverError
 from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown_because, whole_seconds
-from nagios_failover.readiness import readiness
+from nagios_failover.readiness import readiness, second_opinion
 from nagios_failover.state_files import StateFiles
 from nagios_failover.trials import Trial
 from nagios_failover.user import become_nagios
@@ -47,7 +47,7 @@ class Ready(nagiosplugin.Resource):  # type: ignore[misc]
         config = load(self._config_file)
         become_nagios(config)
         self.host = config.this_name
-        self.tried = list(readiness(config, StateFiles(config.paths.state)))
+        self.tried = [*readiness(config, StateFiles(config.paths.state)), *second_opinion(config)]
         yield nagiosplugin.Metric("in_the_way", len(self.failed), min=0)
 
 

@@ -8,11 +8,13 @@ import pytest
 
 from tests.e2e.pair import BIN, Pair
 from tests.lab import Host, why_not
-from tests.lab.suite import COMMAND, SUDOERS
+from tests.lab.state import ADDRESSES
+from tests.lab.suite import COMMAND, CONFIG, SUDOERS, with_options
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 READY = f"{BIN}/check_failover_ready"
+ACCOUNT = {("witness", "accounts"): f"hb@{ADDRESSES['witness']}"}
 
 
 def ready(host: Host) -> tuple[int, list[str]]:
@@ -20,9 +22,17 @@ def ready(host: Host) -> tuple[int, list[str]]:
     return done.returncode, [line.partition(" | ")[0] for line in done.stdout.splitlines()]
 
 
-def test_a_healthy_pair_is_ready_on_both_hosts(pair: Pair) -> None:
+def test_a_healthy_pair_is_ready_on_both_hosts_once_it_has_a_second_opinion(pair: Pair) -> None:
+    """Without an account at the witness, or a fence command, it lacks one thing: the README shows that sentence."""
     for host in (pair.master, pair.standby):
+        kept = host.read(CONFIG)
         code, lines = ready(host)
+        assert code == 1 and lines[0].startswith(f"READY WARNING - second opinion: {host.name}: neither "), lines
+        host.write(CONFIG, with_options(kept, ACCOUNT), group="nagios", mode=0o640)
+        try:
+            code, lines = ready(host)
+        finally:
+            host.write(CONFIG, kept, group="nagios", mode=0o640)
         assert code == 0, lines
         assert lines[0].startswith(f"READY OK - {host.name}: nothing stands in the way of a failover or a switchover (")
 

@@ -9,7 +9,7 @@ from nagios_failover.config import Config, parse
 from nagios_failover.evidence import Evidence, HostReport, Process
 from nagios_failover.looks import Look
 from nagios_failover.observe import Observation
-from nagios_failover.readiness import _clock, _peer
+from nagios_failover.readiness import _clock, _peer, second_opinion
 from nagios_failover.role import RoleRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.verdict import Code, Verdict
@@ -50,3 +50,12 @@ def test_a_standby_whose_term_was_raised_by_a_run_that_was_put_back_is_ready(
     look = Look("yasu", 1.0, 1.0, "", "check", State.OK, Code.ALIVE, ALIVE[2])
     seen = Observation(Evidence(there), Verdict(*ALIVE), look, {})
     assert [(trial.name, trial.ok) for trial in _peer(CONFIG, state, seen)] == [("other host", True), ("terms", well)]
+
+
+@pytest.mark.parametrize(
+    ("section", "lacks"), [("", True), ("[witness]\naccounts = hb@a\n", False), ("[fence]\ncommand = /bin/off\n", False)]
+)
+def test_a_pair_without_a_second_opinion_is_told_so(section: str, lacks: bool) -> None:
+    witness = "" if "witness" in section else "[witness]\naddresses = none\n"
+    config = parse(f"[host yasu]\n[host nabira]\n{witness}[mail]\nto = a@b\n{section}", hostname="nabira")
+    assert [(trial.name, trial.ok) for trial in second_opinion(config)] == ([("second opinion", False)] if lacks else [])

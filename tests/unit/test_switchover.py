@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from nagios_failover.confirm import why_not
 from nagios_failover.errors import Failed, Incomplete
 from nagios_failover.failover import run_failover
 from nagios_failover.fenced import Fenced
-from nagios_failover.journal import Journal
+from nagios_failover.journal import Journal, Run
 from nagios_failover.resume import resume_open_runs
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
@@ -246,6 +247,38 @@ def test_killed_after_a_step_it_is_put_back_or_finished(
         assert ended.outcome == Outcome.DONE and world.state.role().role is Role.MASTER
         assert world.flags == ON and len(world.mails) == 1
         assert world.role_there is not None and world.role_there.role is Role.STANDBY
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_full_disk_under_the_journal_keeps_no_master_silent(
+    config: Config, world: World, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """There is no room any more when the master has been told to be silent: for the run itself, or for the call after its death."""
+    with monkeypatch.context() as patched:
+        if killed:
+            patched.setenv(CRASH_AFTER, "quiesce")
+            patched.setattr("nagios_failover.steps.os.kill", _die)
+        else:
+            patched.setattr(Run, "append", _no_room_after_quiesce)
+        with pytest.raises(Killed if killed else Failed):
+            run(config, world)
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "append", _no_room_after_quiesce)
+        with pytest.raises(Failed, match="No space left"):
+            resume_open_runs(config, world.state, hands=world.hands())
+    assert [words.partition(",")[0] for words in world.fences] == ["quiesced", "undone"]
+    assert world.state.role().role is Role.STANDBY and world.flags == OFF
+    (ended,) = resume_open_runs(config, world.state, hands=world.hands())
+    assert ended.outcome == Outcome.ABORTED and as_it_was(world)
+
+
+_append = Run.append
+
+
+def _no_room_after_quiesce(run: Run, event: str, **values: Any) -> None:
+    if run.record().begun("quiesce"):
+        raise Failed("cannot write the journal: No space left on device")
+    _append(run, event, **values)
 
 
 class Killed(BaseException):

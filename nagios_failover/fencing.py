@@ -1,6 +1,6 @@
 """Making sure that the old master does not notify: mild, over ssh. Its Nagios is told to be passive and seen to be so, or killed.
 
-Proved is one of: its process is gone, or its status.dat shows the flags off, written after they were told.
+Proved is one of: its process is gone, or its status.dat shows the flags off, written after it was told.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nagios_failover.role import Flags, RoleRecord, describe_flags, role_flags
 from nagios_failover.shell import Output
 from nagios_failover.words import TURN_OFF, TURN_ON, Role
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class _Mild:
         if not runs and not isinstance(before.process, Blocked):
             return self._proved(f"its Nagios does not run{kept}")
         if commands and "commands written" in answer.said:
-            seen = self._wait_until_off(answer)
+            seen = self._wait_until_off(answer, was_on)
             if seen:
                 return self._proved(f"{seen}{kept}", was_on)
         return self._kill(answer.report, kept, was_on)
@@ -141,7 +141,7 @@ class _Mild:
         was_on = self._was_on(looked.report)
         try:
             answer = self._mute(tuple(TURN_OFF[flag] for flag in self._off), looked.at)
-            seen = self._wait_until_off(answer) if "commands written" in answer.said else ""
+            seen = self._wait_until_off(answer, was_on) if "commands written" in answer.said else ""
         except CouldNotLook as error:  # it may have been told already
             return self._refused(f"its Nagios was not seen to be muted: {error}", was_on)
         if not seen:
@@ -159,8 +159,9 @@ class _Mild:
         until = looked_at + max(1, int(self._config.fence.timeout) - 1)
         return self.ask(Fence("mute", self._term, flags, saved, until=until))
 
-    def _wait_until_off(self, told: FenceAnswer) -> str:
-        """ "" when it was not seen within the limit."""
+    def _wait_until_off(self, told: FenceAnswer, was_on: Flags) -> str:
+        """ "" when it was not seen within the limit. Seen is what was written in a later second than that of the commands, or shows
+        off all that was on before."""
         deadline = self._clock.monotonic() + max(self._config.fence.verify_timeout, 2 * told.interval + 1)
         report = told.report
         while True:
@@ -168,7 +169,7 @@ class _Mild:
                 return "its Nagios does not run any more"
             if report.process is Process.STOPPED:
                 return ""
-            written = report.status_created is not None and report.status_created > told.at
+            written = report.status_created is not None and (report.status_created > told.at or set(was_on) == set(self._off))
             if written and report.flags and not any(report.flags.get(flag, True) for flag in self._off):
                 return f"its Nagios has {describe_flags(dict.fromkeys(self._off, False))}, seen in its status.dat"
             if self._clock.monotonic() >= deadline:

@@ -232,6 +232,26 @@ def test_a_silent_master_behind_a_cut_link_is_failed_over(site: Site) -> None:
     assert active(new) and passive(old) and sql(old, "SELECT @@read_only") == "1"
 
 
+def test_a_full_disk_under_the_standby_in_the_middle_of_it_leaves_one_master(site: Site) -> None:
+    """Full for as long as the next command takes, too, which says what to do. The old master as a rule: a run may find room by
+    chance. After each other step, and on the master's disk: make test-long."""
+    pair = Pair(site.lab)
+    old, new = pair.master, pair.standby
+    ready(site.lab, new)
+    try:
+        with before_the_master_is_told(site.lab, new, new.fill):
+            next_one = switchover(new)
+    finally:
+        new.unfill()
+    assert next_one.returncode != 0 and "hint: " in next_one.stdout + next_one.stderr, next_one.stdout + next_one.stderr
+    site.lab.wait(
+        lambda: {(active(host), passive(host)) for host in (old, new)} == {(True, False), (False, True)}, 40, "one monitors"
+    )
+    master, standby = (old, new) if active(old) else (new, old)
+    site.lab.wait(lambda: (site.role(master), site.role(standby)) == ("master", "standby"), 60, "the roles say so")
+    site.lab.wait(lambda: pauses(site.lab) == [], 60, "no pause is left")
+
+
 def _silent(lab: Lab, old: Host, new: Host, break_it: Callable[[], object], mend_it: Callable[[], object]) -> None:
     """The run is killed when the master is silent, and then something breaks; unless Nagios's next call was there in between."""
     for _ in range(3):

@@ -13,6 +13,7 @@ from nagios_failover.steps import CRASH_AFTER
 from tests import perfdata_world
 from tests.lab import Host, Lab
 from tests.lab.suite import COMMAND, CONFIG, is_active, with_options
+from tests.long.aborted import TRIALS, aborted
 from tests.long.frozen import frozen
 from tests.long.incidents import incidents
 from tests.long.mysql_lab import mysql_lab
@@ -157,6 +158,7 @@ def kill_of_the_loader(lab: Lab, host: Host, seed: int, number: int) -> tuple[st
 PARTS: Final = {
     "failovers": Part("randomised faults, roles circulating", 20, failovers),
     "switchovers": Part("switchovers in a row, incidents opening before and closing after each", 20, switchovers),
+    "aborted": Part("something breaks after a step of a switchover: four faults after each step", TRIALS, aborted),
     "restarts": Part("restarts and reloads of a 5,000-service master at default settings", 20, restarts),
     "incidents": Part("incidents opening and closing all the time, 20 times for each of four faults", 80, incidents),
     "semi-sync": Part("a dead source under load, with semi-synchronous replication", 20, semi_sync),

@@ -97,6 +97,7 @@ def test_a_master_is_quiesced_and_kept_so_by_its_suite(tmp_path: Path, nagios: F
 def test_a_link_that_breaks_when_it_was_told_leaves_word_of_what_was_on(tmp_path: Path, nagios: FakeNagios) -> None:
     """It may be silent: what puts it back must know."""
     with_suite(tmp_path)
+    nagios.writes = False
     asked: list[str] = []
 
     def broken(script: str) -> Output:
@@ -133,6 +134,12 @@ def test_one_that_does_not_obey_is_not_killed_by_a_switchover(
     quiet = quiesce(config_of(tmp_path), 4, run=here)
     assert not quiet.proved and quiet.sentence.startswith("yasu: its Nagios was not seen to be muted (")
     assert process.poll() is None and quiet.was_on == dict.fromkeys(Flag, True)
+
+
+def test_flags_that_were_off_before_it_was_told_prove_nothing(tmp_path: Path, nagios: FakeNagios) -> None:
+    nagios.shall_have(0)
+    nagios.obeys = nagios.writes = False
+    assert not quiesce(config_of(tmp_path), 4, run=here).proved
 
 
 def test_in_redundancy_mode_a_fenced_host_may_go_on_checking(tmp_path: Path, nagios: FakeNagios) -> None:

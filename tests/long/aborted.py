@@ -1,0 +1,146 @@
+"""A switchover into which something breaks after each of its steps: one of the two is the master afterwards, and the next command
+goes through or says what to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from nagios_failover.steps import CRASH_AFTER
+from tests.e2e.pair import Pair, active, passive
+from tests.lab import Host, Lab
+from tests.lab.replication import replicate, sql
+from tests.lab.suite import COMMAND, STATE
+from tests.long.result import Result
+from tests.long.trial import LAB, say
+from tests.switching import acknowledged, may_switch, ready, switchover, write_all_the_while
+
+STEPS: Final = (
+    *("pause", "register", "quiesce", "last sync", "inherit", "activate", "promote", "stand down", "attach database", "unpause"),
+    "verify incidents",
+)
+FAULTS: Final = ("kill -9", "cut link", "master's disk full", "standby's disk full")
+TRIALS: Final = len(STEPS) * len(FAULTS)
+SAID: Final = "/dev/shm/said"
+OVER: Final = "the command is over: "
+DURABLE: Final = ("/etc/mysql/mariadb.conf.d/93-durable.cnf", "[mysqld]\nsync-binlog=1\n")
+"""What the README asks of a source, and rejoin checks."""
+
+
+def aborted(result: Result, count: int) -> None:
+    if result.done("aborted") >= count:
+        return
+    with Lab.up(name=LAB) as lab:
+        prepare(lab)
+        while (number := result.done("aborted") + 1) <= count:
+            step, fault = STEPS[(number - 1) // len(FAULTS) % len(STEPS)], FAULTS[(number - 1) % len(FAULTS)]
+            began, note, came = time.monotonic(), "", ""
+            try:
+                came = abort(lab, step, fault)
+            except AssertionError as error:
+                note = str(error)
+            seconds = time.monotonic() - began
+            what = {"after": step, "fault": fault, "came": came, **({"note": note} if note else {})}
+            result.add("aborted", what, held=not note, seconds=seconds)
+            say("aborted", number, count, f"{fault} after '{step}': {came or note[:200]}", not note, seconds)
+            if note:
+                lab.down()
+                aborted(result, count)  # a fresh pair: the next trial must not suffer from this one
+                return
+
+
+def prepare(lab: Lab) -> None:
+    lab.nabira.run([COMMAND, "pause", "--reason", "not yet"])
+    for host in (lab.yasu, lab.nabira):
+        host.write(*DURABLE)
+    replicate(lab)
+    lab.nabira.run([COMMAND, "resume"])
+    may_switch(lab)
+    for host in (lab.yasu, lab.nabira):
+        write_all_the_while(host)
+
+
+def abort(lab: Lab, step: str, fault: str) -> str:
+    """Returns who is the master then, the old one or the new. Raises AssertionError for what did not hold."""
+    pair = Pair(lab)
+    old, new = pair.master, pair.standby
+    ready(lab, new)
+    crash = f"{CRASH_AFTER}='{step}' " if fault == "kill -9" else ""
+    new.run(f"({crash}{COMMAND} switchover; echo {OVER}$?) >{SAID} 2>&1 &")
+    lab.wait(lambda: f"\n{step}: " in f"\n{said(new)}" or OVER in said(new), 90, f"'{step}' is done", poll=0.02)
+    with broken(lab, old, new, fault):
+        lab.wait(lambda: OVER in said(new), 240, "the command is over")
+        following = switchover(new)
+        words = following.stdout + following.stderr
+        if following.returncode and "hint: " not in words:
+            raise AssertionError(f"the next command does not say what to do: {words}")
+    master = settled(lab, pair)
+    for host in (old, new):  # what was cut off was not told that the pause is over: it ends by itself, but not now
+        host.run([COMMAND, "resume"])
+    standby = old if master is new else new
+    rejoin(standby)
+    lost = {value for host in (old, new) for value in acknowledged(host)} - set(sql(master, "SELECT v FROM perfparse.t").split())
+    print(f"  {len(lost)} acknowledged writes are not on {master.name}") if lost else None
+    return "the new one is the master" if master is new else "the old one is the master"
+
+
+def rejoin(standby: Host) -> None:
+    """Given again for a while: a MariaDB whose disk was full looks for room once a minute, and answers nobody before."""
+    deadline = time.monotonic() + 90
+    while (done := standby.run([COMMAND, "rejoin"], check=False, timeout=240)).returncode:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"rejoin: {done.stdout}{done.stderr}")
+        time.sleep(5)
+
+
+def said(host: Host) -> str:
+    return host.read(SAID) if host.exists(SAID) else ""
+
+
+@contextmanager
+def broken(lab: Lab, old: Host, new: Host, fault: str) -> Iterator[None]:
+    breaks, mends = _FAULTS[fault]
+    breaks(lab, old, new)
+    try:
+        yield
+    finally:
+        mends(lab, old, new)
+
+
+Act = Callable[[Lab, Host, Host], object]
+_FAULTS: Final[dict[str, tuple[Act, Act]]] = {
+    "kill -9": (lambda lab, old, new: None, lambda lab, old, new: None),
+    "cut link": (lambda lab, old, new: lab.cut(old, new), lambda lab, old, new: lab.mend(old, new)),
+    "master's disk full": (lambda lab, old, new: old.fill(), lambda lab, old, new: old.unfill()),
+    "standby's disk full": (lambda lab, old, new: new.fill(), lambda lab, old, new: new.unfill()),
+}
+
+
+def settled(lab: Lab, pair: Pair) -> Host:
+    """The one master, when exactly one monitors, the roles say so, and no run is open."""
+
+    def one_master() -> Host | None:
+        monitors = [host for host in (lab.yasu, lab.nabira) if active(host)]
+        if len(monitors) != 1:
+            return None
+        (master,) = monitors
+        other = lab.nabira if master is lab.yasu else lab.yasu
+        roles = {name: role.get("role") for name, role in pair.roles().items()}
+        well = passive(other) and roles == {master.name: "master", other.name: "standby"}
+        return master if well and not any(map(unfinished, (master, other))) else None
+
+    found = lab.wait(one_master, 180, "one of the two is the master", poll=0.5, shown=lambda: states(lab, pair))
+    assert found is not None
+    return found
+
+
+def unfinished(host: Host) -> bool:
+    return bool(host.run(f'grep -L \'"event": "closed"\' {STATE}/runs/*.jsonl', check=False).stdout)
+
+
+def states(lab: Lab, pair: Pair) -> str:
+    hosts = (lab.yasu, lab.nabira)
+    flags = {host.name: ("active" if active(host) else "passive" if passive(host) else "neither") for host in hosts}
+    return f"{pair.roles()} {flags} unfinished: {[host.name for host in hosts if unfinished(host)]}"

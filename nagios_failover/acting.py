@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nagios_failover import failback, failover, flags, isolation, return_fence, standdown
+from nagios_failover import abandoned_fence, failback, failover, flags, isolation, return_fence, standdown
 from nagios_failover.config import Config
 from nagios_failover.confirm import FAILBACK, FAILOVER
 from nagios_failover.errors import FailoverError, StateUnreadable
@@ -102,7 +102,8 @@ def _act(act: Act, look: Look | None, config: Config, state: StateFiles, *, earl
         if act is Act.ISOLATE and look:
             return Result(said=(*earlier.said, *isolation.isolate(config, state, look)))
         if act is Act.CORRECT:
-            return Result(said=(*earlier.said, *isolation.reconsider(config, state), *flags.correct(config, state)))
+            over = (*isolation.reconsider(config, state), *abandoned_fence.lift(config, state))
+            return Result(said=(*earlier.said, *over, *flags.correct(config, state)))
     except LockHeld as error:
         return _held(error, config)
     except failover.TakenOver:

@@ -225,7 +225,10 @@ _WHO = {
     ),
     Owner.ISOLATED: ("cut off from the network, this host keeps", "it ends when the network is back"),
     Owner.LEASE: ("without the lease, this host keeps", "it ends when etcd gives it the lease again"),
-    Owner.FENCE: ("fenced by the other host, this host keeps", "it ends when this host becomes the master again"),
+    Owner.FENCE: (
+        "fenced by the other host, this host keeps",
+        "it ends when this host becomes the master again, or the other one its standby",
+    ),
 }
 
 

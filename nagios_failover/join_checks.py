@@ -43,7 +43,8 @@ def _require_source(there: Server) -> None:
         raise Refused(
             "its database is read-only: it is not the source",
             host=there.host,
-            hint=f"run on {there.host}, as root: nagios-failover init-database --restart, if it is the master",
+            hint=f"if {there.host} is the master, as root there: nagios-failover promote after a failover, nagios-failover "
+            "init-database --restart at first",
         )
 
 

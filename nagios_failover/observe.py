@@ -34,7 +34,7 @@ from nagios_failover.role import RoleRecord
 from nagios_failover.shell import Output
 from nagios_failover.state_files import StateFiles, boot_id, uptime
 from nagios_failover.verdict import Code, Limits, Verdict, judge_master, judge_peer, judge_return, limits_from
-from nagios_failover.words import State
+from nagios_failover.words import Role, State
 
 ASK_OTHERS_AFTER = 1.0
 """Seconds after which an ssh that has not answered is doubted, and the host and the witnesses are asked meanwhile."""
@@ -283,6 +283,7 @@ def look(
         sentence=verdict.sentence,
         hint=verdict.hint,
         peer_term=max(highest, report.role.term if report and report.role else 0),
+        peer_follows=_follows(report, config.this_name),
         isolated_since=_isolated_since(verdict, previous, now, remembered=_remembered(config)),
         **memory,
         **_pause_seen(report, ring, config.peer.name),
@@ -290,6 +291,11 @@ def look(
     if record and state:
         verdict, seen = _record(state, verdict, seen)
     return Observation(evidence, verdict, seen, gathered.seconds)
+
+
+def _follows(report: HostReport | None, this: str) -> int:
+    theirs = report.role if report else None
+    return theirs.term if theirs and theirs.role is Role.STANDBY and theirs.master == this else 0
 
 
 def _isolated_since(verdict: Verdict, previous: Look | None, now: float, *, remembered: float) -> float:

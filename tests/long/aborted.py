@@ -80,15 +80,18 @@ def abort(lab: Lab, step: str, fault: str) -> str:
     for host in (old, new):  # what was cut off was not told that the pause is over: it ends by itself, but not now
         host.run([COMMAND, "resume"])
     standby = old if master is new else new
-    rejoin(standby)
+    rejoin(master, standby)
     lost = {value for host in (old, new) for value in acknowledged(host)} - set(sql(master, "SELECT v FROM perfparse.t").split())
     print(f"  {len(lost)} acknowledged writes are not on {master.name}") if lost else None
     return "the new one is the master" if master is new else "the old one is the master"
 
 
-def rejoin(standby: Host) -> None:
-    """Given again for a while: a MariaDB whose disk was full looks for room once a minute, and answers nobody before."""
+def rejoin(master: Host, standby: Host) -> None:
+    """Given again for a while: a MariaDB whose disk was full looks for room once a minute, and answers nobody before. A promotion
+    that was left undone is finished first, as the run's mail says."""
     deadline = time.monotonic() + 90
+    if sql(master, "SELECT @@read_only") == "1":
+        print(f"  promote: {master.run([COMMAND, 'promote'], timeout=120).stdout.splitlines()[-1]}")
     while (done := standby.run([COMMAND, "rejoin"], check=False, timeout=240)).returncode:
         if time.monotonic() > deadline:
             raise AssertionError(f"rejoin: {done.stdout}{done.stderr}")

@@ -269,3 +269,13 @@ def test_two_looks_one_after_the_other(state: StateFiles) -> None:
 
 def test_a_look_without_state_is_a_standby_s_without_memory() -> None:
     assert look(config(), None, record=True, probes=Probes(at_once(MISSING), never)).verdict.code is Code.CRASHED
+
+
+@pytest.mark.parametrize(
+    ("role", "master", "follows"), [(Role.STANDBY, "nabira", 5), (Role.STANDBY, "yasu", 0), (Role.TAKING_OVER, "nabira", 0)]
+)
+def test_a_master_records_whose_standby_the_other_host_is(state: StateFiles, role: Role, master: str, follows: int) -> None:
+    be(state, Role.MASTER, "nabira")
+    report = replace(REPORT, role=RoleRecord(role, master, 5, "", 1), flags=role_flags(Mode.FAILOVER, active=False))
+    assert look(config(), state, record=True, probes=Probes(at_once(report), never)).look.peer_follows == follows
+    assert look(config(), state, record=True, probes=Probes(at_once(REFUSED), at_once(True))).look.peer_follows == 0

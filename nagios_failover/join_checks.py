@@ -75,6 +75,18 @@ def _require_transactions(config: Config, there: Server) -> None:
     _refuse(there.host, "it has tables without transactions: no copy of them is consistent", lines, "run the statements there")
 
 
+def _require_sight(config: Config, there: Server) -> None:
+    """Before this host's databases are dropped: of what its account does not see, nothing would be copied, and nobody told."""
+    held = {str(row["name"]) for row in there.rows("SELECT PRIVILEGE_TYPE AS name FROM information_schema.USER_PRIVILEGES")}
+    lacking = [name for name in there.dialect.replication_privileges if " ON " not in name and name not in held]
+    if lacking:
+        raise Refused(
+            f"its account {config.replication.replication_user} lacks {', '.join(lacking)}: what it does not see is not copied",
+            host=there.host,
+            hint=f"as root on {there.host}: nagios-failover init-database gives the account what it needs",
+        )
+
+
 def decide(flow: Joining) -> str:
     """Which way. Everything that a person must allow is asked for here, before anything is changed."""
     config = flow.config
@@ -100,6 +112,7 @@ def decide(flow: Joining) -> str:
             )
         if way is Way.COPY:
             require_leave(flow, held, why)
+            _require_sight(config, there)
         flow.note("databases", existing(config, there))
         flow.note("estimate", _size(config, there))
     return why

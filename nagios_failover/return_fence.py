@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from nagios_failover import old_source, promote
 from nagios_failover.config import Config
 from nagios_failover.errors import Failed, Refused
 from nagios_failover.fence_steps import HARD, MILD
@@ -43,6 +44,13 @@ def _proved(flow: Flow) -> str:
     return fenced.sentence
 
 
+def _silence(flow: Flow) -> str:
+    """What its programs still write would be lost with the next rejoin."""
+    with flow.hands.old_source() as server:
+        position, ended = old_source.silence(server, flow.config)
+    return f"{flow.peer}'s database is read-only ({ended} connections ended), its position is {position}"
+
+
 def _list_mails(flow: Flow) -> str:
     there, here = flow.hands.mailed(float(flow.notes["since"]))
     flow.note("mailed_by_peer", told(there, here))
@@ -63,6 +71,7 @@ STEPS: tuple[Step[Flow], ...] = (
     MILD,
     HARD,
     Step("proved", _never_rehearsed, _proved, Weight.FATAL),
+    Step("silence database", _never_rehearsed, _silence, Weight.LESSER, idle=promote.idle),
     Step("what it mailed", _never_rehearsed, _list_mails, Weight.LESSER),
     mail_step(result, only_told=(MILD.name, HARD.name)),
 )

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.e2e.pair import (
+    CONFIG,
     DEAD,
     HANDLER,
     NAGIOS,
@@ -22,17 +23,23 @@ from tests.e2e.pair import (
     with_hooks,
 )
 from tests.lab import why_not
+from tests.lab.suite import with_options
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 
-CRASH_STEPS = ("confirm", "register", "pre hook", "activate", "post hook", "mail")
+CRASH_STEPS = ("confirm", "register", "pre hook", "activate", "check at once", "perfdata services", "post hook", "mail")
+"""Those that act in a pair whose hooks and whose master's services are configured."""
 
 
 @pytest.mark.parametrize("step", CRASH_STEPS)
 def test_a_run_killed_after_a_step_is_finished_by_nagios_next_call(pair: Pair, step: str) -> None:
     old, new = pair.master, pair.standby
+    before = new.read(CONFIG)
     with_hooks(new, pre="/bin/true", post="/bin/true")
+    services = {("run", "perfdata_services"): "cron"}
+    new.write(CONFIG, with_options(new.read(CONFIG), services), group="nagios", mode=0o640)
+    new.service("cron").stop()
     began = time.time()
     new.service("nagios").stop()
     new.run(f"NAGIOS_FAILOVER_CRASH_AFTER='{step}' {NAGIOS}")
@@ -46,7 +53,8 @@ def test_a_run_killed_after_a_step_is_finished_by_nagios_next_call(pair: Pair, s
     assert set(steps_done(runs[0]).values()) <= {"done", "held", "skipped"}
     assert role_of(new)["role"] == "master" and active(new)
     assert len(pair.mails_since(began, "is the master now")) == 1
-    with_hooks(new, pre="", post="")
+    assert steps_done(runs[0])["perfdata services"] != "skipped" and new.service("cron").pid(), "its services run"
+    new.write(CONFIG, before, group="nagios", mode=0o640)
     new.service("nagios").restart()
     mend(pair.lab, old)
     pair.wait_healthy(60)

@@ -140,7 +140,7 @@ def accounts(lab: Lab) -> str:
             f"CREATE USER IF NOT EXISTS {ADMIN}@'{place}' IDENTIFIED BY '{PASSWORD}'{ssl}",
             f"GRANT {_PRIVILEGES} ON *.* TO {ADMIN}@'{place}'",
             f"CREATE USER IF NOT EXISTS {REPLICA}@'{place}' IDENTIFIED BY '{PASSWORD}'{ssl}",
-            f"GRANT REPLICATION SLAVE ON *.* TO {REPLICA}@'{place}'",
+            f"GRANT REPLICATION SLAVE, SHOW DATABASES, SELECT, SHOW VIEW, TRIGGER, EVENT ON *.* TO {REPLICA}@'{place}'",
         ]
     return ";\n".join(statements)
 

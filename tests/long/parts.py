@@ -27,7 +27,7 @@ from tests.takeover import FAULTS, bound, fail_over, join_again
 
 HANDLER_SECONDS: Final = 60.0
 #: the steps that act in a lab whose hooks are configured
-ACTING: Final = ("confirm", "register", "pre hook", "activate", "check at once", "post hook", "mail")
+ACTING: Final = ("confirm", "register", "pre hook", "activate", "check at once", "perfdata services", "post hook", "mail")
 
 
 def failovers(result: Result, count: int) -> None:
@@ -88,7 +88,7 @@ def kills(result: Result, count: int) -> None:
     while (number := result.done("kills") + 1) <= count:
         after = ACTING[(number - 1) % len(ACTING)]
         with Lab.up(name=LAB) as lab:
-            hooks = {("run", "pre_hook"): "/bin/true", ("run", "post_hook"): "/bin/true"}
+            hooks = {("run", "pre_hook"): "/bin/true", ("run", "post_hook"): "/bin/true", ("run", "perfdata_services"): "cron"}
             lab.nabira.write(CONFIG, with_options(lab.nabira.read(CONFIG), hooks), group="nagios", mode=0o640)
             crash_after(lab.nabira, after)
             time.sleep(chance(result.seed, "kills", number).uniform(3, 6))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from nagios_failover.database_server import Server
+from nagios_failover.dialect import Statement, dialect_of
 from nagios_failover.errors import Failed, Incomplete, Refused
-from nagios_failover.join_checks import _way
+from nagios_failover.join_checks import _require_sight, _way
 from nagios_failover.joining import Joining, Way, Workflow, rehearsal, require_standby, run_joining
 from nagios_failover.journal import Journal
 from nagios_failover.lock import LockHeld, run_lock
@@ -175,3 +178,28 @@ def test_which_way_leads_to_a_replica(
         assert again is Way.COPY, "half a copy has no history worth going on from"
     else:
         assert again is not Way.NOTHING, "killed just after it began to replicate: the tables are compared once more"
+
+
+class _There:
+    """A source whose account has these privileges on everything."""
+
+    host = "yasu"
+    dialect = dialect_of("10.11.6-MariaDB mariadb.org binary distribution", "yasu")
+
+    def __init__(self, *held: str) -> None:
+        self._held = held
+
+    def rows(self, statement: Statement | str) -> list[dict[str, str]]:
+        assert "information_schema.USER_PRIVILEGES" in str(statement)
+        return [{"name": name} for name in self._held]
+
+
+def test_an_account_that_does_not_see_the_databases_is_refused_before_anything_is_dropped(tmp_path: Path) -> None:
+    config = config_of(tmp_path)
+    with pytest.raises(Refused) as raised:
+        _require_sight(config, cast(Server, _There("REPLICATION SLAVE")))
+    assert str(raised.value) == (
+        f"yasu: its account {config.replication.replication_user} lacks SHOW DATABASES: what it does not see is not copied"
+    )
+    assert raised.value.hint == "as root on yasu: nagios-failover init-database gives the account what it needs"
+    _require_sight(config, cast(Server, _There("REPLICATION SLAVE", "SHOW DATABASES")))

@@ -46,6 +46,14 @@ def test_it_is_fenced_and_both_hosts_mails_are_told(config: Config, world: World
     assert world.state.role().term == 3, "the role stays as it is"
 
 
+def test_its_database_takes_no_more_writes_and_one_that_cannot_be_told_is_named(tmp_path: Path, world: World) -> None:
+    """That it takes none is seen in the lab; here nobody answers there."""
+    replicated = "[fence]\nuser = nagios\n[database]\nsocket = /run/mysqld/mysqld.sock\n[replication]\nwatch = yes\n"
+    record = run_fence(config_of(tmp_path, replicated), world.state, trigger="event", hands=world.hands())
+    assert (record.outcome, world.fences) == ("done", ["mild, term 3"])
+    assert "silence database: database: connection refused (2003); is its database server running?" in record.sentence
+
+
 def test_a_fence_that_is_not_proved_ends_the_run_and_the_watch_tells_it(config: Config, world: World) -> None:
     world.fence["mild"] = Fenced(False, "yasu: not fenced over ssh: timed out")
     record = run_fence(config, world.state, trigger="event", hands=world.hands())

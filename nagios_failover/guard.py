@@ -2,7 +2,8 @@
 it was: it is passive until it knows that nobody has taken its place.
 
 Nagios starts with the flags of retention.dat, so these are what is set; a running Nagios is left alone. Where databases replicate,
-mysqld's drop-in is the replica's until this host is the master again.
+mysqld's drop-in is the replica's until this host is the master again; one that was a replica before (a promotion that is not at its
+end) stays one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 
 from nagios_failover import flags, mail, observe, shell, witness_record
 from nagios_failover.config import Config
-from nagios_failover.errors import FailoverError, StateUnreadable
+from nagios_failover.dialect import Part, drop_in
+from nagios_failover.errors import Failed, FailoverError, StateUnreadable
 from nagios_failover.evidence import Evidence, HostReport, Process
 from nagios_failover.isolation import BY_A_PERSON
 from nagios_failover.journal import Journal
@@ -25,7 +27,7 @@ from nagios_failover.nagios_files import read_nagios_cfg, read_retained_flags, s
 from nagios_failover.overview import probe_here
 from nagios_failover.report import SUBJECT
 from nagios_failover.retention import with_flags
-from nagios_failover.role import Flags, Override, Owner, RoleRecord, differing, parse_pairs, role_flags, wanted_flags
+from nagios_failover.role import Flags, Override, Owner, RoleRecord, differing, lapsed, parse_pairs, role_flags, wanted_flags
 from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import StateFiles, boot_id, cannot_write, uptime, write_atomically
 from nagios_failover.witness_record import Recorded
@@ -126,11 +128,42 @@ def _a_moment_ago(state: StateFiles, now: float) -> str:
 def _guard(config: Config, state: StateFiles, world: World) -> str:
     passive = role_flags(config.pair.mode, active=False)
     _start_with(config, passive)
+    was_source = _was_source(config, state)
+    if was_source:  # should this guard be cut short, the next one has to know it
+        with contextlib.suppress(Failed):  # a full disk: it is a replica's all the same
+            _mute(state, writes_held=True)
     trouble = _database_starts_as(config, world, "replica")
-    sentence = _decided(config, state, world, passive)
+    sentence = _decided(config, state, world, passive, was_source=was_source)
     if sentence.startswith(MASTER_AGAIN):
-        trouble = _database_starts_as(config, world, "source")
+        if was_source:
+            trouble = _database_starts_as(config, world, "source")
+        state.remove_override(Owner.ISOLATED)  # last: it knows what the database was
     return sentence + trouble
+
+
+def _was_source(config: Config, state: StateFiles) -> bool:
+    """A master's database: unless its drop-in says replica, and not by a guard that was cut short or did not know the master."""
+    path = config.replication.drop_in
+    try:
+        role, overrides = state.role(), state.overrides()
+    except StateUnreadable:
+        return False
+    if path is None or role.role is not Role.MASTER:
+        return False
+    if any(one.owner is Owner.ISOLATED and one.writes_held and not lapsed(one, role) for one in overrides):
+        return True
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return True
+    return text not in {drop_in(Part.REPLICA, semi_sync=semi_sync) for semi_sync in (True, False)}
+
+
+def _mute(state: StateFiles, *, writes_held: bool) -> None:
+    """Until it is known who is the master: whatever ends that gives the database its writes back, where it was the source."""
+    role = state.role()
+    flags_off = {Flag.NOTIFICATIONS: False}
+    state.write_override(Override(Owner.ISOLATED, flags_off, role.term, _last_seen(state, role), writes_held))
 
 
 def _database_starts_as(config: Config, world: World, part: str) -> str:
@@ -142,7 +175,7 @@ def _database_starts_as(config: Config, world: World, part: str) -> str:
     return "" if output.well else f"; the drop-in of a {part} was not written: {said or f'exit code {output.code}'}"
 
 
-def _decided(config: Config, state: StateFiles, world: World, passive: Flags) -> str:
+def _decided(config: Config, state: StateFiles, world: World, passive: Flags, *, was_source: bool) -> str:
     try:
         role = state.role()
     except StateUnreadable as error:
@@ -151,8 +184,8 @@ def _decided(config: Config, state: StateFiles, world: World, passive: Flags) ->
         return f"its role is {role.role}, term {role.term}: Nagios starts passive"
     decision = _ask_until_known(config, state, role, world)
     if decision.role is Role.MASTER:
-        state.remove_override(Owner.ISOLATED)
-        _start_with(config, wanted_flags(role, config.pair.mode, state.overrides()) or passive)
+        others = [override for override in state.overrides() if override.owner is not Owner.ISOLATED]
+        _start_with(config, wanted_flags(role, config.pair.mode, others) or passive)
         return f"{MASTER_AGAIN}, term {role.term}: {decision.why}"
     run = Journal(state.directory).open(GUARD, role.term, config.this_name, trigger=GUARD)
     if decision.role is Role.STANDBY:
@@ -161,7 +194,7 @@ def _decided(config: Config, state: StateFiles, world: World, passive: Flags) ->
         state.write_role(RoleRecord(Role.STANDBY, config.peer.name, decision.term, run.id, int(time.time())))
         sentence = f"a standby now, term {decision.term}: {decision.why}"
     else:
-        state.write_override(Override(Owner.ISOLATED, {Flag.NOTIFICATIONS: False}, role.term, _last_seen(state, role)))
+        _mute(state, writes_held=was_source)
         sentence = f"mute until it is known who is the master (it was, term {role.term}): {decision.why}; {BY_A_PERSON}"
     run.close(Outcome.DONE, f"{config.this_name}: {sentence}")
     _tell(config, state, run.id, sentence)

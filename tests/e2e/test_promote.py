@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 from tests.lab import Host, Lab, why_not
+from tests.lab.debian_root import CHECKOUT
 from tests.lab.replication import DROP_IN, begin_anew, caught_up, follow, replicate, restart, sql
 from tests.lab.suite import COMMAND, STATE, begin_as, is_active
+from tests.lab.target import wait_for_mariadb
 from tests.perfdata_world import times_loaded
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 LONGEST_SECONDS = 25.0
+HOOK = "/etc/nagios-failover/guard-hook"
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,7 @@ def test_a_source_that_lives_is_silenced_and_nothing_is_lost(lab: Lab) -> None:
     lab.yasu.write("/root/writer.sh", loop)
     lab.yasu.run("setsid --fork sh /root/writer.sh </dev/null >/dev/null 2>&1")
     lab.wait(lambda: sql(lab.yasu, "SELECT COUNT(*) > 20 FROM perfparse.t") == "1", 20, "somebody writes on yasu")
+    mysqld = lab.nabira.service("mariadbd").pid()
     run = fail_over(lab)
     promotion = step(run)
     assert (run["outcome"], promotion["outcome"]) == ("done", "done"), run
@@ -117,6 +121,7 @@ def test_a_source_that_lives_is_silenced_and_nothing_is_lost(lab: Lab) -> None:
     kept = json.loads(lab.nabira.read(f"{STATE}/promotion"))
     assert (kept["source"], kept["missing"], kept["old_source"]) == ("yasu", 0, kept["executed"])
     assert promote(lab)[0] == 0, "what is done already is done again at no cost"
+    assert lab.nabira.service("mariadbd").pid() == mysqld, "it was not restarted for all this"
     restart(lab.nabira)
     assert is_writable(lab), "the drop-in keeps the role"
 
@@ -183,9 +188,21 @@ def test_an_error_of_the_sql_thread_is_told_in_its_words_and_can_be_mended_or_gi
         in (detail.replace("; mend", "; hint: mend"))
     )
     assert not is_writable(lab)
+    reboots_as_a_replica(lab)
     code, said = promote(lab, "--force")
     assert code == 0 and "(what lay between was given up)" in said, said
     assert is_writable(lab) and rows(lab) == ["before", "here"]
+
+
+def reboots_as_a_replica(lab: Lab) -> None:
+    """The guard sees that nabira is the master still; its database is not a source for that."""
+    lab.nabira.write(HOOK, (CHECKOUT / "guard-hook.sample").read_text(), mode=0o755)
+    lab.nabira.off()
+    lab.nabira.on()
+    wait_for_mariadb(lab.nabira)
+    assert re.search("^said=nabira: master again", lab.nabira.read(f"{STATE}/guard"), re.M)
+    assert not is_writable(lab) and "read_only = ON" in lab.nabira.read(DROP_IN)
+    lab.nabira.run(["rm", HOOK])
 
 
 def test_a_host_without_a_replica_says_so(lab: Lab) -> None:

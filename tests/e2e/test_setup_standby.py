@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.lab import Host, Lab, why_not
+from tests.lab.debian_root import CHECKOUT
 from tests.lab.followed import (
     DROP_IN,
     PASSWORD,
@@ -23,7 +24,7 @@ from tests.lab.followed import (
     sql,
     status,
 )
-from tests.lab.suite import COMMAND, STATE
+from tests.lab.suite import COMMAND, CONFIG, STATE, with_options
 from tests.lab.target import wait_for_mariadb
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
@@ -122,8 +123,11 @@ def test_accounts_have_the_least_and_are_not_replicated(lab: Lab) -> None:
 
 
 def test_from_nothing_to_a_replica_that_is_the_same(lab: Lab) -> None:
+    before = received(lab.nabira)
     code, said = setup(lab.nabira)
     assert code == DONE, said
+    copied = re.search(r"^copy: done: nagios, perfparse \(([\d.]+) MB in ", said, re.M)
+    assert copied and received(lab.nabira) - before < 0.8 * float(copied[1]) * 1e6, "compressed, random as half of it is"
     lines = [line for line in said.splitlines() if not line.startswith("this server: ")]
     assert lines[0] == "role: done: role is standby, term 1"
     assert re.fullmatch(
@@ -141,6 +145,11 @@ def test_from_nothing_to_a_replica_that_is_the_same(lab: Lab) -> None:
     assert (found["Master_SSL_Verify_Server_Cert"], found["Using_Gtid"], found["Replicate_Do_DB"]) == ("Yes", "Slave_Pos", "")
     assert sql(lab.nabira, "SELECT @@read_only") == "1"
     lab.wait(lambda: "ON" in sql(lab.yasu, "SHOW STATUS LIKE 'Rpl_semi_sync_master_status'"), 10, "semi-synchronous")
+
+
+def received(host: Host) -> int:
+    """Bytes that have come over the network."""
+    return sum(int(line.split()[1]) for line in host.read("/proc/net/dev").splitlines()[2:] if not line.lstrip().startswith("lo:"))
 
 
 def test_again_a_healthy_replica_is_left_alone(lab: Lab) -> None:
@@ -384,13 +393,23 @@ def test_a_frozen_source_hangs_nobody(lab: Lab) -> None:
         database.thaw()
 
 
-@pytest.mark.parametrize("how", ["reboot", "power"])
+HOOK = "/etc/nagios-failover/guard-hook"
+
+
+def guard(host: Host) -> None:
+    """Run before its daemons start, by the sample hook."""
+    host.write(HOOK, (CHECKOUT / "guard-hook.sample").read_text(), mode=0o755)
+
+
+@pytest.mark.parametrize("how", ["reboot", "power", "power, with the guard"])
 def test_either_host_keeps_its_role_over_a_restart(lab: Lab, how: str) -> None:
     lab.wait(lambda: replicates(lab.nabira), 20, "it replicates")
     for host in (lab.nabira, lab.yasu):
         if how == "reboot":
             host.reboot()
         else:
+            if "guard" in how:
+                guard(host)
             host.off()
             host.on()
         wait_for_mariadb(host)
@@ -399,3 +418,28 @@ def test_either_host_keeps_its_role_over_a_restart(lab: Lab, how: str) -> None:
     lab.wait(lambda: replicates(lab.nabira), 30, "it replicates by itself")
     sql(lab.yasu, "INSERT INTO perfparse.bin (host) VALUES ('after')")
     assert equal(lab.yasu, lab.nabira)
+
+
+def test_a_source_that_wakes_up_alone_takes_no_writes_until_it_is_known_that_it_may(lab: Lab) -> None:
+    """Its guard learns nothing: the other host may have been made the source meanwhile. Then the other one answers, a standby."""
+    with_option(lab, ("run", "guard_timeout"), "4")
+    lab.nabira.off()
+    lab.yasu.off()
+    lab.yasu.on()
+    wait_for_mariadb(lab.yasu)
+    assert lab.yasu.exists(f"{STATE}/override.isolated") and "read_only = ON" in lab.yasu.read(DROP_IN)
+    assert sql(lab.yasu, "SELECT @@read_only") == "1"
+    lab.nabira.on()
+    lab.wait(lambda: sql(lab.yasu, "SELECT @@read_only, @@rpl_semi_sync_master_enabled") == "0\t1", 60, "it is the source again")
+    lab.wait(lambda: "read_only = OFF" in lab.yasu.read(DROP_IN), 10, "and stays one")
+    lab.wait(lambda: not lab.yasu.exists(f"{STATE}/override.isolated"), 10, "and notifies")
+    wait_for_mariadb(lab.nabira)
+    assert sql(lab.nabira, "SELECT @@read_only") == "1"
+    lab.wait(lambda: replicates(lab.nabira), 30, "it replicates by itself")
+    sql(lab.yasu, "INSERT INTO perfparse.bin (host) VALUES ('together')")
+    assert equal(lab.yasu, lab.nabira)
+
+
+def with_option(lab: Lab, option: tuple[str, str], value: str) -> None:
+    for host in (lab.yasu, lab.nabira):
+        host.write(CONFIG, with_options(host.read(CONFIG), {option: value}), group="nagios", mode=0o640)

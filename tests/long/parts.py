@@ -20,7 +20,7 @@ from tests.long.mysql_lab import mysql_lab
 from tests.long.mysql_pair import mysql_pair
 from tests.long.result import Result
 from tests.long.semi_sync import asynchronous, semi_sync
-from tests.long.setup_standby import setup_standby
+from tests.long.setup_standby import mysql_setup_standby, setup_standby
 from tests.long.switchovers import switchovers
 from tests.long.trial import LAB, Part, chance, say
 from tests.takeover import FAULTS, bound, fail_over, join_again
@@ -166,6 +166,7 @@ PARTS: Final = {
     "mysql": Part("promises that a pair of real MySQL servers keeps, once", 1, mysql_pair),
     "mysql-lab": Part("a whole pair on MySQL: set up, taken over, rejoined, switched over, once", 1, mysql_lab),
     "setup-standby": Part("setup-standby killed at a random moment under load, and given again", 10, setup_standby),
+    "mysql-setup-standby": Part("the same on a pair of real MySQL servers", 10, mysql_setup_standby),
     "frozen": Part("each command and plugin while mysqld is frozen on either side", 31, frozen),
     "loader": Part("kill -9 of the loader under load: each line is loaded once", 50, loader),
     "kills": Part("kill -9 of the run after each step that acts", 2 * len(ACTING), kills),

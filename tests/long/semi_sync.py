@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nagios_failover.gtid import transactions_between
+from nagios_failover.words import Role
 from tests.lab import Host, Lab
 from tests.lab.replication import begin_anew, caught_up, replicate, sql
 from tests.lab.suite import COMMAND, begin_as, is_active
@@ -143,6 +144,9 @@ def _healthy_pair(lab: Lab, *, semi: bool) -> None:
     for name in ("mariadbd", "nagios"):
         lab.yasu.service(name).start()
     lab.wait(lambda: lab.yasu.run(["mariadb", "-e", "SELECT 1"], check=False).returncode == 0, 60, "yasu's MariaDB answers")
+    if role_of(lab.nabira) == Role.MASTER:
+        lab.wait(lambda: role_of(lab.yasu) == Role.STANDBY, 90, "yasu has stood down")
+    lab.wait(lambda: not _open_runs(lab), 90, "nobody acts on the databases any more", poll=0.5)
     switch = "ON" if semi else "OFF"
     sql(lab.nabira, f"SET GLOBAL rpl_semi_sync_master_enabled=OFF; SET GLOBAL rpl_semi_sync_slave_enabled={switch}")
     if not semi:
@@ -158,6 +162,11 @@ def _healthy_pair(lab: Lab, *, semi: bool) -> None:
     lab.wait(lambda: caught_up(lab.yasu, lab.nabira), 60, "nabira has caught up")
     waits = "SHOW STATUS LIKE 'Rpl_semi_sync_master_status'"
     lab.wait(lambda: sql(lab.yasu, waits).endswith(switch), 60, f"semi-synchronous replication is {switch}")
+
+
+def _open_runs(lab: Lab) -> list[str]:
+    told = [json.loads(host.run([COMMAND, "history", "--json"], timeout=60).stdout) for host in (lab.yasu, lab.nabira)]
+    return [run["id"] for runs in told for run in runs if run["outcome"] == "running"]
 
 
 def _trial(lab: Lab, fault: str, seconds: float, *, semi: bool) -> tuple[Count, str]:

@@ -9,6 +9,7 @@ import pytest
 
 from nagios_failover.account import Account
 from nagios_failover.config import Config
+from nagios_failover.dialect import Part, drop_in
 from nagios_failover.evidence import Detour, Evidence, HostReport, NoAnswer, Process
 from nagios_failover.guard import World, decide, guard
 from nagios_failover.journal import Journal
@@ -165,12 +166,62 @@ class Asked:
 def test_the_database_starts_as_a_replica_until_this_host_is_the_master_again(
     site: tuple[Config, StateFiles, Path], term: int, verbs: list[str]
 ) -> None:
-    config, state, _ = site
-    config = replace(config, replication=replace(config.replication, drop_in=Path("/etc/mysql/zz.cnf")))
-    master(state)
+    config, state, _ = with_database(site, Part.SOURCE)
     asked = Asked(Evidence(peer(Role.MASTER if term > 3 else Role.STANDBY, term)))
     guard(config, state, world=asked.world)
-    assert asked.verbs == verbs
+    assert asked.verbs == verbs and state.overrides() == []
+
+
+@pytest.mark.parametrize("semi_sync", [True, False])
+def test_a_promotion_that_is_not_at_its_end_is_not_ended_by_a_boot(
+    site: tuple[Config, StateFiles, Path], *, semi_sync: bool
+) -> None:
+    """The master's database is still a replica, which has not applied all: the drop-in of a source would let it take writes."""
+    config, state, _ = with_database(site, Part.REPLICA, semi_sync=semi_sync)
+    asked = Asked(Evidence(peer(Role.STANDBY, 3)))
+    assert guard(config, state, world=asked.world).startswith("nabira: master again")
+    assert asked.verbs == ["database-replica"] and state.overrides() == []
+
+
+def test_one_that_learns_nothing_remembers_that_its_database_was_the_source(site: tuple[Config, StateFiles, Path]) -> None:
+    config, state, _ = with_database(site, Part.SOURCE)
+    guard(config, state, world=Asked(Evidence(SILENT)).world)
+    muted = Override(Owner.ISOLATED, {Flag.NOTIFICATIONS: False}, 3, 1000, writes_held=True)
+    assert state.overrides() == [muted]
+    (state.directory / "guard").unlink()
+    with_database(site, Part.REPLICA)
+    asked = Asked(Evidence(peer(Role.STANDBY, 3)))
+    guard(config, state, world=asked.world)
+    assert asked.verbs == ["database-replica", "database-source"] and state.overrides() == [], "the next boot knows it"
+    (state.directory / "guard").unlink()
+    guard(config, state, world=Asked(Evidence(SILENT)).world)
+    assert state.overrides() == [replace(muted, writes_held=False)], (
+        "what was a replica is not made writable by the end of the mute"
+    )
+
+
+def test_a_guard_that_is_cut_short_is_no_end_of_the_source(site: tuple[Config, StateFiles, Path]) -> None:
+    config, state, _ = with_database(site, Part.SOURCE)
+    cut_short = Asked(Evidence(SILENT))
+
+    def dies(verb: str) -> Output:
+        with_database(site, Part.REPLICA)
+        raise KeyboardInterrupt(verb)
+
+    with pytest.raises(KeyboardInterrupt):
+        guard(config, state, world=replace(cut_short.world, root=dies))
+    asked = Asked(Evidence(peer(Role.STANDBY, 3)))
+    guard(config, state, world=asked.world)
+    assert asked.verbs == ["database-replica", "database-source"] and state.overrides() == []
+
+
+def with_database(site: tuple[Config, StateFiles, Path], part: Part, *, semi_sync: bool = False) -> tuple[Config, StateFiles, Path]:
+    """A master whose mysqld reads this part at its next start."""
+    config, state, retention = site
+    path = state.directory / "zz.cnf"
+    path.write_text(drop_in(part, semi_sync=semi_sync))
+    master(state)
+    return replace(config, replication=replace(config.replication, drop_in=path)), state, retention
 
 
 def test_a_master_again_starts_active(site: tuple[Config, StateFiles, Path]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nagios_failover.config import Config
+from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import DatabaseFault
 from nagios_failover.isolated_database import hold_writes, let_write
 from nagios_failover.role import Override, Owner
+from nagios_failover.shell import Output
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Flag
 from tests.fake_database import FakeDatabase
@@ -24,6 +27,8 @@ class Site:
         self.config: Config = config_of(directory, more)
         self.state = StateFiles(directory)
         self.server = FakeDatabase("nabira")
+        self.verbs: list[str] = []
+        self.may = True
         master(self.state)
         self.state.write_override(MUTED)
 
@@ -31,7 +36,11 @@ class Site:
         return hold_writes(self.config, self.state, self.override, lambda config: self.server.connect())
 
     def let(self) -> list[str]:
-        return let_write(self.config, self.override, lambda config: self.server.connect())
+        return let_write(self.config, self.override, lambda config: self.server.connect(), self._root)
+
+    def _root(self, config: Config, verb: str) -> Output:
+        self.verbs.append(verb)
+        return Output(0 if self.may else 1, f"{verb}: done" if self.may else "", "" if self.may else "no sudo")
 
     @property
     def override(self) -> Override:
@@ -50,7 +59,7 @@ def test_it_takes_no_writes_while_its_host_is_mute_and_takes_them_again(site: Si
     ]
     assert site.server.read_only and site.override.writes_held
     assert site.hold() == [], "once"
-    assert site.let() == ["nabira: its database is writable"] and not site.server.read_only
+    assert site.let() == ["nabira: its database is writable"] and not site.server.read_only and not site.verbs
 
 
 def test_a_server_that_was_started_anew_meanwhile_is_made_read_only_again(site: Site) -> None:
@@ -63,6 +72,26 @@ def test_one_that_was_read_only_before_stays_so(site: Site) -> None:
     """A promotion that a person has to finish."""
     site.server.read_only = True
     assert (site.hold(), site.let()) == ([], []) and site.server.read_only and not site.override.writes_held
+
+
+def test_one_that_a_guard_has_started_as_a_replica_s_is_a_source_again(tmp_path: Path) -> None:
+    path = tmp_path / "zz.cnf"
+    site = Site(tmp_path, f"{REPLICATED}semi_sync = yes\ndrop_in = {path}\n")
+    site.state.write_override(replace(MUTED, writes_held=True))
+    site.server.read_only = True
+    site.server.semi_sync = {"rpl_semi_sync_master_enabled": "OFF"}
+    path.write_text(drop_in(Part.REPLICA, semi_sync=True))
+    assert site.let() == ["nabira: its database is writable"] and not site.server.read_only
+    assert site.verbs == ["database-source"]
+    assert site.server.done == ["SET GLOBAL rpl_semi_sync_master_enabled = ON", "SET GLOBAL read_only = OFF"]
+    path.write_text(drop_in(Part.SOURCE, semi_sync=True))
+    site.let()
+    assert site.verbs == ["database-source"], "what is so already is left alone"
+    path.unlink()
+    site.may = False
+    assert site.let()[1:] == [
+        "nabira: a restart of its mysqld makes it read-only: no sudo (hint: as root: nagios-failover-root database-source)"
+    ]
 
 
 def test_one_that_does_not_answer_is_said_and_keeps_nobody_from_monitoring(site: Site) -> None:

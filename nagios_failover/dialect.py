@@ -1,7 +1,8 @@
 """The two dialects of SQL that replication speaks, MariaDB's and MySQL's, behind one interface. Pure: statements go out as text.
 
 `dialect_of` chooses by what the server says of itself. MariaDB 10.5 and MySQL 8.4 and later are acted upon; MySQL 8.0 and 5.7
-are watched only; what is older is refused. The old spellings of both stand here, in replica_status.py, and nowhere else.
+are watched only; what is older is refused. The old spellings of both stand here, in replica_status.py (columns) and in
+server_settings.py (settings), and nowhere else.
 
 What is acted with was tried on MariaDB 10.11 and MySQL 9.7; what MySQL 8.0 and 5.7 say is taken from the vendor's manual.
 """

@@ -17,10 +17,10 @@ from nagios_failover.gtid import transactions_between
 from nagios_failover.words import Role
 from tests.lab import Host, Lab
 from tests.lab.replication import begin_anew, caught_up, replicate, sql
-from tests.lab.suite import COMMAND, begin_as, is_active
+from tests.lab.suite import COMMAND, STATE, begin_as, is_active
 from tests.lab.target import wait_for_mariadb
 from tests.long.result import Result
-from tests.takeover import role_of
+from tests.takeover import newest_look, role_of
 
 LAB: Final = f"long-semi-sync-{os.getpid()}"
 SLOW_SECONDS: Final = 0.1
@@ -159,6 +159,8 @@ def _healthy_pair(lab: Lab, *, semi: bool) -> None:
     begin_as(lab, lab.nabira, "--standby")
     begin_as(lab, lab.yasu, "--master")
     lab.wait(lambda: is_active(lab.yasu) and not is_active(lab.nabira), 60, "yasu is the master")
+    term = int(re.findall(r"^term=(\d+)$", lab.yasu.read(f"{STATE}/role"), re.M)[0])
+    lab.wait(lambda: newest_look(lab.nabira).get("peer_term") == term, 60, "nabira has seen yasu's term, and takes the next one")
     lab.wait(lambda: caught_up(lab.yasu, lab.nabira), 60, "nabira has caught up")
     waits = "SHOW STATUS LIKE 'Rpl_semi_sync_master_status'"
     lab.wait(lambda: sql(lab.yasu, waits).endswith(switch), 60, f"semi-synchronous replication is {switch}")

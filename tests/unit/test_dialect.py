@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+import nagios_failover
 from nagios_failover.dialect import Dialect, Link, MariaDB, MySQL, OldMySQL, Statement, dialect_of
 from nagios_failover.errors import Refused
 
@@ -42,6 +44,17 @@ def test_older_ones_are_refused_with_a_sentence(said: str, sentence: str) -> Non
         dialect_of(said, "yasu")
     assert str(refused.value) == sentence
     assert "or later" in refused.value.hint
+
+
+def test_old_spellings_appear_nowhere_else() -> None:
+    """Of statements, of columns, and of settings."""
+    old = re.compile(r"(?i:slave|(?:show|reset|change) master|semi_sync_master)|MASTER_(?:HOST|USER|SSL|GTID|LOG|USE)")
+    package = Path(nagios_failover.__file__).parent
+    files = [
+        path for directory in (package, package.parent / "plugins", package.parent / "handlers") for path in directory.iterdir()
+    ]
+    found = {path.name for path in files if path.suffix != ".pyc" and path.is_file() and old.search(path.read_text())}
+    assert len(files) > 100 and found == {"dialect.py", "replica_status.py", "server_settings.py"}
 
 
 def test_what_is_only_watched_is_not_acted_upon() -> None:

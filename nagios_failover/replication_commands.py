@@ -93,7 +93,7 @@ class Bar:
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(stderr=True, highlight=False, soft_wrap=True),  # what is said meanwhile stays as it is
             transient=True,
         )
         self._task = self._progress.add_task("", total=None, visible=False)

@@ -56,7 +56,7 @@ def emphasised(sentence: str, *, good: bool) -> None:
         from rich.console import Console
         from rich.text import Text
 
-        Console(highlight=False).print(Text(sentence, style="bold green" if good else "bold red"))
+        Console(highlight=False, soft_wrap=True).print(Text(sentence, style="bold green" if good else "bold red"))
     else:
         print(sentence)
 

@@ -194,12 +194,12 @@ def test_nothing_is_dropped_without_a_word(lab: Lab) -> None:
         ["python3", "-c", ON_A_TERMINAL, COMMAND, "setup-standby", "--replace"],
         check=False,
         timeout=180,
-        env={"TERM": "xterm", "COLUMNS": "300"},
+        env={"TERM": "xterm", "COLUMNS": "60"},
     )
     said = done.stdout
     assert done.returncode == DONE, said
     assert re.search(r"\bcopy \x1b.*\b\d?\d%", said), "with a bar on a terminal"
-    path = re.search(r"what it alone had is in (\S+)", said)
+    path = re.search(r"what it alone had is in (\S+\.sql)", said)
     assert path and "written on the standby" in lab.nabira.read(path.group(1))
     assert equal(lab.yasu, lab.nabira)
 

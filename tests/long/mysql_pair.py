@@ -19,7 +19,7 @@ from typing import Any, Final
 from nagios_failover.config import Config, parse
 from nagios_failover.database_server import own_server, peer_server
 from nagios_failover.demote import demote
-from nagios_failover.dialect import Link
+from nagios_failover.dialect import Link, Part, drop_in
 from nagios_failover.journal import Journal
 from nagios_failover.promote import promote, promoted
 from nagios_failover.replica_health import healthy, judge
@@ -133,7 +133,7 @@ class Pair:
             "[host yasu]\naddress = 127.0.0.1\n[host nabira]\naddress = 127.0.0.1\n[witness]\naddresses = none\n[mail]\nto = a@b\n"
             f"[paths]\nstate = {self.state.directory}\n[database]\nsocket = {self.servers[this].socket}\n"
             f"[replication]\nwatch = yes\npassword = {PASSWORD}\nreplication_password = {PASSWORD}\nport = {PORTS[peer]}\n"
-            f"drop_in = /role.cnf\n{tls}"
+            f"drop_in = {self.root}/srv/{this}.cnf\n{tls}"
             "drain_timeout = 10\nold_source_timeout = 10\nconnect_retry = 1\nheartbeat_period = 1\nsemi_sync = yes\n",
             hostname=this,
         )
@@ -179,14 +179,14 @@ class Pair:
 
     @contextlib.contextmanager
     def flow(self, name: str) -> Iterator[Flow]:
-        """A run on this host; root's helper says yes."""
+        """A run on this host; root's helper writes the drop-in."""
         self.term += 1
         config = self.config(name)
         hands = replace(
             World(self.state).hands(),
             own_database=lambda: own_server(config),
             old_source=lambda: peer_server(config),
-            root=lambda verb: Output(0, f"{verb}: done", ""),
+            root=lambda verb: _write_drop_in(config, verb),
             now=time.time,
             uptime=time.monotonic,
             sleep=time.sleep,
@@ -219,6 +219,13 @@ class Pair:
 
 
 PARTS: Final = ("source", "replica")
+
+
+def _write_drop_in(config: Config, verb: str) -> Output:
+    part = Part(verb.removeprefix("database-"))
+    assert config.replication.drop_in
+    config.replication.drop_in.write_text(drop_in(part, semi_sync=config.replication.semi_sync))
+    return Output(0, f"{verb}: done", "")
 
 
 def follows_over_tls(pair: Pair) -> str:

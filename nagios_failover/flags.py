@@ -37,6 +37,7 @@ def compare(config: Config, state: StateFiles, *, also: Sequence[Problem] = ()) 
     """Look at this host: role, flags, overrides, runs. Reads only. `also`: what the caller has met with, to be told as well.
     Raises ConfigError when nagios.cfg cannot be read."""
     cfg = read_nagios_cfg(config.this.nagios_cfg)
+    status = _seen(lambda: read_program_status(cfg.status_file))  # before what explains it: a fence leaves its override first
     role: RoleRecord | Problem = _seen(state.role)
     overrides: list[Override] | Problem = _seen(state.overrides)
     setup = [*also, *_setup_problems(config, cfg)]
@@ -56,7 +57,7 @@ def compare(config: Config, state: StateFiles, *, also: Sequence[Problem] = ()) 
         host=config.this.name,
         now=now,
         role=role,
-        status=_seen(lambda: read_program_status(cfg.status_file)),
+        status=status,
         overrides=overrides,
         paused=_seen(lambda: state.paused(now)),
         has_lock=state.lock_path.exists(),

@@ -194,11 +194,16 @@ class Incident:
                 self._period(event)
             else:
                 self._acknowledged(event)
-        if silent is not None and silent.state == self.state:
+        if silent is not None and silent.state == self.state and not self._was_told():
             self._tell_anew(gap, silent)
         else:
             self._take_back(gap, recovered)
         return self.outcome
+
+    def _was_told(self) -> bool:
+        """Was somebody told of this problem in its present state? Nagios forgets the last notification's time with each change. The
+        log may hold that line a second before the alert's (a busy machine), and so before the master was told to be silent."""
+        return self.state != 0 and self.hard and self.number("last_notification") > 0
 
     def _alert(self, event: Alert) -> None:
         if (event.state, event.hard) == (self.state, self.hard):

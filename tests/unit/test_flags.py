@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from nagios_failover import flags
 from nagios_failover.config import Config, Seconds, parse
 from nagios_failover.errors import CouldNotLook, Failed, NoReader, StateUnreadable
 from nagios_failover.flags import compare, correct, count_from_here, record, set_flags
 from nagios_failover.journal import Journal
 from nagios_failover.lock import run_lock
+from nagios_failover.nagios_files import read_program_status
 from nagios_failover.role import Override, Owner, RoleRecord
 from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import StateFiles
+from nagios_failover.status_data import ProgramStatus
 from nagios_failover.words import Flag, Role, State
 from tests.fake_nagios import FakeNagios
 
@@ -206,6 +209,25 @@ def test_his_flag_outlives_a_clock_that_was_set_back(config: Config, state: Stat
     nagios.operator("DISABLE_NOTIFICATIONS", at=int(time.time()) - 3600)
     correct(config, state)
     assert nagios.flags["enable_notifications"] == 0
+
+
+def test_a_fence_that_comes_while_the_flags_are_looked_at_is_not_turned_back(
+    config: Config, state: StateFiles, nagios: FakeNagios, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine there are seconds between two files that are read."""
+    master(state)
+    nagios.shall_have(1)
+    nagios.write_status()
+
+    def fenced_just_before(path: Path) -> ProgramStatus:
+        state.write_override(Override(Owner.FENCE, dict.fromkeys(ON, False), term=4, since=int(time.time())))
+        nagios.shall_have(0)
+        nagios.write_status()
+        return read_program_status(path)
+
+    monkeypatch.setattr(flags, "read_program_status", fenced_just_before)
+    assert correct(config, state) == []
+    assert nagios.commands == []
 
 
 def test_a_garbled_override_is_not_taken_for_none(config: Config, state: StateFiles, nagios: FakeNagios) -> None:

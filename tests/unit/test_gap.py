@@ -276,6 +276,21 @@ def test_a_problem_that_the_snapshot_has_already_but_nobody_was_told_does_too() 
     assert (fields["state_type"], fields["current_attempt"], fields["untold"]) == ("0", "2", "PROBLEM of web1/HTTP")
 
 
+def test_a_problem_that_was_logged_a_second_before_its_alert_is_not_told_twice() -> None:
+    """Nagios writes the notification first, and each line has its own second: the master was told to be silent in the alert's."""
+    told = service("web1", "HTTP", 2, current_notification_number=1, last_notification=QUIET - 1)
+    lines = ("-3 " + PROBLEM[2].partition(" ")[2], "-2 " + PROBLEM[4].partition(" ")[2])
+    fields = handed_over(*lines, text=TEXT.replace(service("web1", "HTTP"), told))
+    assert (fields["state_type"], fields["current_notification_number"], fields["untold"]) == ("1", "1", "")
+
+
+def test_a_worse_problem_that_it_saw_in_silence_is_told_here() -> None:
+    """People were told of a WARNING: its number stays, and Nagios has forgotten the time with the change."""
+    worse = service("web1", "HTTP", 2, current_notification_number=1, last_notification=0)
+    fields = handed_over("-1 " + PROBLEM[4].partition(" ")[2], text=TEXT.replace(service("web1", "HTTP"), worse))
+    assert (fields["state_type"], fields["current_attempt"], fields["untold"]) == ("0", "2", "PROBLEM of web1/HTTP")
+
+
 def test_a_recovery_that_it_saw_in_silence_is_told_here() -> None:
     fields = handed_over(RECOVERY[1], text=with_open())
     assert (fields["current_state"], fields["current_notification_number"]) == ("2", "1"), "the next check finds it well"

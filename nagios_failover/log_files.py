@@ -21,6 +21,7 @@ from nagios_failover.state_files import cannot_write, sync_directory
 
 NOT_YET_SECONDS = 60
 """So long after midnight this host's Nagios has rotated its own log: it does not, where the archive is there already."""
+END_BYTES = 8192
 SPARE_BYTES = 16 << 20
 """What a merge leaves free on the disk."""
 
@@ -38,6 +39,15 @@ class LogFile:
     def first(self) -> int:
         """The time of its first line that has one."""
         return next((stamp for line in self._whole() if (stamp := stamp_of(line))), 0)
+
+    def last(self) -> int:
+        """The newest time in its end."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(0, self.size - END_BYTES))
+                return max(map(stamp_of, file.read(self.size).splitlines()), default=0)
+        except OSError:
+            return 0
 
     def own(self) -> Iterator[TimedLine]:
         """Every line, whatever it is: this host's log loses nothing."""
@@ -82,19 +92,7 @@ def own_archives(cfg: NagiosCfg) -> dict[str, LogFile]:
 def copied_logs(copies: Copies, record: CopyRecord) -> list[LogFile]:
     """The copies of the other host's archives and log, the oldest first."""
     found = _archives(copies.incoming / record.archives)
-    log = _file("", copies.incoming / record.log) if _is_plain(copies.incoming / record.log) else None
-    if _is_plain(copies.log_before):
-        found.append(_rotated(_file("", copies.log_before), log.first() if log else 0))
-    return [*found, *([log] if log else [])]
-
-
-def _rotated(before: LogFile, log_begins: int) -> LogFile:
-    """A log that was rotated away, under the name that its archive has, which has not come yet: else the lines that Nagios writes
-    into it between the hour and its rotation would be in the log here, and once more in the archive when that comes."""
-    name = time.strftime("nagios-%m-%d-%Y-%H.log", time.localtime(log_begins))
-    end = archive_end(name)
-    is_rotation = before.first() < log_begins <= end + NOT_YET_SECONDS
-    return LogFile(name, before.path, before.size) if is_rotation and end <= time.time() - NOT_YET_SECONDS else before
+    return [*found, *(_file("", path) for path in (copies.log_before, copies.incoming / record.log) if _is_plain(path))]
 
 
 def _archives(directory: Path) -> list[LogFile]:

@@ -23,6 +23,10 @@ FUTURE_SECONDS = 86_400
 HEAD = 13
 """Bytes of `[1795619077] `."""
 
+LATE_SECONDS = 600
+"""A rotation may be so late (Nagios stood still at midnight): what was logged until then is in the archive, younger than its name.
+What is younger still has a clock of its own, and stays where it is."""
+
 _NEVER = 1 << 62
 
 TimedLine = tuple[int, bytes]
@@ -162,8 +166,9 @@ def archive_end(name: str) -> int:
 @dataclass(frozen=True)
 class Shelf:
     """The files that are written: archives by the moment of their rotation, the oldest first, and behind them the log itself,
-    "". A line stays in its file; one that is older than the file begins (Nagios did not run at midnight, or the other host
-    rotated then) goes where the CGIs look for it."""
+    "". A line goes where the CGIs look for it, whichever file it is in: one that is older than the file begins (Nagios did not run
+    at midnight, or the other host rotated then), or that a late rotation has left in the archive. The other host's log may have
+    been copied before that rotation, and the archive after it."""
 
     archives: tuple[str, ...]
 
@@ -176,22 +181,21 @@ class Shelf:
         place = self.names.index(name if name in self.archives else "")
         return archive_end(self.archives[place - 1]) if place else 0
 
-    def place(self, name: str, moment: int) -> str:
-        """The file that a line of the file `name` belongs to. The name of no file here counts as the log."""
+    def lines_for(self, target: str, name: str, lines: Iterator[TimedLine], *, last: int) -> Iterator[TimedLine]:
+        """Of a file's lines those that belong to `target`; `last` is the time of its last line. The name of no file here counts as
+        the log."""
         home = name if name in self.archives else ""
-        if moment >= self.begin(home):
-            return home
-        return next((archive for archive in self.archives if archive_end(archive) > moment), "")
-
-    def lines_for(self, target: str, name: str, lines: Iterator[TimedLine]) -> Iterator[TimedLine]:
-        """Of a file's lines those that belong to `target`."""
-        home = name if name in self.archives else ""
-        begin = self.begin(home)
+        begin, end = self.begin(home), archive_end(home) or _NEVER
         for moment, line in lines:
-            if moment >= begin:  # the rest of the file is its own
-                if home == target:
+            if moment < begin or end <= moment < end + LATE_SECONDS:
+                if self._by_time(moment) == target:
                     yield moment, line
-                    yield from lines
-                break
-            if self.place(home, moment) == target:
+            elif home == target:
                 yield moment, line
+                if last < end:
+                    yield from lines  # the rest of the file is its own
+            elif last < end:
+                break
+
+    def _by_time(self, moment: int) -> str:
+        return next((archive for archive in self.archives if archive_end(archive) > moment), "")

@@ -117,9 +117,9 @@ class _Merge:
         """What the file `target` holds afterwards; the other host's lines of a second first."""
         begins = [first for file in self.theirs if (first := file.first())]
         own = Own(self.objects, min(begins, default=0), self.reigns)
-        streams = [shelf.lines_for(target, file.name, file.theirs()) for file in self.theirs]
+        streams = [shelf.lines_for(target, file.name, file.theirs(), last=file.last()) for file in self.theirs]
         mine = [file for name, file in self.own.items() if name in shelf.names]
-        streams.extend(own.kept(shelf.lines_for(target, file.name, file.own())) for file in mine)
+        streams.extend(own.kept(shelf.lines_for(target, file.name, file.own(), last=file.last())) for file in mine)
         yield from until(self.deadline, merge(streams))
         self.left_out += own.left_out
 

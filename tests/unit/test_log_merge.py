@@ -122,15 +122,19 @@ def test_an_archive_is_named_after_the_end_of_its_day() -> None:
 
 
 def test_lines_go_to_the_file_of_their_day_whichever_file_they_come_from() -> None:
-    """This host's Nagios did not run at midnight, so its log has yesterday's lines, too."""
+    """This host's Nagios did not run at midnight, so its log has yesterday's lines, too; the other one's stood still then, so its
+    archive has today's. A clock that was wrong moves nothing."""
     shelf = Shelf((MIDNIGHT,))
     day = archive_end(MIDNIGHT)
     log = [f"[{day + after}] {after}\n".encode() for after in (-7200, -1, 0, 1)]
     archive = [f"[{day + after}] archive {after}\n".encode() for after in (-90_000, -1, 0)]
 
     def lines(target: str, name: str, source: list[bytes]) -> list[bytes]:
-        return [text for _, text in shelf.lines_for(target, name, timed(source, newest=day + 86_400))]
+        last = list(timed(source, newest=day + 86_400))[-1][0]
+        return [text for _, text in shelf.lines_for(target, name, timed(source, newest=day + 86_400), last=last)]
 
     assert lines(MIDNIGHT, "", log) == log[:2] and lines("", "", log) == log[2:]
-    assert lines(MIDNIGHT, MIDNIGHT, archive) == archive and lines("", MIDNIGHT, archive) == []
+    assert lines(MIDNIGHT, MIDNIGHT, archive) == archive[:2] and lines("", MIDNIGHT, archive) == archive[2:]
+    wrong = [archive[0], f"[{day + 7200}] ahead\n".encode(), archive[1]]
+    assert lines(MIDNIGHT, MIDNIGHT, wrong) == wrong and lines("", MIDNIGHT, wrong) == []
     assert lines(MIDNIGHT, "nagios-11-26-2026-00.log", log) == log[:2], "of a rotation that is still to come here"

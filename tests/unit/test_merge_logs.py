@@ -104,9 +104,11 @@ def test_log_and_archives_of_both_are_one(site: Site) -> None:
         " 1 lines of this host's standby time say nothing and are left out"
     )
     assert run.outcome == Outcome.DONE and site.log.stat().st_ino == inode
-    assert site.text() == [line(MIDNIGHT, "LOG VERSION: 2.0"), line(MIDNIGHT + 1, "theirs"), line(MIDNIGHT + 2, "own")]
-    own_and_theirs = [line(MIDNIGHT - 70, "own"), line(MIDNIGHT - 60, "theirs"), line(MIDNIGHT - 50, "own")]
-    assert site.text(a) == [*own_and_theirs, line(MIDNIGHT, "LOG ROTATION: DAILY")]
+    assert site.text() == [
+        *(line(MIDNIGHT, "LOG ROTATION: DAILY"), line(MIDNIGHT, "LOG VERSION: 2.0")),
+        *(line(MIDNIGHT + 1, "theirs"), line(MIDNIGHT + 2, "own")),
+    ]
+    assert site.text(a) == [line(MIDNIGHT - 70, "own"), line(MIDNIGHT - 60, "theirs"), line(MIDNIGHT - 50, "own")]
     assert site.text(b) == [line(MIDNIGHT - DAY - 60, "only there")]
     assert (site.archives / a).stat().st_mode & 0o777 == 0o600
     assert (site.archives / b).stat().st_mode & 0o777 == site.log.stat().st_mode & 0o777
@@ -133,22 +135,29 @@ def test_who_did_not_rotate_at_midnight_has_its_lines_in_yesterdays_archive(site
     assert site.text(a) == [yesterday, both_days[0]] and site.text() == [both_days[1], today]
 
 
-def test_what_was_written_between_midnight_and_a_slow_rotation_is_there_once_when_its_archive_comes(site: Site) -> None:
+@pytest.mark.parametrize("copied", ["before", "after"])
+def test_what_was_written_between_midnight_and_a_slow_rotation_is_there_once_when_its_archive_comes(
+    site: Site, copied: str
+) -> None:
+    """The other host's log was copied, and merged, before or after it was rotated."""
     a = archive()
-    rotated = (line(MIDNIGHT - 5, "yesterday"), line(MIDNIGHT + 1, "slow"), line(MIDNIGHT + 2, "LOG ROTATION: DAILY"))
-    site.copies.log_before.write_text("".join(rotated))
-    site.theirs("", line(MIDNIGHT + 2, "LOG VERSION: 2.0"), line(MIDNIGHT + 9, "today"))
+    rotated = (line(MIDNIGHT - 5, "yesterday"), line(MIDNIGHT + 1, "slow"))
+    log = (line(MIDNIGHT + 2, "LOG ROTATION: DAILY"), line(MIDNIGHT + 9, "today"))
+    if copied == "after":
+        site.copies.log_before.write_text("".join(rotated))
+    site.theirs("", *(log if copied == "after" else rotated))
     site.own(a, line(MIDNIGHT - 4, "own"))
     site.own("", line(MIDNIGHT + 4, "own"))
     site.run()
-    merged = [rotated[0], line(MIDNIGHT - 4, "own"), *rotated[1:]]
-    today = [line(MIDNIGHT + 2, "LOG VERSION: 2.0"), line(MIDNIGHT + 4, "own"), line(MIDNIGHT + 9, "today")]
-    assert (site.text(a), site.text()) == (merged, today)
-    site.copies.log_before.unlink()
+    yesterday = [rotated[0], line(MIDNIGHT - 4, "own")]
+    today = [rotated[1], log[0], line(MIDNIGHT + 4, "own"), log[1]]
+    assert (site.text(a), site.text()) == (yesterday, [one for one in today if copied == "after" or one not in log])
+    site.copies.log_before.unlink(missing_ok=True)
     site.theirs(a, *rotated)
+    site.theirs("", *log)
     standby(site.state)
     site.run()
-    assert (site.text(a), site.text()) == (merged, today)
+    assert (site.text(a), site.text()) == (yesterday, today)
 
 
 def test_an_archive_that_this_hosts_nagios_has_yet_to_rotate_to_is_not_made(site: Site) -> None:

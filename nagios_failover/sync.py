@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from nagios_failover import drift, rsync, ssh
 from nagios_failover.config import Config
@@ -87,12 +88,13 @@ def pull(
         if known is not None and known.merged != remote.merged and (handing_over or not for_failover):
             copies.forget_logs(known)
         odd = copies.make_ready(remote.cfg, head=remote.head, size=remote.size)
-        before = copies.log_end(remote.cfg)
-        left = max(1.0, timeout - (time.monotonic() - began))
-        output = _copy(config, copies, remote.cfg, timeout=left)
-        odd = copies.take_back(remote.cfg, before) or odd
-        if output.code != 0 and output.code not in rsync.PARTIAL:
-            raise Failed(f"the pull failed: {rsync.explain(output)}", host=config.peer.name, hint="nagios-failover test")
+        for sources in _in_turn(remote.cfg, handing_over=handing_over):
+            before = copies.log_end(remote.cfg)
+            left = max(1.0, timeout - (time.monotonic() - began))
+            output = _copy(config, copies, remote.cfg, sources, timeout=left)
+            odd = copies.take_back(remote.cfg, before) or odd
+            if output.code != 0 and output.code not in rsync.PARTIAL:
+                raise Failed(f"the pull failed: {rsync.explain(output)}", host=config.peer.name, hint="nagios-failover test")
         if not for_failover and why_not(config, state):
             raise Refused("the role has changed during the pull", host=config.this.name)
         record = _settle(copies, remote, seconds=time.monotonic() - began, last=for_failover)
@@ -126,11 +128,19 @@ def _settle(copies: Copies, remote: Remote, *, seconds: float, last: bool) -> Co
     return record
 
 
-def _copy(config: Config, copies: Copies, cfg: NagiosCfg, *, timeout: float) -> Output:
+def _in_turn(cfg: NagiosCfg, *, handing_over: bool) -> list[tuple[Path, ...]]:
+    """What each rsync copies. One takes the log first, whatever it is told; of a master that hands over, what the snapshot shows to
+    have been seen in silence is told by the log, which must not end before it."""
+    if handing_over:
+        return [(cfg.status_file,), (cfg.log_file,)]
+    return [(cfg.log_file, cfg.status_file)]
+
+
+def _copy(config: Config, copies: Copies, cfg: NagiosCfg, sources: tuple[Path, ...], *, timeout: float) -> Output:
     argv = rsync.command(
         ssh.held_transport(config, config.peer, timeout=min(timeout, config.ssh.timeout)),
         config.peer.address,
-        (cfg.log_file, cfg.status_file),
+        sources,
         copies.incoming,
         archives=cfg.log_archive_path,
         days=rsync.recent_days(date.today(), config.sync.archive_days),

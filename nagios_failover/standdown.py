@@ -8,9 +8,11 @@ from dataclasses import replace
 
 from nagios_failover import flags as flag_state
 from nagios_failover.config import Config, Failback
+from nagios_failover.confirm import ring_of
 from nagios_failover.demote import demote, would_demote
 from nagios_failover.errors import FailoverError, Refused, StateUnreadable
 from nagios_failover.lock import A_MOMENT, run_lock
+from nagios_failover.looks import Look
 from nagios_failover.promote import idle as promote_idle
 from nagios_failover.role import RoleRecord, describe_flags, role_flags
 from nagios_failover.run_record import Outcome, RunRecord
@@ -51,6 +53,12 @@ def _check(flow: Flow) -> str:
         if code == Code.PEER_ACTIVE and report and theirs is None and due_for_return(flow.config):
             flow.note("monitors", flow.peer)
             return str(seen.verdict.sentence)
+        outranked = _outranked_before(flow, role) if report is None and code not in LIVE_STANDBY else None
+        if outranked is not None:
+            flow.note("reason", outranked.sentence)
+            flow.note("term", outranked.peer_term)
+            flow.note("monitors", flow.peer)
+            return f"{outranked.sentence}, as was seen a moment ago; now {seen.verdict.sentence}"
         raise Refused(f"not confirmed: {seen.verdict.sentence}")
     if code not in LIVE_STANDBY and not flow.notes.get("force"):
         raise Refused(
@@ -60,6 +68,17 @@ def _check(flow: Flow) -> str:
         )
     flow.note("live_standby", code in LIVE_STANDBY)
     return str(seen.verdict.sentence)
+
+
+def _outranked_before(flow: Flow, role: RoleRecord) -> Look | None:
+    """A term never goes back: a look of a moment ago that saw the higher one holds where the run's own reaches nobody (a machine so
+    busy that every second login takes too long)."""
+    recent = 3 * flow.config.look.interval + 2 * flow.config.look.timeout
+    for look in reversed(ring_of(flow.state)):
+        is_of_now = look.boot == flow.hands.boot() and 0 <= flow.hands.uptime() - look.uptime <= recent
+        if is_of_now and (look.host, look.code) == (flow.peer, Code.PEER_OUTRANKS) and look.peer_term >= role.term:
+            return look
+    return None
 
 
 def _would_check(flow: Flow) -> str:

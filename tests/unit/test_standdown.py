@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,31 @@ def test_an_outranked_master_stands_down_and_takes_the_higher_term(config: Confi
     record = run(config, world, trigger="event")
     assert record.sentence == "nabira is the standby now (term 9): yasu monitors"
     assert world.state.role().term == 9 and world.flags == OFF
+
+
+def test_an_outranked_master_stands_down_though_its_run_reaches_nobody(config: Config, state: StateFiles) -> None:
+    """On a machine so busy that a login takes too long, each run would be refused, and the lower term would notify on."""
+    master(state)
+    world = World(state, sees=[NO_STANDBY], flags=dict(ON), peer_term=9)
+    world.look_before(OUTRANKED, ago=10)
+    record = run(config, world, trigger="event")
+    assert record.sentence == "nabira is the standby now (term 9): yasu monitors"
+    assert record.steps[0].detail == f"{OUTRANKED[2]}, as was seen a moment ago; now {NO_STANDBY[2]}"
+    assert world.state.role().term == 9 and world.flags == OFF
+
+
+@pytest.mark.parametrize("before", [{"ago": 600}, {"ago": 10, "boot": "another"}], ids=["long ago", "another boot"])
+def test_what_was_seen_long_ago_makes_no_master_stand_down(config: Config, state: StateFiles, before: dict[str, Any]) -> None:
+    master(state)
+    world = World(state, sees=[NO_STANDBY], flags=dict(ON), peer_term=9)
+    world.look_before(OUTRANKED, **before)
+    assert run(config, world, trigger="event").sentence == f"not confirmed: {NO_STANDBY[2]}"
+
+
+def test_a_peer_that_answers_otherwise_now_is_believed(config: Config, world: Seen) -> None:
+    world.peer_term = 9
+    world.look_before(OUTRANKED, ago=10)
+    assert run(config, world, trigger="event").sentence == f"not confirmed: {A_STANDBY[2]}"
 
 
 def test_nagios_call_alone_makes_no_master_stand_down(config: Config, world: Seen) -> None:

@@ -30,6 +30,8 @@ class Site:
         self.began = time.time()
         self.logged: Counter[str] = Counter()
         """Every line about a monitored object that either host has logged by itself, as often as it did."""
+        self.lasting: str = ""
+        """An object whose incident stays open when everything else is made well."""
 
     def mails(self, name: str) -> Counter[str]:
         """The mails about an object since the beginning: `PROBLEM by yasu`, `PROBLEM to second by yasu` -> how many."""
@@ -145,6 +147,10 @@ def monitored(host: Host) -> list[Block]:
     return [row for row in rows if row["host_name"].startswith("web")]
 
 
+def called(row: Block) -> str:
+    return f"{row['host_name']}/{row.get('service_description', 'HOST')}"
+
+
 def pulled(new: Host, old: Host) -> float:
     """When the standby last pulled; 0 for never."""
     try:
@@ -196,8 +202,7 @@ def with_directives(text: str, changes: Directives) -> str:
 
 def all_is_well(site: Site, master: Host) -> None:
     """Every incident is closed, every comment and downtime deleted."""
-    for row in monitored(master):
-        site.set("OK", f"{row['host_name']}/{row.get('service_description', 'HOST')}")
+    site.set("OK", *(name for row in monitored(master) if (name := called(row)) != site.lasting))
     deletes = []
     for kind, number in (("svc_downtime", "downtime_id"), ("svc_comment", "comment_id"), ("host_comment", "comment_id")):
         rows = blocks(master, kind.replace("svc_", "service").replace("host_", "host"))
@@ -205,12 +210,16 @@ def all_is_well(site: Site, master: Host) -> None:
     if deletes:
         site.command(master, *deletes)
     site.check_now(master, *(f"{row['host_name']}/HOST" for row in blocks(master, "hoststatus") if row["current_state"] != "0"))
-    site.lab.wait(lambda: not any(row["current_state"] != "0" for row in monitored(master)), 60, "everything is well again")
+    site.lab.wait(
+        lambda: all(row["current_state"] == "0" or called(row) == site.lasting for row in monitored(master)),
+        60,
+        "everything is well again",
+    )
 
 
-def join_again(site: Site, old: Host, new: Host) -> float:
+def join_again(site: Site, old: Host, new: Host, *, guard: bool = False) -> float:
     """Everything is well, the old master is repaired and copies the new one's state. Returns when its Nagios began to run again:
-    until its first look at the other host it is active, and may mail what it finds."""
+    until its first look at the other host it is active, and may mail what it finds, unless its start has a guard."""
     lab = site.lab
     all_is_well(site, new)
     mended = time.time()
@@ -218,8 +227,10 @@ def join_again(site: Site, old: Host, new: Host) -> float:
         old.on()
     if old.nagios_pid():
         old.service("nagios").kill9()
+    if guard:
+        old.run([COMMAND, "guard"], timeout=60)
     old.service("nagios").start()
-    is_passive = lambda: site.role(old) == "standby" and flags(old)["enable_notifications"] == "0"  # noqa: E731
+    is_passive = lambda: site.role(old) == "standby" and flags(old).get("enable_notifications") == "0"  # noqa: E731
     lab.wait(is_passive, 60, f"{old.name} joins as the standby")
     site.wait_copy(old, new)
     return mended

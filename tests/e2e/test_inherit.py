@@ -39,6 +39,8 @@ from tests.lab.suite import CONFIG, STATE, with_options
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 OUTPUT = "no answer; tried: 3; last: 'refused'; see http://wiki/HTTP?a=1;b=2"
+LONG = "first; the cable\\nsecond; the switch"
+"""As status.dat has it: a line each."""
 CHANGES = {
     "monitored-service": {"flap_detection_enabled": "0"},
     "monitored-host": {"flap_detection_enabled": "0"},
@@ -70,6 +72,8 @@ define serviceescalation {
     contacts                         second
 }
 """
+LASTING = "web5/DISK"
+"""Open and mailed before the first failover, and open until the last."""
 FIXED_SECONDS = 45
 """A downtime that ends after the failover."""
 KILLED_AFTER = {freeze: "inherit", clean_stop: "activate: sent"}
@@ -89,6 +93,9 @@ def site() -> Iterator[Site]:
         change_objects(lab, CHANGES, SECOND, {"enable_flap_detection": "1"})
         site = Site(lab)
         site.wait_copy(*reversed(site.roles()))
+        site.lasting = LASTING
+        site.set("CRITICAL", LASTING)
+        site.wait_mail(LASTING, "PROBLEM by yasu")
         yield site
 
 
@@ -98,7 +105,7 @@ def open_incidents(site: Site, master: Host) -> None:
     mailed = [f"web{number}/HTTP" for number in (1, 2, 3, 5, 8, 9)]
     site.set("CRITICAL", *mailed, "web1/LOAD")
     site.set("WARNING", "web3/LOAD", "web3/DISK")
-    site.set("CRITICAL", "web10/HTTP", output=OUTPUT)
+    site.set("CRITICAL", "web10/HTTP", output=f"{OUTPUT}\\n{LONG}")
     site.set("DOWN", "web11/HOST", "web12/HOST")
     site.command(
         master,
@@ -108,6 +115,7 @@ def open_incidents(site: Site, master: Host) -> None:
         "ADD_SVC_COMMENT;web9;HTTP;1;me;this one stays; it does",
         "ADD_SVC_COMMENT;web9;HTTP;1;me;this one goes",
         "CHANGE_CUSTOM_SVC_VAR;web1;DISK;PLACE;rack 9",
+        "DISABLE_SVC_EVENT_HANDLER;web1;DISK",
     )
     for _ in range(4):  # its own first check may be minutes away after a reload
         site.check_now(master, "web11/HOST", "web12/HOST")
@@ -162,7 +170,7 @@ def rotate(master: Host) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_mail_is_sent_once_over_each_failover(site: Site, fault: Callable[[Host], None]) -> None:
-    """One after the other, to and fro: yasu, nabira, yasu, nabira."""
+    """One after the other, to and fro: yasu, nabira, yasu, nabira. The repaired host's guard keeps it mute until it has joined."""
     old, new = site.roles()
     site.began = time.time()
     if fault in KILLED_AFTER:
@@ -173,9 +181,16 @@ def test_every_mail_is_sent_once_over_each_failover(site: Site, fault: Callable[
         fail_over(site, old, new, fault)
         assert_the_log_has_all(site, old, new)
     finally:
-        mended = join_again(site, old, new)  # for the next fault
+        mended = join_again(site, old, new, guard=True)  # for the next fault
     if fault is power_off:
         assert site.found(old, until=mended) == [], "the repaired host's own log tells what nobody could copy"
+    told = ["PROBLEM by yasu"]
+    if fault is FAULTS[-1]:
+        site.set("OK", LASTING)
+        site.wait_mail(LASTING, f"RECOVERY by {new.name}")
+        told.append(f"RECOVERY by {new.name}")
+    subjects = [mail.subject.split() for mail in site.lab.mails(f" {LASTING} is ")]
+    assert [f"{words[0]} by {words[-1]}" for words in subjects] == told, "one incident over all failovers"
 
 
 def fail_over(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -> None:
@@ -187,6 +202,7 @@ def fail_over(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -
     lab.wait(lambda: is_out_of_doubt(site, new, old), 30, "what was mailed was mailed long enough ago")
     last_moment(site, old, fault)
     kept = {kind: all_of(old, kind, name) for kind, name in (("servicecomment", "web9/HTTP"), ("servicedowntime", "web4/HTTP"))}
+    kept["well"] = [of(old, "web1/DISK")]
     flapped = site.mails("web10/LOAD")
     assert passive(new), "a flag that was toggled on the master switches no standby on"
     runs = failovers(new)
@@ -316,7 +332,11 @@ def expected(old: str, new: str) -> dict[str, dict[str, int]]:
 def what_came_along(new: Host, kept: dict[str, list[dict[str, str]]]) -> None:
     assert of(new, "web10/HTTP")["plugin_output"].endswith(OUTPUT.replace(";", ":")), "Nagios itself makes colons of semicolons"
     assert int(of(new, "web8/HTTP")["current_notification_number"]) >= 2
-    assert of(new, "web1/DISK")["_PLACE"] == "1;rack 9"
+    assert of(new, "web10/HTTP")["long_plugin_output"].startswith(LONG)
+    well = of(new, "web1/DISK")
+    assert well["_PLACE"] == "1;rack 9" and well["event_handler_enabled"] == "0"
+    same = ("modified_attributes", "last_state_change", "last_hard_state_change")
+    assert [well[name] for name in same] == [kept["well"][0][name] for name in same], "an object that is OK comes along, too"
     stay = [row["comment_data"] for row in kept["servicecomment"] if row["comment_data"] != "this one goes"]
     assert [row["comment_data"] for row in all_of(new, "servicecomment", "web9/HTTP")] == stay
     assert "this one goes" not in str(all_of(new, "servicecomment", "web9/HTTP"))

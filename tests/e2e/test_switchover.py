@@ -110,7 +110,11 @@ def test_all_that_stands_in_the_way_is_listed_and_nothing_is_changed(site: Site)
 
 
 def test_roles_change_three_times_under_incidents_and_each_is_mailed_once(site: Site) -> None:
+    """One incident is open all the while: from before the first change until after the last."""
     pair = Pair(site.lab)
+    lasting = "web12/DISK"
+    site.set("CRITICAL", lasting)
+    wait_told(site, "PROBLEM", [lasting])
     for number in range(3):
         old, new = pair.master, pair.standby
         names = [f"web{host}/{service}" for service in ("HTTP", "LOAD") for host in range(4 * number + 1, 4 * number + 5)]
@@ -135,6 +139,10 @@ def test_roles_change_three_times_under_incidents_and_each_is_mailed_once(site: 
         wait_told(site, "RECOVERY", breaking)
         counted = {name: dict(kinds(site, name)) for name in names}
         assert counted == {name: {"PROBLEM": 1, "RECOVERY": 1} for name in names}, [site.mails(name) for name in names]
+    assert kinds(site, lasting) == {"PROBLEM": 1}, "over three changes"
+    site.set("OK", lasting)
+    wait_told(site, "RECOVERY", [lasting])
+    assert kinds(site, lasting) == {"PROBLEM": 1, "RECOVERY": 1}
     assert site.found(pair.master) == []
     wrote = {value for host in (site.lab.yasu, site.lab.nabira) for value in acknowledged(host)}
     kept = sql(pair.master, "SELECT v FROM perfparse.t").split()

@@ -75,9 +75,15 @@ class Site:
         return (lab.yasu, lab.nabira) if self.role(lab.yasu) == "master" else (lab.nabira, lab.yasu)
 
     def wait_copy(self, new: Host, old: Host) -> None:
-        """A copy that has all that is so now."""
+        """A copy that has all that is so now; status.dat is written every second."""
         moment = time.time()
+        time.sleep(2)
+        self.copy_now(new)
         self.lab.wait(lambda: pulled(new, old) > moment + 2, 40, f"{new.name} has copied {old.name}'s state")
+
+    def copy_now(self, standby: Host) -> None:
+        """Its next copy is not waited for: Nagios is told to run State sync at once."""
+        self.command(standby, f"SCHEDULE_FORCED_SVC_CHECK;nagios-failover;State sync;{int(time.time())}")
 
     def audit(self, on: Host, *, mail_log: bool = True) -> dict[str, Any]:
         """What `incidents --audit` finds since the beginning, the sink's mails counted too; its exit code agrees."""

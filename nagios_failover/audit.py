@@ -22,6 +22,8 @@ TOGETHER_SECONDS = 2
 """One notification to several contacts is logged within so many."""
 EARLY_SECONDS = 2
 """A re-notification may be so much before its interval has gone by: clocks differ."""
+SEEN_SECONDS = 30
+"""A run waits so long until status.dat shows what it has switched on ([nagios] verify_timeout)."""
 LATE_SECONDS = 10
 """A check that is due may be so late, and a notification with it."""
 
@@ -105,6 +107,12 @@ class _Judge:
     def other(self, host: str) -> str:
         return self.history.peer if host == self.history.this else self.history.this
 
+    def begin(self, takeover: Takeover) -> int:
+        """When its host began to notify: by its log, some seconds before the run saw it in status.dat on a busy machine."""
+        seen = int(takeover.active_at)
+        switched = [time for time, host in self.history.reigns.changes if host == takeover.host and seen - SEEN_SECONDS <= time]
+        return min([seen, *switched])
+
     def knows_all_of(self, takeover: Takeover) -> bool:
         """Is the other host's log known to its end? It was fetched at the takeover, or copied later."""
         return takeover.fetched or self.history.until.get(self.other(takeover.host), 0) > takeover.active_at
@@ -136,7 +144,7 @@ class _Object:
                 self.incident = _Incident(line.state, 0, by)
             return
         for takeover in self.judge.takeovers:
-            if takeover.host == by and line.time >= int(takeover.active_at):
+            if takeover.host == by and line.time >= self.judge.begin(takeover):
                 self.first_alert.setdefault(takeover.run, line.time)
         if line.hard and line.state:
             self._enter(line.state, line.time, by)
@@ -276,7 +284,7 @@ class _Object:
         """Where nothing could be fetched from the dead host, what the new master's first check of an object led to may have been
         sent by the old one already; what comes after that may not."""
         for takeover in self.judge.takeovers:
-            if sent.host != takeover.host or sent.time < int(takeover.active_at):
+            if sent.host != takeover.host or sent.time < self.judge.begin(takeover):
                 continue
             is_first = (takeover.run, recipient) not in self.told_since
             self.told_since.add((takeover.run, recipient))

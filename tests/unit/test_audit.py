@@ -58,6 +58,7 @@ def audited(
     status: Mapping[Key, Fields] | None = None,
     now: int = 1000,
     seen_at: int = 0,
+    seen_active: int = 0,
     **takeover: Any,
 ) -> Audit:
     """As nabira, the new master, sees it."""
@@ -71,7 +72,7 @@ def audited(
         master="nabira",
     )
     known = AllRules(dict({WEB: RULES} if rules is None else rules), dict(CONTACTS))
-    run = Takeover("RUN", "nabira", float(ACTIVE), **takeover)
+    run = Takeover("RUN", "nabira", float(ACTIVE + seen_active), **takeover)
     return audit(history, known, takeovers=[run], status=status or {}, seen_at=seen_at, watch_host="nagios-failover", now=T + now)
 
 
@@ -262,6 +263,12 @@ def test_where_nothing_was_fetched_the_first_check_of_an_object_is_in_doubt() ->
     late = alert(150, "CRITICAL", soft=1) + mail(154, "CRITICAL") + alert(154, "CRITICAL")
     assert found("", late, fetched=False, known_until=T + 80) == []
     assert found(alert(200, "OK", key=("web9", "HTTP")), early, fetched=False) == [], "its log has been copied since"
+
+
+def test_what_was_sent_before_the_run_had_seen_its_flags_in_status_dat_is_in_doubt_too() -> None:
+    recovered = mail(102, "OK") + alert(102, "OK")
+    [one] = found(OPENED, recovered, fetched=False, known_until=T + 80, seen_active=4)
+    assert (one.kind, one.notification, one.time) == (Kind.DOUBT, "RECOVERY", T + 102)
 
 
 def test_an_incident_that_the_new_master_never_learned_of_and_is_over_lacks_its_recovery() -> None:

@@ -13,12 +13,17 @@ from nagios_failover.steps import CRASH_AFTER
 from tests import perfdata_world
 from tests.lab import Host, Lab
 from tests.lab.suite import COMMAND, CONFIG, is_active, with_options
-from tests.long.aborted import TRIALS, aborted
+from tests.long.aborted import TRIALS as ABORTED
+from tests.long.aborted import aborted
 from tests.long.frozen import frozen
 from tests.long.incidents import incidents
 from tests.long.mysql_lab import mysql_lab
 from tests.long.mysql_pair import mysql_pair
+from tests.long.rejoins import TRIALS as REJOINS
+from tests.long.rejoins import rejoins
 from tests.long.result import Result
+from tests.long.returns import ROUTES, returns, returns_plain
+from tests.long.returns import TRIALS as RETURNS
 from tests.long.semi_sync import asynchronous, semi_sync
 from tests.long.setup_standby import mysql_setup_standby, setup_standby
 from tests.long.switchovers import switchovers
@@ -158,7 +163,10 @@ def kill_of_the_loader(lab: Lab, host: Host, seed: int, number: int) -> tuple[st
 PARTS: Final = {
     "failovers": Part("randomised faults, roles circulating", 20, failovers),
     "switchovers": Part("switchovers in a row, incidents opening before and closing after each", 20, switchovers),
-    "aborted": Part("something breaks after a step of a switchover: four faults after each step", TRIALS, aborted),
+    "aborted": Part("something breaks after a step of a switchover: four faults after each step", ABORTED, aborted),
+    "rejoins": Part("a rejoin after each kind of fault, killed, given again, and once more: two for each fault", REJOINS, rejoins),
+    "returns": Part("old masters and whole pairs that get their power back", len(RETURNS), returns),
+    "returns-plain": Part("old masters without the suite that get their power back", len(ROUTES), returns_plain),
     "restarts": Part("restarts and reloads of a 5,000-service master at default settings", 20, restarts),
     "incidents": Part("incidents opening and closing all the time, 20 times for each of four faults", 80, incidents),
     "semi-sync": Part("a dead source under load, with semi-synchronous replication", 20, semi_sync),

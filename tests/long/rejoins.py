@@ -221,9 +221,8 @@ class Trial:
 
     def rejoins(self, host: Host) -> None:
         """Killed at first, then whole, then with nothing left to do; or killed when all is well."""
-        first_killed = self.draw.random() < 0.75
-        whole = [self.killed, self.whole, self.whole] if first_killed else [self.whole, self.killed, self.whole]
-        for act in whole:
+        killed_first = self.draw.random() < 0.75
+        for act in (self.killed, self.whole, self.whole) if killed_first else (self.whole, self.killed, self.whole):
             act(host)
 
     def killed(self, host: Host) -> None:

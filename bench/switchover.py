@@ -9,7 +9,7 @@ import statistics
 import time
 from typing import Final
 
-from bench.common import add
+from bench.common import add, promise
 from tests.lab import Host, Lab
 from tests.lab.replication import replicate
 from tests.lab.suite import COMMAND
@@ -42,6 +42,7 @@ def main() -> None:
             old, new = new, old
     for name, seconds, goal in (("blind", blind, BLIND_GOAL_SECONDS), ("read-only", read_only, READ_ONLY_GOAL_SECONDS)):
         add(f"switchover: {name}", statistics.median(seconds), "s", RUNS, f"goal {goal:g} s", statistics.median(seconds) / goal)
+        promise(f"switchover: {name}", statistics.median(seconds), goal, "s")
 
 
 def blind_seconds(host: Host) -> float:

@@ -55,3 +55,38 @@ def test_make_alone_lists_the_targets() -> None:
     said = subprocess.run(["make", "--no-print-directory"], cwd=TOP, capture_output=True, text=True, check=True).stdout
     for target in ("check", "test", "test-long", "bench", "demo"):
         assert re.search(rf"^  make {target} ", said, re.M), target
+
+
+#: Commands that stand indented between the README's paragraphs, in no block: tests of their own run them. Each has the file that
+#: does, and a piece of it there.
+RUN_BY = {
+    "usermod -s /bin/sh nagios": ("tests/switching.py", "usermod -s /bin/sh nagios"),
+    "echo 'ssh-ed25519 AAAA... nagios@the-other-host' >> ~nagios/.ssh/authorized_keys": (
+        "tests/switching.py",
+        "/.ssh/authorized_keys",
+    ),
+    "cp /usr/local/src/nagios-failover/quorum.cfg.sample /etc/nagios4/conf.d/nagios-failover-quorum.cfg": (
+        *("tests/lab/etcd.py", "quorum.cfg.sample"),
+    ),
+    "install -m 0755 /usr/local/src/nagios-failover/guard-hook.sample /etc/nagios-failover/guard-hook": (
+        *("tests/e2e/test_rejoin_database.py", "guard-hook.sample"),
+    ),
+    "nagios-failover sync-config --dry-run": ("tests/e2e/test_sync_config.py", "--dry-run"),
+    "nagios-failover sync-config": ("tests/e2e/test_sync_config.py", '"sync-config"'),
+    "nagios-failover promote": ("tests/e2e/test_promote.py", "promote"),
+    "apt-get install keepalived": ("tests/lab/debian_root.py", "keepalived"),
+    "cp /usr/local/src/nagios-failover/keepalived.conf.sample /etc/keepalived/keepalived.conf": (
+        *("tests/e2e/test_console.py", "keepalived.conf.sample"),
+    ),
+    "systemctl restart keepalived": ("tests/e2e/test_console.py", "start_keepalived"),
+}
+
+
+def test_a_command_outside_of_the_blocks_is_run_by_the_test_that_is_named_here() -> None:
+    outside = re.sub(r"^```.*?^```$", "", README.read_text(), flags=re.S | re.M)
+    indented = [line.strip() for line in outside.splitlines() if line.startswith("    ")]
+    no_commands = (" =", " + ", " on yasu")  # options, a formula, what a check prints
+    commands = [line for line in indented if re.match("[a-z-]+ ", line) and not any(sign in line for sign in no_commands)]
+    assert commands == list(RUN_BY)
+    for file, piece in RUN_BY.values():
+        assert piece in (TOP / file).read_text(), f"{file} has no {piece} any more"

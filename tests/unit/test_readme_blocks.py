@@ -66,7 +66,7 @@ RUN_BY = {
         "/.ssh/authorized_keys",
     ),
     "cp /usr/local/src/nagios-failover/quorum.cfg.sample /etc/nagios4/conf.d/nagios-failover-quorum.cfg": (
-        *("tests/lab/etcd.py", "quorum.cfg.sample"),
+        *("tests/e2e/test_quorum.py", "quorum.cfg.sample"),
     ),
     "install -m 0755 /usr/local/src/nagios-failover/guard-hook.sample /etc/nagios-failover/guard-hook": (
         *("tests/e2e/test_rejoin_database.py", "guard-hook.sample"),

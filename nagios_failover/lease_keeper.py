@@ -80,7 +80,8 @@ def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
     asked_at = ready.now()
     left = kept.left(asked_at, ready.boot()) if kept else 0.0
     answers: list[Answer] = []
-    if is_master and isinstance(word, Away) and not comfortable(left, pace=config.lease_pace):
+    # Asked a check early: one that is busy then, and does not answer in time, is asked again before this host has to be mute.
+    if is_master and isinstance(word, Away) and not comfortable(left, pace=2 * config.lease_pace):
         answers = ready.ask()
     decision = keep(
         role.role if role else None,

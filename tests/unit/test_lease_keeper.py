@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import Config, HostSection
+from nagios_failover.config import Config, HostSection, Seconds
 from nagios_failover.errors import Failed, Refused
 from nagios_failover.lease import Act, Answer, Away, Free, Held, Lease, Ours, Outranked, Promise, Word
 from nagios_failover.lease_keeper import World, boot_clock, give, keep_lease, promise, promised
@@ -106,9 +106,25 @@ def test_a_master_names_a_standby_that_no_longer_looks_once_its_role_is_old_enou
 
 def test_etcd_away_with_time_left_is_waited_for_and_nobody_is_asked(config: Config, state: StateFiles, around: Around) -> None:
     master(state)
-    state.write_lease(Lease(1028.0, "this boot", "nabira"))
+    until = around.now + 2 * config.lease_pace + 5
+    state.write_lease(Lease(until, "this boot", "nabira"))
     assert keep_lease(config, state, world=around.world()).state is State.WARNING
-    assert (kept(state), around.did, overrides(state)) == ((1028.0, "nabira"), ["hold 3 reign"], [])
+    assert (kept(state), around.did, overrides(state)) == ((until, "nabira"), ["hold 3 reign"], [])
+
+
+def test_one_that_is_too_busy_to_answer_is_asked_again_before_the_master_is_mute(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    master(state)
+    config = replace(config, quorum=replace(config.quorum, lease=Seconds(3 * config.lease_pace)))
+    until = around.now + 2 * config.lease_pace
+    state.write_lease(Lease(until, "this boot", "nabira"))
+    around.answers = [PROMISED, SILENT]
+    made = keep_lease(config, state, world=around.world())
+    assert (made.act, made.state, around.did) == (Act.NOTHING, State.WARNING, ["hold 3 reign", "ask"])
+    around.answers = [PROMISED, PROMISED]
+    assert keep_lease(config, state, world=around.world()).act is Act.HOLD
+    assert kept(state)[0] > until and overrides(state) == []
 
 
 def test_with_a_promise_of_all_the_master_goes_on_for_one_lease_from_when_it_asked(

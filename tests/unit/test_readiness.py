@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,9 +77,10 @@ def copying(state: StateFiles, *, pulled: float, count: int = 0) -> list[tuple[s
     return [(trial.name, trial.ok, trial.sentence) for trial in _copy(config, state)]
 
 
-def test_a_copy_that_is_old_and_objects_that_differ_are_told(tmp_path: Path) -> None:
+def test_a_copy_that_is_old_and_objects_that_differ_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = StateFiles(tmp_path)
     now = time.time()
+    monkeypatch.setattr("nagios_failover.readiness.time", SimpleNamespace(time=lambda: now))
     assert [(name, ok) for name, ok, _ in copying(state, pulled=now)] == [("copy", True), ("objects", True)]
     assert copying(state, pulled=now - 600)[0] == ("copy", False, "nabira: the copy of yasu's state is 600 s old")
     assert copying(state, pulled=now, count=1)[1] == (

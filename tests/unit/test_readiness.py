@@ -79,7 +79,7 @@ def copying(state: StateFiles, *, pulled: float, count: int = 0) -> list[tuple[s
 
 def test_a_copy_that_is_old_and_objects_that_differ_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = StateFiles(tmp_path)
-    now = time.time()
+    now = float(int(time.time()))  # a status.dat tells its time in whole seconds
     monkeypatch.setattr("nagios_failover.readiness.time", SimpleNamespace(time=lambda: now))
     assert [(name, ok) for name, ok, _ in copying(state, pulled=now)] == [("copy", True), ("objects", True)]
     assert copying(state, pulled=now - 600)[0] == ("copy", False, "nabira: the copy of yasu's state is 600 s old")

@@ -37,7 +37,7 @@ def boot_clock() -> float:
 class World:
     """What the keeper asks, so that a test can stand in for it."""
 
-    look: Callable[[bool], Word]  # is it a standby's? a master sees that
+    look: Callable[[], Word]
     hold: Callable[[int, bool], Word]  # the term; is it a master's?
     release: Callable[[], Word]
     ask: Callable[[], list[Answer]]  # all the other hosts, for a promise
@@ -48,7 +48,7 @@ class World:
 def world_of(config: Config) -> World:
     etcd = Etcd(config.quorum, boot_clock)
     return World(
-        look=lambda standby: etcd.look(config.this_name if standby else ""),
+        look=etcd.look,
         hold=lambda term, reign: etcd.hold(config.this_name, term, reign=reign),
         release=lambda: etcd.release(config.this_name),
         ask=lambda: ask_for_promises(config),
@@ -57,11 +57,8 @@ def world_of(config: Config) -> World:
 
 def keep_lease(config: Config, state: StateFiles, *, world: World | None = None) -> Decision:
     """Look, decide, and do it. Raises Failed when it cannot be written down."""
-    ready = world or world_of(config)
     with state.alone(state.lease_path):
-        decision = _keep(config, state, ready)
-        _mute_if_over(config, state, ready)
-        return decision
+        return _keep(config, state, world or world_of(config))
 
 
 def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
@@ -69,19 +66,14 @@ def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
     kept = _kept(state)
     taking = role is not None and role.role is Role.TAKING_OVER and _holds(kept, config.this_name)
     is_master = role is not None and role.role is Role.MASTER
-    is_standby = role is not None and role.role is Role.STANDBY
     renews = taking or (is_master and not promised(state))
-    _mute_if_over(config, state, ready)
-    word = ready.hold(role.term, is_master) if role is not None and renews else ready.look(is_standby)
-    if isinstance(word, Ours) and ready.now() >= word.until:
-        word = Away("the lease was over when its renewal was seen")
-    if not isinstance(word, Ours):
-        _mute_if_over(config, state, ready)  # the other hosts, which are asked next, take seconds to answer
+    if role is not None and is_master and kept is not None and kept.boot == ready.boot() and ready.now() >= kept.until:
+        _mute(config, state, role)  # it was frozen, perhaps: before anybody is asked
+    word = ready.hold(role.term, is_master) if role is not None and renews else ready.look()
     asked_at = ready.now()
     left = kept.left(asked_at, ready.boot()) if kept else 0.0
     answers: list[Answer] = []
-    # Asked a check early: one that is busy then, and does not answer in time, is asked again before this host has to be mute.
-    if is_master and isinstance(word, Away) and not comfortable(left, pace=2 * config.lease_pace):
+    if is_master and isinstance(word, Away) and not comfortable(left, pace=config.lease_pace):
         answers = ready.ask()
     decision = keep(
         role.role if role else None,
@@ -93,15 +85,8 @@ def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
         answers=answers,
         extended=asked_at + config.quorum.lease,
         busy=is_held(state.directory),
-        others=_expected(config, role),
     )
     return _carry_out(config, state, ready, role, kept, word, decision)
-
-
-def _expected(config: Config, role: RoleRecord | None) -> list[str]:
-    """The other hosts; none while the last role change is so young that one may not have looked since."""
-    settled = role is not None and time.time() - role.since >= config.quorum.lease
-    return [host.name for host in config.others] if settled else []
 
 
 def _carry_out(
@@ -176,15 +161,6 @@ def _release(state: StateFiles, world: World) -> None:
     """Not under a run's feet, which may have taken it just now."""
     with contextlib.suppress(LockHeld), run_lock(state.directory, wait=0):
         world.release()
-
-
-def _mute_if_over(config: Config, state: StateFiles, world: World) -> None:
-    """A host may be frozen at any moment, also in the middle of a check. So this is done before whatever takes time, and last."""
-    role, kept = _role(state), _kept(state)
-    if role is None or role.role is not Role.MASTER or kept is None or kept.boot != world.boot():
-        return
-    if world.now() >= kept.until:
-        _mute(config, state, role)
 
 
 def _mute(config: Config, state: StateFiles, role: RoleRecord) -> None:

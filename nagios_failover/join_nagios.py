@@ -128,7 +128,7 @@ def _compare_objects(flow: Joining) -> str:
 
 
 def prove_ready(flow: Joining, tries: Callable[[Config, StateFiles], Iterator[Trial]] = readiness) -> str:
-    """The list of check_failover_ready."""
+    """The list of check_failover_ready, but for what the pair lacks for good."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
         tried = []

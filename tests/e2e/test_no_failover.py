@@ -27,7 +27,7 @@ def test_a_pre_hook_that_says_no_puts_everything_back(pair: Pair) -> None:
         pair.lab.wait(lambda: any(outcome(run) == "aborted" for run in runs_of(new, since=began)), 40, "the run aborts")
         pair.lab.wait(lambda: role_of(new)["role"] == "standby", 5, "the role is put back")
         assert {key: value for key, value in role_of(new).items() if key in before} == before
-        assert passive(new)
+        assert passive(new) and not new.exists(f"{STATE}/failover.lock")
         time.sleep(8)
         assert operators_flag(new), "nobody has turned it back"
         assert len(pair.mails_since(began, "Master Nagios is CRITICAL")) == 1, "an abort at each check is one mail"
@@ -133,10 +133,30 @@ def commands(*names: str) -> str:
     return f"printf '{lines}' > /var/lib/nagios4/rw/nagios.cmd"
 
 
+@contextmanager
+def started_again_stale(master: Host) -> Iterator[None]:
+    """Its mysqld was stopped for long: the row that it comes back with is ten minutes old, and its loader is not at it yet."""
+    master.run(f"kill -STOP {LOADER}; {SQL} 'UPDATE programstatus SET last_update = UTC_TIMESTAMP() - INTERVAL 10 MINUTE'")
+    try:
+        with stopped(master.service("mariadbd")):
+            pass
+        yield
+    finally:
+        master.run(f"kill -CONT {LOADER}")
+
+
+@contextmanager
+def without_ssh(master: Host, standby: Host) -> Iterator[None]:
+    with stopped(master.service("sshd")):
+        standby.run(f"rm -f {STATE}/ssh/*")
+        yield
+
+
 LOADER = "$(cat /var/lib/nagios-failover/perfdata/loader.pid)"
 SQL = "mariadb nagios -e"
 FAULTS: dict[str, tuple[str, Callable[[Lab, Host, Host], AbstractContextManager[None]]]] = {
     "database": ("its database does not answer", lambda lab, master, standby: stopped(master.service("mariadbd"))),
+    "ssh": ("alive, ssh is broken: ", lambda lab, master, standby: without_ssh(master, standby)),
     "ssh and database": (
         "the host answers, ssh and database do not",
         lambda lab, master, standby: without_ssh_and_database(master, standby),
@@ -155,11 +175,7 @@ FAULTS: dict[str, tuple[str, Callable[[Lab, Host, Host], AbstractContextManager[
     ),
     "stale heartbeat": (
         "its database link is lost or slow, the heartbeat is",
-        lambda lab, master, standby: done_and_undone(
-            master,
-            f"kill -STOP {LOADER}; {SQL} 'UPDATE programstatus SET last_update = UTC_TIMESTAMP() - INTERVAL 10 MINUTE'",
-            f"kill -CONT {LOADER}",
-        ),
+        lambda lab, master, standby: started_again_stale(master),
     ),
     "flags off": (
         "it checks or notifies nothing",

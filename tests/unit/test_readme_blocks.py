@@ -57,8 +57,8 @@ def test_make_alone_lists_the_targets() -> None:
         assert re.search(rf"^  make {target} ", said, re.M), target
 
 
-#: Commands that stand indented between the README's paragraphs, in no block: tests of their own run them. Each has the file that
-#: does, and a piece of it there.
+#: Commands that stand indented between the README's paragraphs, in no block: tests of their own run them, or, for Debian's packages
+#: and systemd, what a lab has in their place. Each has the file that does, and a piece of it there.
 RUN_BY = {
     "usermod -s /bin/sh nagios": ("tests/switching.py", "usermod -s /bin/sh nagios"),
     "echo 'ssh-ed25519 AAAA... nagios@the-other-host' >> ~nagios/.ssh/authorized_keys": (
@@ -72,8 +72,8 @@ RUN_BY = {
         *("tests/e2e/test_rejoin_database.py", "guard-hook.sample"),
     ),
     "nagios-failover sync-config --dry-run": ("tests/e2e/test_sync_config.py", "--dry-run"),
-    "nagios-failover sync-config": ("tests/e2e/test_sync_config.py", '"sync-config"'),
-    "nagios-failover promote": ("tests/e2e/test_promote.py", "promote"),
+    "nagios-failover sync-config": ("tests/e2e/test_sync_config.py", '[COMMAND, "sync-config"'),
+    "nagios-failover promote": ("tests/e2e/test_promote.py", '[COMMAND, "promote"'),
     "apt-get install keepalived": ("tests/lab/debian_root.py", "keepalived"),
     "cp /usr/local/src/nagios-failover/keepalived.conf.sample /etc/keepalived/keepalived.conf": (
         *("tests/e2e/test_console.py", "keepalived.conf.sample"),

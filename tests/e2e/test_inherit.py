@@ -18,6 +18,7 @@ from tests.incident_site import (
     ARCHIVES,
     FAULTS,
     LOG,
+    OBJECTS,
     Site,
     all_of,
     blocks,
@@ -419,23 +420,47 @@ def test_an_unfiltered_file_is_refused(site: Site) -> None:
         assert done.returncode == 1 and "nagios_failover.errors.Refused: a " in done.stderr, done.stdout + done.stderr
 
 
-def test_in_redundancy_mode_the_masters_history_wins() -> None:
-    """Both check, so the standby knows of every incident, but not what was mailed."""
+def test_in_redundancy_mode_the_masters_history_wins_and_what_cannot_be_inherited_is_named() -> None:
+    """Both check, so the standby knows of every incident, but not what was mailed. Each host has a service of its own, and a block
+    of the last status.dat is garbled, as a dying disk would leave it."""
     with Lab.up(name=f"inherit-both-{os.getpid()}", mode="redundancy") as lab:
         follow_incidents(lab)
         site = Site(lab)
         old, new = site.roles()
         names = ("web1/HTTP", "web2/HTTP")
+        has_alone(old, "web3", "OLD")
+        has_alone(new, "web3", "NEW")
         site.set("CRITICAL", *names)
         for name in names:
             site.wait_mail(name, f"PROBLEM by {old.name}")
         lab.wait(lambda: site.is_hard(new, "web1/HTTP", 2), 20, "both see it")
-        time.sleep(3)
+        time.sleep(5)  # what was mailed is in no doubt, though the last status.dat is a second old
         kill(old)
+        garble(old, "web5", "DISK")
         lab.wait(lambda: site.role(new) == "master", 45, f"{new.name} takes over")
         site.set("OK", "web2/HTTP")
         site.wait_mail("web2/HTTP", f"RECOVERY by {new.name}")
         time.sleep(8)
         assert dict(site.mails("web1/HTTP")) == {f"PROBLEM by {old.name}": 1}
         assert dict(site.mails("web2/HTTP")) == {f"PROBLEM by {old.name}": 1, f"RECOVERY by {new.name}": 1}
-        assert site.found(new) == []
+        assert site.found(new) == [], site.audit_of(new)
+        mail = lab.wait(lambda: lab.mails(f"{new.name} is the master now"), 20, "the mail")[-1]
+        for told in (" ".join(mail.body.split()), new.run(f"cat {STATE}/runs/*").stdout):
+            assert "1 blocks of the snapshot are about objects that this host does not have" in told, told
+            assert "1 blocks of the snapshot are garbled; 2 objects of this host are not in the snapshot; among them: " in told, told
+            for name in ("web3/OLD (unknown here)", "web5/DISK (garbled)", "web3/NEW (not in the snapshot)"):
+                assert name in told, told
+
+
+def has_alone(host: Host, name: str, service: str) -> None:
+    """A service that the other host does not have."""
+    more = f"define service {{\n    use  monitored-service\n    host_name  {name}\n    service_description  {service}\n}}\n"
+    host.run(f"cat >> {OBJECTS}", stdin=more)
+    host.run("kill -HUP $(sed -n 's/^.nagios_pid=//p' /var/lib/nagios4/status.dat)")
+
+
+def garble(host: Host, name: str, service: str) -> None:
+    path = "/var/lib/nagios4/status.dat"
+    before, head, after = host.read(path).partition(f"\thost_name={name}\n\tservice_description={service}\n")
+    assert "\tcurrent_state=0\n" in after.partition("}")[0]
+    host.run(f"cat > {path}", stdin=before + head + after.replace("\tcurrent_state=0\n", "\tcurrent_state=0x\n", 1))

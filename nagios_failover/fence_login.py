@@ -41,14 +41,36 @@ class Login:
 
         limit = timeout or self._timeout
         command = f"exec sh -c {shlex.quote(script)}"
-        try:
-            done = self._connection.run(command, hide=True, warn=True, in_stream=False, timeout=limit)
-        except CommandTimedOut:
-            named = "" if timeout else " ([fence] timeout)"
-            raise CouldNotLook(f"the fence account's sh did not end within {limit:g} s{named}") from None
-        except (OSError, EOFError, SSHException) as error:
-            raise CouldNotLook(f"the fence account's connection broke: {_words(error)}") from error
+        silent = CouldNotLook(f"the fence account's sh did not end within {limit:g} s{'' if timeout else ' ([fence] timeout)'}")
+        with self._closed_after(limit + 1) as closed:
+            try:
+                done = self._connection.run(command, hide=True, warn=True, in_stream=False, timeout=limit)
+            except CommandTimedOut:
+                raise silent from None
+            except (OSError, EOFError, SSHException) as error:
+                raise (
+                    silent if closed.is_set() else CouldNotLook(f"the fence account's connection broke: {_words(error)}")
+                ) from error
+        if closed.is_set():
+            raise silent
         return Output(done.exited, done.stdout, done.stderr)
+
+    @contextmanager
+    def _closed_after(self, seconds: float) -> Iterator[threading.Event]:
+        """fabric's limit counts from the command's start; over a link that is cut before it, paramiko waits for an hour."""
+        closed = threading.Event()
+
+        def close() -> None:
+            closed.set()
+            self.close()
+
+        timer = threading.Timer(seconds, close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield closed
+        finally:
+            timer.cancel()
 
     def close(self) -> None:
         with contextlib.suppress(Exception):

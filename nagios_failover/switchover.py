@@ -60,6 +60,7 @@ RETRY_SECONDS = 15.0
 """So long a master that could not be told to go on is left alone: the handler is called every second, and each try may take ten."""
 PUT_BACK_SECONDS = 60.0
 """A person who takes over waits so long for a try that is on its way."""
+AGAIN = "nagios-failover status shows both hosts, nagios-failover switchover --dry-run what is in the way; then give it again"
 
 
 # --- the list ---
@@ -153,6 +154,7 @@ def _put_back(flow: Flow, error: FailoverError) -> RunRecord:
             flow.note_if_possible("owed", f"{error}; {released.sentence}")
             flow.note_if_possible("tried", flow.hands.now())
             raise _nobody_monitors(flow.config, flow.notes["owed"]) from error
+    error.hint = error.hint or AGAIN
     return give_up(flow, error)
 
 

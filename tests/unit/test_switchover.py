@@ -19,11 +19,12 @@ from nagios_failover.resume import resume_open_runs
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import CRASH_AFTER
-from nagios_failover.switchover import give_up_for_a_failover, run_switchover
+from nagios_failover.switchover import AGAIN, give_up_for_a_failover, run_switchover
 from nagios_failover.trials import Trial
 from nagios_failover.words import Role
 from tests.fake_world import CRASHED, OFF, ON, PASSIVE, World, config_of, master, standby
 
+HINT = f"; hint: {AGAIN}"
 QUIET = Fenced(True, "yasu: its Nagios has notifications off, seen in its status.dat", was_on=ON)
 
 
@@ -112,7 +113,7 @@ def test_a_master_that_does_not_obey_is_let_go_on(config: Config, world: World) 
     record = run(config, world)
     assert (record.outcome, record.sentence) == (
         "aborted",
-        "aborted: quiesce: yasu: its Nagios was not seen to be muted; role and flags are as they were: standby",
+        "aborted: quiesce: yasu: its Nagios was not seen to be muted; role and flags are as they were: standby" + HINT,
     )
     assert as_it_was(world) and world.state.role().term == 4
     assert world.fences == ["quiesced, term 4", "undone, term 4: notifications, service_checks, host_checks on"]
@@ -142,7 +143,7 @@ def test_as_long_as_the_master_cannot_be_let_go_on_each_next_call_tries_again(co
     (ended,) = resume_open_runs(config, world.state, hands=world.hands())
     assert (ended.outcome, ended.sentence) == (
         "aborted",
-        "aborted: cut short before the point of no return (activate); role and flags are as they were: standby",
+        "aborted: cut short before the point of no return (activate); role and flags are as they were: standby" + HINT,
     )
     assert as_it_was(world)
 
@@ -187,7 +188,7 @@ def test_what_cannot_be_fetched_is_not_left_behind(tmp_path: Path, world: World,
     assert record.outcome == "aborted" and as_it_was(world)
     assert record.sentence == (
         "aborted: last sync: nothing was fetched: yasu: the link is cut; and there is no earlier copy; "
-        "role and flags are as they were: standby"
+        "role and flags are as they were: standby" + HINT
     )
 
 
@@ -207,7 +208,10 @@ def test_an_activation_that_fails_is_put_back(config: Config, world: World) -> N
 def test_a_host_that_does_not_pause_ends_it_before_anything_changes(config: Config, world: World) -> None:
     world.there_fails = "pause"
     record = run(config, world)
-    assert (record.outcome, record.sentence) == ("aborted", "pause: yasu: nagios-failover pause ended with exit code 3: error: no")
+    assert (record.outcome, record.sentence) == (
+        "aborted",
+        "pause: yasu: nagios-failover pause ended with exit code 3: error: no" + HINT,
+    )
     assert as_it_was(world) and world.fences == []
 
 

@@ -85,27 +85,31 @@ def abort(lab: Lab, step: str, fault: str) -> str:
     for host in (old, new):  # what was cut off was not told that the pause is over: it ends by itself, but not now
         host.run([COMMAND, "resume"])
     standby = old if master is new else new
-    rejoin(master, standby)
+    forced = rejoin(master, standby)
     wrote = {value for host in (old, new) for value in acknowledged(host) if moment_of(value) > began}
     lost = wrote - set(sql(master, "SELECT v FROM perfparse.t").split())
     if lost and fault == "kill -9":
         raise AssertionError(f"{len(lost)} acknowledged writes are not on {master.name}")
-    came = "the new one is the master" if master is new else "the old one is the master"
+    came = f"the {'new' if master is new else 'old'} one is the master{forced}"
     return f"{came}; {len(lost)} acknowledged writes are not on it" if lost else came
 
 
-def rejoin(master: Host, standby: Host) -> None:
+def rejoin(master: Host, standby: Host) -> str:
     """Given again for a while: a MariaDB whose disk was full looks for room once a minute, and answers nobody before. A promotion
-    that was left undone is finished first, as the run's mail says."""
+    that was left undone is finished first, as the run's mail says, and forced where its hint says so. Returns what was forced."""
     deadline = time.monotonic() + 90
+    force: list[str] = []
     while sql(master, "SELECT @@read_only") == "1":
-        done = master.run([COMMAND, "promote"], check=False, timeout=120)
+        done = master.run([COMMAND, "promote", *force], check=False, timeout=120)
         if done.returncode and time.monotonic() > deadline:
-            raise AssertionError(f"promote: {done.stdout}{done.stderr}")
+            if force or "nagios-failover promote --force" not in done.stderr:
+                raise AssertionError(f"promote: {done.stdout}{done.stderr}")
+            force = ["--force"]
     while (done := standby.run([COMMAND, "rejoin"], check=False, timeout=240)).returncode:
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline + 90:
             raise AssertionError(f"rejoin: {done.stdout}{done.stderr}")
         time.sleep(5)
+    return "; the promotion had to be forced" if force else ""
 
 
 def said(host: Host) -> str:

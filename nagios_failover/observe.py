@@ -14,7 +14,9 @@ from typing import Any, Generic, TypeVar
 
 from nagios_failover import heartbeat, net, remote, replication, second_route, ssh
 from nagios_failover.account import Account
-from nagios_failover.config import Config, Schema, SshSection
+from nagios_failover.config import Config
+from nagios_failover.config_sections import SshSection
+from nagios_failover.config_values import Schema
 from nagios_failover.errors import CouldNotLook, FailoverError, StateUnreadable
 from nagios_failover.evidence import (
     NOT_CONFIGURED,

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from nagios_failover.config import Config, Failback, Severity, Start
+from nagios_failover.config import Config
+from nagios_failover.config_values import Failback, Severity, Start
 from nagios_failover.evidence import (
     NOT_CONFIGURED,
     Blocked,

@@ -20,16 +20,10 @@ from typing import Any, NoReturn
 import nagiosplugin
 
 from nagios_failover import __version__
-from nagios_failover.config import (
-    Config,
-    HeartbeatSection,
-    LookSection,
-    PathsSection,
-    Schema,
-    Seconds,
-    SshSection,
-    load,
-)
+from nagios_failover.config import Config
+from nagios_failover.config_file import load
+from nagios_failover.config_sections import HeartbeatSection, LookSection, PathsSection, SshSection
+from nagios_failover.config_values import Schema, Seconds
 from nagios_failover.errors import FailoverError
 from nagios_failover.evidence import Evidence, Heartbeat, HostReport, describe
 from nagios_failover.observe import Times, gather, look, probes_by_options

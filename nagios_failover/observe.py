@@ -31,11 +31,14 @@ from nagios_failover.evidence import (
     Witness,
     with_report,
 )
+from nagios_failover.limits import Limits, limits_from
 from nagios_failover.looks import Look, newest
 from nagios_failover.role import RoleRecord
 from nagios_failover.shell import Output
 from nagios_failover.state_files import StateFiles, boot_id, uptime
-from nagios_failover.verdict import Code, Limits, Verdict, judge_master, judge_peer, judge_return, limits_from
+from nagios_failover.verdict import Code, Verdict
+from nagios_failover.verdict_of_master import judge_master
+from nagios_failover.verdict_of_peer import judge_peer, judge_return
 from nagios_failover.words import Role, State
 
 ASK_OTHERS_AFTER = 1.0

@@ -9,7 +9,8 @@ import time
 from typing import Final
 
 from bench.common import add, promise
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from tests.lab import Lab
 from tests.lab.state import Profile
 from tests.lab.suite import CONFIG

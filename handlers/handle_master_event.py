@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nagios_failover.config import Config, load
+from nagios_failover.config import Config
+from nagios_failover.config_file import load
 from nagios_failover.detach import detach, log_line
 from nagios_failover.errors import DONE, FailoverError, StateUnreadable, UsageError
 from nagios_failover.event import Act, Event, concerns_us, decide, parse_event

@@ -7,7 +7,8 @@ from __future__ import annotations
 import ipaddress
 
 from nagios_failover.cfg_rules import Finding, Kind
-from nagios_failover.config import Config, Schema
+from nagios_failover.config import Config
+from nagios_failover.config_values import Schema
 
 
 def listening(proc_net_tcp: str, port: int) -> set[str]:

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from nagios_failover import __version__, commands, replication_commands, show, show_incidents, show_trend
-from nagios_failover.config import Config, duration, load
+from nagios_failover.config import Config
+from nagios_failover.config_file import load
+from nagios_failover.config_values import duration
 from nagios_failover.errors import DONE, FAILED, FailoverError, UsageError
 from nagios_failover.metrics import HOST_SERVICE
 from nagios_failover.user import become_nagios

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nagios_failover.config import ETCD_ELECTION_SECONDS, QuorumSection
+from nagios_failover.config_sections import ETCD_ELECTION_SECONDS, QuorumSection
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.lease import Away, Free, Held, Ours, Outranked, Word
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from nagios_failover.config import Config, Failback
+from nagios_failover.config import Config
+from nagios_failover.config_values import Failback
 from nagios_failover.errors import UsageError
 from nagios_failover.looks import Look
 from nagios_failover.role import RoleRecord

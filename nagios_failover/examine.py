@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nagios_failover import address_rules, cfg_rules, object_rules
 from nagios_failover.cfg_rules import Finding, Kind
-from nagios_failover.config import Config, HostSection
+from nagios_failover.config import Config
+from nagios_failover.config_sections import HostSection
 from nagios_failover.errors import ConfigError, FailoverError
 from nagios_failover.evidence import Blocked
 from nagios_failover.nagios_cfg import NagiosCfg, parse_nagios_cfg

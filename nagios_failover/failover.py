@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from nagios_failover import flags as flag_state
 from nagios_failover.activate import activate, activated, check_at_once, flags_to_set, would_activate
-from nagios_failover.config import Config, Start
+from nagios_failover.config import Config
+from nagios_failover.config_values import Start
 from nagios_failover.confirm import FAILBACK, FAILOVER, confirm, enough_alone, next_term, ring_of, would_confirm
 from nagios_failover.errors import Failed, FailoverError, NoReader, Refused, StateUnreadable
 from nagios_failover.fence_steps import HARD, MILD, by_hand

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nagios_failover.config import Fencing
+from nagios_failover.config_values import Fencing
 from nagios_failover.confirm import FAILBACK
 from nagios_failover.errors import Failed, Refused
 from nagios_failover.fenced import Fenced

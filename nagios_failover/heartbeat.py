@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nagios_failover import mysql
-from nagios_failover.config import HeartbeatSection, Schema
+from nagios_failover.config_sections import HeartbeatSection
+from nagios_failover.config_values import Schema
 from nagios_failover.evidence import Blocked, Heartbeat, NoAnswer
 
 if TYPE_CHECKING:

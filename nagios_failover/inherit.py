@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from nagios_failover.config import Start
+from nagios_failover.config_values import Start
 from nagios_failover.confirm import ring_of
 from nagios_failover.copies import Copies, CopyRecord, chunks, write_stream
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Refused

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nagios_failover import mysql, perfparse_tables
-from nagios_failover.config import Config, Schema
+from nagios_failover.config import Config
+from nagios_failover.config_values import Schema
 from nagios_failover.errors import ConfigError, FailoverError, Refused
 from nagios_failover.programstatus import PROGRAMSTATUS
 from nagios_failover.tables import Table

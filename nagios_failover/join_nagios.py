@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from nagios_failover import drift, flags, merge_logs, observe, sync
-from nagios_failover.config import Config, Start
+from nagios_failover.config import Config
+from nagios_failover.config_values import Start
 from nagios_failover.copies import Copies
 from nagios_failover.errors import CouldNotLook, Failed, NoReader
 from nagios_failover.joining import Joining

@@ -22,7 +22,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from nagios_failover.config import Config, DatabaseSection, PerfdataSection, load
+from nagios_failover.config import Config
+from nagios_failover.config_file import load
+from nagios_failover.config_sections import DatabaseSection, PerfdataSection
 from nagios_failover.errors import DONE, Failed, FailoverError, Refused, UsageError
 from nagios_failover.load_trend import Loaded, TrendLoader
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status, version_of

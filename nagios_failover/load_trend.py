@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from nagios_failover.config import PerfdataSection
+from nagios_failover.config_sections import PerfdataSection
 from nagios_failover.errors import FailoverError
 from nagios_failover.perfdata import QueuedSpool, parse_name
 from nagios_failover.perfdata_counts import CountFiles, LoaderCounts

@@ -19,7 +19,8 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
 
-from nagios_failover.config import Config, MailMethod
+from nagios_failover.config import Config
+from nagios_failover.config_values import MailMethod
 from nagios_failover.errors import Failed
 from nagios_failover.shell import run
 from nagios_failover.state_files import FILE_MODE, cannot_write, write_atomically

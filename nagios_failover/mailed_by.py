@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from nagios_failover import second_route, shell, ssh
-from nagios_failover.config import Config, HostSection
+from nagios_failover.config import Config
+from nagios_failover.config_sections import HostSection
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.event_log import HOST_STATES, SERVICE_STATES, Notification, parse_line
 from nagios_failover.remote import log_lines_script

@@ -14,7 +14,9 @@ from typing import Any, Generic, TypeVar
 
 from nagios_failover import heartbeat, net, remote, replication, second_route, ssh
 from nagios_failover.account import Account
-from nagios_failover.config import Config, Schema, SshSection
+from nagios_failover.config import Config
+from nagios_failover.config_sections import SshSection
+from nagios_failover.config_values import Schema
 from nagios_failover.errors import CouldNotLook, FailoverError, StateUnreadable
 from nagios_failover.evidence import (
     NOT_CONFIGURED,
@@ -29,11 +31,14 @@ from nagios_failover.evidence import (
     Witness,
     with_report,
 )
+from nagios_failover.limits import Limits, limits_from
 from nagios_failover.looks import Look, newest
 from nagios_failover.role import RoleRecord
 from nagios_failover.shell import Output
 from nagios_failover.state_files import StateFiles, boot_id, uptime
-from nagios_failover.verdict import Code, Limits, Verdict, judge_master, judge_peer, judge_return, limits_from
+from nagios_failover.verdict import Code, Verdict
+from nagios_failover.verdict_of_master import judge_master
+from nagios_failover.verdict_of_peer import judge_peer, judge_return
 from nagios_failover.words import Role, State
 
 ASK_OTHERS_AFTER = 1.0

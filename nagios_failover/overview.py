@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from nagios_failover import flags, shell
-from nagios_failover.config import Config, HostSection, Start
+from nagios_failover.config import Config
+from nagios_failover.config_sections import HostSection
+from nagios_failover.config_values import Start
 from nagios_failover.errors import FailoverError, StateUnreadable
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, PauseMarker, Process
 from nagios_failover.flag_report import Finding, FlagReport

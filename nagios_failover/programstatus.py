@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nagios_failover import mysql, tables
-from nagios_failover.config import DatabaseSection
+from nagios_failover.config_sections import DatabaseSection
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection

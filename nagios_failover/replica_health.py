@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nagios_failover.config import ReplicationSection
+from nagios_failover.config_sections import ReplicationSection
 from nagios_failover.replica_status import ReplicaStatus
 from nagios_failover.role import RoleRecord
 from nagios_failover.words import Role, State

@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nagios_failover.config import Config, HostSection
+from nagios_failover.config import Config
+from nagios_failover.config_sections import HostSection
 from nagios_failover.database_server import Server, own_server
 from nagios_failover.dialect import Link
 from nagios_failover.errors import DatabaseFault, FailoverError

@@ -26,7 +26,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nagios_failover import __version__
-from nagios_failover.config import Config, load
+from nagios_failover.config import Config
+from nagios_failover.config_file import load
 from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import DONE, Failed, FailoverError, Incomplete, Refused, UsageError
 from nagios_failover.root_only import require_roots_own

@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 
 from nagios_failover import shell, ssh
 from nagios_failover.account import Account
-from nagios_failover.config import Config, HostSection, Port, SshSection
+from nagios_failover.config import Config
+from nagios_failover.config_sections import HostSection, SshSection
+from nagios_failover.config_values import Port
 from nagios_failover.evidence import Blocked, NoAnswer
 from nagios_failover.shell import Output
 from nagios_failover.ssh import Held

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from nagios_failover import clone, own_database
 from nagios_failover.comparison import compare_tables
-from nagios_failover.config import Schema
+from nagios_failover.config_values import Schema
 from nagios_failover.database_server import Server
 from nagios_failover.dialect import Part
 from nagios_failover.errant import save_errant

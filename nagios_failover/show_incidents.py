@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from nagios_failover import printing
-from nagios_failover.config import Config, duration
+from nagios_failover.config import Config
+from nagios_failover.config_values import duration
 from nagios_failover.errors import DONE, FAILED, UsageError
 from nagios_failover.printing import moment
 from nagios_failover.state_files import StateFiles

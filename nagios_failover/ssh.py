@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nagios_failover import shell
-from nagios_failover.config import Config, HostSection, SshSection
+from nagios_failover.config import Config
+from nagios_failover.config_sections import HostSection, SshSection
 from nagios_failover.evidence import Blocked, NoAnswer
 from nagios_failover.shell import Output
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from nagios_failover import flags as flag_state
-from nagios_failover.config import Config, Failback
+from nagios_failover.config import Config
+from nagios_failover.config_values import Failback
 from nagios_failover.confirm import ring_of
 from nagios_failover.demote import demote, would_demote
 from nagios_failover.errors import FailoverError, Refused, StateUnreadable

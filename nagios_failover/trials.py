@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from nagios_failover import flags, second_route, ssh
 from nagios_failover.account import Account
 from nagios_failover.cfg_rules import Kind
-from nagios_failover.config import Config, Schema, Start
+from nagios_failover.config import Config
+from nagios_failover.config_values import Schema, Start
 from nagios_failover.errors import CouldNotLook, FailoverError
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, Process
 from nagios_failover.examine import examine_this

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from nagios_failover.config import Start
+from nagios_failover.config_values import Start
 from nagios_failover.copies import chunks
 from nagios_failover.errors import CouldNotLook, Failed
 from nagios_failover.loading import was_read

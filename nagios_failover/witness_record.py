@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from nagios_failover import shell, ssh
 from nagios_failover.account import Account
-from nagios_failover.config import Config, Port
+from nagios_failover.config import Config
+from nagios_failover.config_values import Port
 from nagios_failover.errors import StateUnreadable
 from nagios_failover.role import parse_pairs
 from nagios_failover.shell import Output

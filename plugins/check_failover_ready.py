@@ -12,7 +12,7 @@ from pathlib import Path
 import nagiosplugin
 
 from nagios_failover import __version__
-from nagios_failover.config import load
+from nagios_failover.config_file import load
 from nagios_failover.errors import FailoverError
 from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown_because, whole_seconds
 from nagios_failover.readiness import readiness, second_opinion

@@ -13,7 +13,8 @@ from pathlib import Path
 import nagiosplugin
 
 from nagios_failover import __version__
-from nagios_failover.config import Config, load
+from nagios_failover.config import Config
+from nagios_failover.config_file import load
 from nagios_failover.errors import Failed, FailoverError
 from nagios_failover.flag_report import FlagReport, Problem
 from nagios_failover.flags import compare, record

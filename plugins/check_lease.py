@@ -15,7 +15,8 @@ from pathlib import Path
 import nagiosplugin
 
 from nagios_failover import __version__
-from nagios_failover.config import Config, load
+from nagios_failover.config import Config
+from nagios_failover.config_file import load
 from nagios_failover.errors import FailoverError
 from nagios_failover.lease import Decision
 from nagios_failover.lease_keeper import forget, keep_lease, left_here

@@ -1,7 +1,7 @@
 """check_master_nagios: is the master's Nagios alive? (On a master: is there a standby?)
 
 Acquire (Look), evaluate (VerdictContext), present (VerdictSummary), main. What the evidence means is decided in
-nagios_failover/verdict.py; the table is in docs/verdicts.md.
+nagios_failover/verdict_of_master.py; the table is in docs/verdicts.md.
 """
 
 from __future__ import annotations
@@ -20,23 +20,19 @@ from typing import Any, NoReturn
 import nagiosplugin
 
 from nagios_failover import __version__
-from nagios_failover.config import (
-    Config,
-    HeartbeatSection,
-    LookSection,
-    PathsSection,
-    Schema,
-    Seconds,
-    SshSection,
-    load,
-)
+from nagios_failover.config import Config
+from nagios_failover.config_file import load
+from nagios_failover.config_sections import HeartbeatSection, LookSection, PathsSection, SshSection
+from nagios_failover.config_values import Schema, Seconds
 from nagios_failover.errors import FailoverError
 from nagios_failover.evidence import Evidence, Heartbeat, HostReport, describe
+from nagios_failover.limits import Limits, above, limits_from
 from nagios_failover.observe import Times, gather, look, probes_by_options
 from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown
 from nagios_failover.state_files import StateFiles
 from nagios_failover.user import become_nagios
-from nagios_failover.verdict import Limits, Verdict, above, judge_master, limits_from
+from nagios_failover.verdict import Verdict
+from nagios_failover.verdict_of_master import judge_master
 from nagios_failover.words import CONFIG_FILE, State
 
 NAME = "MASTER"

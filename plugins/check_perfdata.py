@@ -14,7 +14,8 @@ from pathlib import Path
 import nagiosplugin
 
 from nagios_failover import __version__
-from nagios_failover.config import Config, load
+from nagios_failover.config import Config
+from nagios_failover.config_file import load
 from nagios_failover.errors import FailoverError
 from nagios_failover.perfdata_counts import CountFiles, DroppedCounts, LoaderCounts
 from nagios_failover.perfdata_queue import PerfdataFiles

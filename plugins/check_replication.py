@@ -13,7 +13,8 @@ from pathlib import Path
 import nagiosplugin
 
 from nagios_failover import __version__
-from nagios_failover.config import Config, load
+from nagios_failover.config import Config
+from nagios_failover.config_file import load
 from nagios_failover.errors import DatabaseFault, FailoverError
 from nagios_failover.plugin_words import NumberContext, PluginParser, a_range, add_line, one_line, unknown_because
 from nagios_failover.replica_health import Finding, Seen, healthy, judge

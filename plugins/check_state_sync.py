@@ -14,7 +14,8 @@ import nagiosplugin
 
 from nagios_failover import __version__
 from nagios_failover.cfg_rules import PULL_MARGIN_SECONDS
-from nagios_failover.config import Config, load
+from nagios_failover.config import Config
+from nagios_failover.config_file import load
 from nagios_failover.copies import Copies, CopyRecord
 from nagios_failover.drift import Drift, known
 from nagios_failover.errors import FailoverError, Refused

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.database_server import Server
 from nagios_failover.errors import CouldNotLook, DatabaseFault, Failed, FailoverError
 from nagios_failover.event_log import Notification

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from nagios_failover.config import Config, Schema
+from nagios_failover.config import Config
+from nagios_failover.config_values import Schema
 from nagios_failover.words import Role
 from tests.lab import Host, Lab
 from tests.lab.suite import STATE, is_active

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import QuorumSection, Seconds
+from nagios_failover.config_sections import QuorumSection
+from nagios_failover.config_values import Seconds
 from nagios_failover.etcd import Etcd
 from nagios_failover.lease_keeper import boot_clock
 from nagios_failover.words import Role

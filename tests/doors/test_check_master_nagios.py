@@ -273,7 +273,7 @@ def test_what_it_does_not_need_it_does_not_load(site: Site, nagios: subprocess.P
     done = site.run(flags=("-X", "importtime"))
     assert done.returncode == 0
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "nagios_failover.verdict" in loaded
+    assert "nagios_failover.verdict_of_master" in loaded
     assert not loaded & {"fabric", "paramiko", "invoke", "pymysql", "cryptography", "smtplib", "rich", "asyncio", "ssl"}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import QuorumSection
+from nagios_failover.config_sections import QuorumSection
 from nagios_failover.etcd import Etcd
 from nagios_failover.journal import Journal
 from nagios_failover.lease import Held, Lease

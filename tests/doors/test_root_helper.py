@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import parse
+from nagios_failover.config_file import parse
 from nagios_failover.errors import UsageError
 from nagios_failover.root_helper import command, services
 

@@ -206,7 +206,9 @@ def test_an_unknown_host_key_is_refused(lab: Lab) -> None:
     lab.nabira.write(known, "".join(line for line in kept.splitlines(keepends=True) if not line.startswith("yasu")))
     try:
         program = (
-            "from nagios_failover.config import load; from nagios_failover.fencing import fence_mild\nprint(fence_mild(load(), 9))"
+            "from nagios_failover.config_file import load\n"
+            "from nagios_failover.fencing import fence_mild\n"
+            "print(fence_mild(load(), 9))"
         )
         said = lab.nabira.run(["/opt/nagios-failover/bin/python", "-c", program], user="nagios", env={"HOME": "/var/lib/nagios"})
         assert "proved=False" in said.stdout and "not found in known_hosts" in said.stdout, said.stdout

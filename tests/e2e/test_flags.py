@@ -372,7 +372,7 @@ def test_a_plain_file_for_a_command_file_is_said_and_left_alone(pair: Lab) -> No
 
 
 SET_FLAGS = """
-from nagios_failover.config import load
+from nagios_failover.config_file import load
 from nagios_failover.errors import FailoverError
 from nagios_failover.flags import set_flags
 from nagios_failover.words import Flag

@@ -222,7 +222,7 @@ def test_of_two_standbys_exactly_one_takes_over_from_an_isolated_master_which_is
 FREE = """
 import sys, time
 sys.path.insert(0, "")
-from nagios_failover.config import load
+from nagios_failover.config_file import load
 from nagios_failover.etcd import Etcd
 from nagios_failover.lease_keeper import boot_clock
 config = load()
@@ -278,7 +278,7 @@ RACE = """
 import sys, threading
 sys.path.insert(0, "")
 from dataclasses import replace
-from nagios_failover.config import load
+from nagios_failover.config_file import load
 from nagios_failover.etcd import Etcd
 from nagios_failover.lease import Ours
 from nagios_failover.lease_keeper import boot_clock

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.database_server import own_server, peer_server
 from nagios_failover.demote import demote
 from nagios_failover.dialect import Link, Part, drop_in

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from nagios_failover.config import parse
+from nagios_failover.config_file import parse
 from nagios_failover.steps import CRASH_AFTER
 from tests import perfdata_world
 from tests.lab import Host, Lab

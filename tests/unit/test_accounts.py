@@ -1,7 +1,8 @@
 """The accounts of a pair: the least that each needs, from where it comes, over TLS alone."""
 
 from nagios_failover.accounts import Account, accounts, statements
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.dialect import MariaDB, MySQL, Statement
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nagios_failover import acting
-from nagios_failover.config import parse
+from nagios_failover.config_file import parse
 from nagios_failover.event import parse_event
 from nagios_failover.flag_report import Limits, OpenRun, Problem, Seen, report
 from nagios_failover.state_files import StateFiles

@@ -7,7 +7,10 @@ from dataclasses import replace
 import pytest
 
 from nagios_failover import address_rules
-from nagios_failover.config import Config, HeartbeatSection, Schema, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
+from nagios_failover.config_sections import HeartbeatSection
+from nagios_failover.config_values import Schema
 
 BASE = """
 [host yasu]

@@ -8,7 +8,10 @@ import pytest
 
 from nagios_failover import cfg_rules
 from nagios_failover.cfg_rules import Finding
-from nagios_failover.config import Config, LookSection, NagiosSection, PairSection, Seconds, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
+from nagios_failover.config_sections import LookSection, NagiosSection, PairSection
+from nagios_failover.config_values import Seconds
 from nagios_failover.nagios_cfg import parse_nagios_cfg
 from nagios_failover.words import Mode
 

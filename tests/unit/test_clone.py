@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from nagios_failover import clone
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.dialect import MariaDB, MySQL
 from nagios_failover.errors import DatabaseFault, Failed
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.config_tree import (
     DIFF_LINES,
     ConfigFile,

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nagios_failover.config import QuorumSection, Seconds
+from nagios_failover.config_sections import QuorumSection
+from nagios_failover.config_values import Seconds
 from nagios_failover.etcd import Etcd
 from nagios_failover.lease import Away, Free, Held, Ours, Outranked, Word
 from tests.fake_etcd import FakeEtcd

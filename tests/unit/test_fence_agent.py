@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.fence_agent import agent_input, fence_hard
 from nagios_failover.fenced import Fenced
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.fence_login import log_in
 

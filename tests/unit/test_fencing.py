@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from nagios_failover import shell
-from nagios_failover.config import Config, Seconds, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
+from nagios_failover.config_values import Seconds
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.fenced import Fenced, fenced_from
 from nagios_failover.fencing import fence_mild, quiesce, unfence

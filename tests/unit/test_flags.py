@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from nagios_failover import flags
-from nagios_failover.config import Config, Seconds, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
+from nagios_failover.config_values import Seconds
 from nagios_failover.errors import CouldNotLook, Failed, NoReader, StateUnreadable
 from nagios_failover.flags import compare, correct, count_from_here, record, set_flags
 from nagios_failover.journal import Journal

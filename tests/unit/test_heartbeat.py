@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from nagios_failover import heartbeat, mysql
-from nagios_failover.config import HeartbeatSection, Port, Schema, Seconds
+from nagios_failover.config_sections import HeartbeatSection
+from nagios_failover.config_values import Port, Schema, Seconds
 from nagios_failover.evidence import Blocked, Heartbeat, NoAnswer
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nagios_failover.account import Account
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.copies import Copies, CopyRecord
 from nagios_failover.errors import ConfigError, NoReader
 from nagios_failover.failover import finish, run_failover

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nagios_failover import install_config
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.errors import Failed, Incomplete, Refused
 from nagios_failover.install_config import install, restore, staged, was_cut_short
 from nagios_failover.tree_files import change_tree

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import Config, HostSection
+from nagios_failover.config import Config
+from nagios_failover.config_sections import HostSection
 from nagios_failover.errors import Failed, Refused
 from nagios_failover.lease import Act, Answer, Away, Free, Held, Lease, Ours, Outranked, Promise, Word
 from nagios_failover.lease_keeper import World, boot_clock, give, keep_lease, promise, promised

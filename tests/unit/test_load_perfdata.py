@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import DatabaseSection, PerfdataSection, Seconds
+from nagios_failover.config_sections import DatabaseSection, PerfdataSection
+from nagios_failover.config_values import Seconds
 from nagios_failover.errors import Failed, Refused, StateUnreadable
 from nagios_failover.load_perfdata import Loader, limits_of
 from nagios_failover.load_trend import Loaded

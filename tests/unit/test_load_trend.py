@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import PerfdataSection
+from nagios_failover.config_sections import PerfdataSection
 from nagios_failover.errors import Failed
 from nagios_failover.load_trend import SMALLEST_BATCH, TrendLoader
 from nagios_failover.metrics import Sample

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.errors import Failed
 from nagios_failover.mail import QUEUE_LIMIT, compose, deliver, send, send_waiting, waiting
 

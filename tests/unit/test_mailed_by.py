@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.mailed_by import mailed_here, told
 

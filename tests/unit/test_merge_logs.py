@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import Config, Seconds, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
+from nagios_failover.config_values import Seconds
 from nagios_failover.copies import Copies, CopyRecord
 from nagios_failover.failover import run_failover
 from nagios_failover.run_record import Outcome, RunRecord

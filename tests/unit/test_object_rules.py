@@ -6,7 +6,8 @@ from pathlib import Path
 
 from nagios_failover import object_rules
 from nagios_failover.cfg_rules import Finding, Kind
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 
 BASE = """
 [host yasu]

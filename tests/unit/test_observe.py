@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.evidence import NOT_CONFIGURED, Blocked, Detour, Evidence, Heartbeat, HostReport, NoAnswer, Process, Witness
 from nagios_failover.looks import Look
 from nagios_failover.observe import Gathered, Probes, Times, compare, gather, look, probes_from

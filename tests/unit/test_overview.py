@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from nagios_failover.as_json import overview_json
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.overview import HostView, Overview, disagreements, summary
 from nagios_failover.role import RoleRecord, role_flags, wanted_flags

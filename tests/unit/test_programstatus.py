@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.init_database import grants, mismatches
 from nagios_failover.programstatus import COLUMNS, PROGRAMSTATUS, row
 

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.copies import Copies, CopyRecord
 from nagios_failover.evidence import Evidence, HostReport, Process
 from nagios_failover.looks import Look

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nagios_failover.config import ReplicationSection
+from nagios_failover.config_sections import ReplicationSection
 from nagios_failover.replica_health import Seen, SemiSync, healthy, judge
 from nagios_failover.replica_status import parse
 from nagios_failover.role import RoleRecord

@@ -7,7 +7,8 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from nagios_failover.config import SECTIONS, HostSection, NagiosSection, PathsSection, parse
+from nagios_failover.config_file import parse
+from nagios_failover.config_sections import SECTIONS, HostSection, NagiosSection, PathsSection
 
 TOP = Path(__file__).resolve().parents[2]
 CONFIG = (TOP / "nagios-failover.cfg.sample").read_text()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from nagios_failover.account import Account
-from nagios_failover.config import Port, SshSection
+from nagios_failover.config_sections import SshSection
+from nagios_failover.config_values import Port
 from nagios_failover.evidence import Blocked, NoAnswer
 from nagios_failover.second_route import command, judge
 from nagios_failover.shell import Output

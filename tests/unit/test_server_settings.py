@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.server_settings import certificate_of, drop_in, foreign, release, variables, wrong, wrong_pair
 
 

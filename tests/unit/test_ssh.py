@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import Config, Port, Seconds, SshSection, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
+from nagios_failover.config_sections import SshSection
+from nagios_failover.config_values import Port, Seconds
 from nagios_failover.evidence import Blocked, NoAnswer
 from nagios_failover.shell import Output
 from nagios_failover.ssh import Held, classify, command, held_connection, run_remote

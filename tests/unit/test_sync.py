@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from nagios_failover import rsync, ssh, sync
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.copies import Copies
 from nagios_failover.errors import Failed
 from nagios_failover.evidence import HostReport, Process

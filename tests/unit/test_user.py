@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.errors import ConfigError, UsageError
 from nagios_failover.user import become_nagios
 
 IN_A_CHILD = """
 import os, sys
 from pathlib import Path
-from nagios_failover.config import parse
+from nagios_failover.config_file import parse
 from nagios_failover.user import become_nagios
 become_nagios(parse(sys.argv[1], hostname="yasu"))
 print(os.getresuid(), os.getresgid(), sorted(os.getgroups()), os.environ["HOME"], "SSH_AUTH_SOCK" in os.environ, Path.cwd())
@@ -75,7 +76,7 @@ def test_root_can_keep_the_way_back_and_what_it_starts_meanwhile_cannot() -> Non
     account = pwd.getpwnam("daemon")
     script = """
 import os, subprocess, sys
-from nagios_failover.config import parse
+from nagios_failover.config_file import parse
 from nagios_failover.user import as_root, become_nagios
 become_nagios(parse(sys.argv[1], hostname="yasu"), root_again=True)
 print(os.getresuid(), subprocess.run(["grep", "^Uid", "/proc/self/status"], capture_output=True, text=True).stdout.split()[1:])

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nagios_failover import watch_mail
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.errors import Failed
 from nagios_failover.state_files import StateFiles, write_atomically
 from nagios_failover.watch_mail import NO_LOOK, OTHER_WORDS_AFTER, Said, anything_mailed, is_told, mail_once, told

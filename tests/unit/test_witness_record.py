@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from nagios_failover.account import Account
-from nagios_failover.config import Config, parse
+from nagios_failover.config import Config
+from nagios_failover.config_file import parse
 from nagios_failover.witness_record import Recorded, read, record
 
 A, B = Account("hb", "10.0.0.3"), Account("hb", "10.0.0.4")

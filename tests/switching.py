@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+import time
+from collections import Counter
+from typing import Final
 
 from nagios_failover.steps import CRASH_AFTER
-from tests.e2e.pair import Pair
-from tests.incident_site import follow_incidents
+from tests.e2e.pair import Pair, active, passive
+from tests.incident_site import Site, follow_incidents
 from tests.lab import Host, Lab
-from tests.lab.replication import sql
-from tests.lab.suite import COMMAND, CONFIG, with_options
+from tests.lab.replication import caught_up, replicate, sql, status
+from tests.lab.suite import COMMAND, CONFIG, STATE, with_options
+
+DURABLE: Final = ("/etc/mysql/mariadb.conf.d/93-durable.cnf", "[mysqld]\nsync-binlog=1\n")
+"""What the README asks of a source, and rejoin checks."""
 
 ACKNOWLEDGED = "/root/acknowledged"
 WRITER = """
@@ -44,6 +51,18 @@ def may_switch(lab: Lab) -> None:
     follow_incidents(lab)
     for host in (lab.yasu, lab.nabira):
         host.write(CONFIG, with_options(host.read(CONFIG), {("fence", "user"): "nagios"}), group="nagios", mode=0o640)
+
+
+def may_switch_with_databases(lab: Lab) -> None:
+    """With replicated databases, and a program on each host that writes wherever it may."""
+    lab.nabira.run([COMMAND, "pause", "--reason", "not yet"])
+    for host in (lab.yasu, lab.nabira):
+        host.write(*DURABLE)
+    replicate(lab)
+    lab.nabira.run([COMMAND, "resume"])
+    may_switch(lab)
+    for host in (lab.yasu, lab.nabira):
+        write_all_the_while(host)
 
 
 def switchover(host: Host, *options: str, crash_after: str = "") -> subprocess.CompletedProcess[str]:
@@ -94,3 +113,84 @@ def nobody_wrote_for(lab: Lab, new: Host, since: float) -> float:
 
 def moment_of(value: str) -> float:
     return float(value.partition(".")[2])
+
+
+def assert_kept(lab: Lab, new: Host, old: Host) -> None:
+    """After a change of roles: only the new master's database takes writes, it has each acknowledged one once, and the old one's
+    follows it."""
+    wrote = {value for host in (lab.yasu, lab.nabira) for value in acknowledged(host)}
+    kept = sql(new, "SELECT v FROM perfparse.t").split()
+    lost, doubled = wrote - set(kept), [value for value, count in Counter(kept).items() if count > 1]
+    assert not lost and not doubled, f"on {new.name} are lost: {sorted(lost)}, doubled: {doubled}"
+    read_only = {host.name: sql(host, "SELECT @@read_only") for host in (new, old)}
+    assert read_only == {new.name: "0", old.name: "1"}, f"read_only is {read_only}"
+    follows = status(old)
+    found = [follows.get(name) for name in ("Master_Host", "Slave_IO_Running", "Slave_SQL_Running")]
+    assert found == [new.address, "Yes", "Yes"], f"{old.name} does not follow {new.name}: {follows}"
+    lab.wait(lambda: caught_up(new, old), 20, f"{old.name} has caught up")
+
+
+# --- under load ---
+
+
+class Load(threading.Thread):
+    """Incidents while the roles change: the first half of the services breaks, the other half recovers, one every 0.8 s."""
+
+    def __init__(self, site: Site, breaking: list[str], mending: list[str]) -> None:
+        super().__init__(daemon=True)
+        self._site, self._breaking, self._mending = site, breaking, mending
+
+    def run(self) -> None:
+        for broken, mended in zip(self._breaking, self._mending, strict=True):
+            self._site.set("CRITICAL", broken)
+            self._site.set("OK", mended)
+            time.sleep(0.8)
+
+
+def kinds(site: Site, name: str) -> Counter[str]:
+    """PROBLEM and RECOVERY mails about an object, whoever sent them."""
+    found: Counter[str] = Counter()
+    for what, count in site.mails(name).items():
+        found[what.split()[0]] += count
+    return found
+
+
+def pauses(lab: Lab) -> list[str]:
+    return [host.name for host in (lab.yasu, lab.nabira) if host.exists(f"{STATE}/paused")]
+
+
+def switch_under_load(site: Site, number: int) -> float:
+    """A switchover while programs write, incidents end and others begin; `number` chooses which. Each is mailed once, the audit
+    finds nothing, and no write is lost. Returns for how many seconds no write was possible."""
+    lab = site.lab
+    old, new = site.roles()
+    first = 4 * (number % 3) + 1
+    mending, breaking = ([f"web{host}/{service}" for host in range(first, first + 4)] for service in ("HTTP", "LOAD"))
+    ready(lab, new)
+    before = {name: kinds(site, name) for name in mending + breaking}
+
+    def wait_told(kind: str, names: list[str]) -> None:
+        is_told = lambda: all(kinds(site, name)[kind] > before[name][kind] for name in names)  # noqa: E731
+        lab.wait(is_told, 40, f"a {kind} of each of {names} is mailed")
+
+    site.set("CRITICAL", *mending)
+    wait_told("PROBLEM", mending)
+    load = Load(site, breaking, mending)
+    load.start()
+    began = time.time()
+    done = switchover(new)
+    load.join()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert active(new) and passive(old) and (site.role(new), site.role(old)) == ("master", "standby")
+    assert pauses(lab) == []
+    lab.wait(lambda: wrote_since(new, began), 20, f"a program writes on {new.name}")
+    assert_kept(lab, new, old)
+    wait_told("RECOVERY", mending)
+    wait_told("PROBLEM", breaking)
+    site.set("OK", *breaking)
+    wait_told("RECOVERY", breaking)
+    mailed = {name: dict(kinds(site, name) - count) for name, count in before.items()}
+    assert mailed == {name: {"PROBLEM": 1, "RECOVERY": 1} for name in mailed}, [site.mails(name) for name in mailed]
+    findings = site.audit(new)["findings"]
+    assert not findings, f"the audit finds {findings}"
+    return nobody_wrote_for(lab, new, began)

@@ -12,11 +12,11 @@ from nagios_failover import switchover as switchover_run
 from nagios_failover.steps import CRASH_AFTER
 from tests.e2e.pair import Pair, active, passive
 from tests.lab import Host, Lab
-from tests.lab.replication import replicate, sql
+from tests.lab.replication import sql
 from tests.lab.suite import COMMAND, STATE
 from tests.long.result import Result
 from tests.long.trial import LAB, say
-from tests.switching import acknowledged, may_switch, moment_of, ready, switchover, write_all_the_while
+from tests.switching import acknowledged, may_switch_with_databases, moment_of, ready, switchover
 
 STEPS: Final = tuple(
     step.name
@@ -29,15 +29,13 @@ FAULTS: Final = ("kill -9", "cut link", "master's disk full", "standby's disk fu
 TRIALS: Final = len(STEPS) * len(FAULTS)
 SAID: Final = "/dev/shm/said"
 OVER: Final = "the command is over: "
-DURABLE: Final = ("/etc/mysql/mariadb.conf.d/93-durable.cnf", "[mysqld]\nsync-binlog=1\n")
-"""What the README asks of a source, and rejoin checks."""
 
 
 def aborted(result: Result, count: int) -> None:
     if result.done("aborted") >= count:
         return
     with Lab.up(name=LAB) as lab:
-        prepare(lab)
+        may_switch_with_databases(lab)
         while (number := result.done("aborted") + 1) <= count:
             step, fault = STEPS[(number - 1) // len(FAULTS) % len(STEPS)], FAULTS[(number - 1) % len(FAULTS)]
             began, note, came = time.monotonic(), "", ""
@@ -53,17 +51,6 @@ def aborted(result: Result, count: int) -> None:
                 lab.down()
                 aborted(result, count)  # a fresh pair: the next trial must not suffer from this one
                 return
-
-
-def prepare(lab: Lab) -> None:
-    lab.nabira.run([COMMAND, "pause", "--reason", "not yet"])
-    for host in (lab.yasu, lab.nabira):
-        host.write(*DURABLE)
-    replicate(lab)
-    lab.nabira.run([COMMAND, "resume"])
-    may_switch(lab)
-    for host in (lab.yasu, lab.nabira):
-        write_all_the_while(host)
 
 
 def abort(lab: Lab, step: str, fault: str) -> str:

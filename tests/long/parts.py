@@ -162,7 +162,7 @@ def kill_of_the_loader(lab: Lab, host: Host, seed: int, number: int) -> tuple[st
 
 PARTS: Final = {
     "failovers": Part("randomised faults, roles circulating", 20, failovers),
-    "switchovers": Part("switchovers in a row, incidents opening before and closing after each", 20, switchovers),
+    "switchovers": Part("switchovers in a row, while incidents begin and end and programs write to the databases", 20, switchovers),
     "aborted": Part("something breaks after a step of a switchover: four faults after each step", ABORTED, aborted),
     "rejoins": Part("a rejoin after each kind of fault, killed, given again, and once more: two for each fault", REJOINS, rejoins),
     "returns": Part("old masters and whole pairs that get their power back", len(RETURNS), returns),

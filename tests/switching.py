@@ -53,7 +53,7 @@ def may_switch(lab: Lab) -> None:
         host.write(CONFIG, with_options(host.read(CONFIG), {("fence", "user"): "nagios"}), group="nagios", mode=0o640)
 
 
-def may_switch_with_databases(lab: Lab) -> None:
+def may_switch_with_databases(lab: Lab) -> Lab:
     """With replicated databases, and a program on each host that writes wherever it may."""
     lab.nabira.run([COMMAND, "pause", "--reason", "not yet"])
     for host in (lab.yasu, lab.nabira):
@@ -63,6 +63,7 @@ def may_switch_with_databases(lab: Lab) -> None:
     may_switch(lab)
     for host in (lab.yasu, lab.nabira):
         write_all_the_while(host)
+    return lab
 
 
 def switchover(host: Host, *options: str, crash_after: str = "") -> subprocess.CompletedProcess[str]:

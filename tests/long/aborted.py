@@ -15,7 +15,7 @@ from tests.lab import Host, Lab
 from tests.lab.replication import sql
 from tests.lab.suite import COMMAND, STATE
 from tests.long.result import Result
-from tests.long.trial import LAB, say
+from tests.long.trial import Told, in_one_lab
 from tests.switching import acknowledged, may_switch_with_databases, moment_of, ready, switchover
 
 STEPS: Final = tuple(
@@ -32,25 +32,13 @@ OVER: Final = "the command is over: "
 
 
 def aborted(result: Result, count: int) -> None:
-    if result.done("aborted") >= count:
-        return
-    with Lab.up(name=LAB) as lab:
-        may_switch_with_databases(lab)
-        while (number := result.done("aborted") + 1) <= count:
-            step, fault = STEPS[(number - 1) // len(FAULTS) % len(STEPS)], FAULTS[(number - 1) % len(FAULTS)]
-            began, note, came = time.monotonic(), "", ""
-            try:
-                came = abort(lab, step, fault)
-            except AssertionError as error:
-                note = str(error)
-            seconds = time.monotonic() - began
-            what = {"after": step, "fault": fault, "came": came, **({"note": note} if note else {})}
-            result.add("aborted", what, held=not note, seconds=seconds)
-            say("aborted", number, count, f"{fault} after '{step}': {came or note[:200]}", not note, seconds)
-            if note:
-                lab.down()
-                aborted(result, count)  # a fresh pair: the next trial must not suffer from this one
-                return
+    in_one_lab(result, "aborted", count, may_switch_with_databases, _trial)
+
+
+def _trial(lab: Lab, number: int, told: Told) -> None:
+    step, fault = STEPS[(number - 1) // len(FAULTS) % len(STEPS)], FAULTS[(number - 1) % len(FAULTS)]
+    told.update({"after": step, "fault": fault, "came": ""})
+    told["came"] = abort(lab, step, fault)
 
 
 def abort(lab: Lab, step: str, fault: str) -> str:

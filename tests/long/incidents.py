@@ -14,7 +14,7 @@ from tests.lab import Host, Lab
 from tests.lab.nagios_site import services_of
 from tests.lab.state import Settings
 from tests.long.result import Result
-from tests.long.trial import LAB, chance, say
+from tests.long.trial import Told, chance, in_one_lab
 
 OBJECTS: Final = tuple(f"{host}/{service}" for host, service in services_of(Settings("").services))
 WORDS: Final = ("OK", "OK", "WARNING", "CRITICAL")
@@ -52,28 +52,23 @@ class Churn:
 
 def incidents(result: Result, count: int) -> None:
     """The faults take turns; the old master joins as the standby, and is the next to take over."""
-    if result.done("incidents") >= count:
-        return
-    with Lab.up(name=LAB) as lab:
-        follow_incidents(lab)
-        site = Site(lab)
-        site.wait_copy(*reversed(site.roles()))
-        while (number := result.done("incidents") + 1) <= count:
-            fault = FAULTS[(number - 1) % len(FAULTS)]
-            began, wrong = time.monotonic(), list[str]()
-            try:
-                flips, wrong = _trial(site, chance(result.seed, "incidents", number), fault)
-            except AssertionError as error:
-                flips, wrong = 0, [str(error)]
-            seconds = time.monotonic() - began
-            what = {"fault": fault.__name__, "flips": flips, **({"wrong": wrong} if wrong else {})}
-            result.add("incidents", what, held=not wrong, seconds=seconds)
-            said = "; ".join([f"{fault.__name__}, {flips} flips", *wrong])
-            say("incidents", number, count, said, not wrong, seconds)
-            if wrong:
-                lab.down()
-                incidents(result, count)  # a fresh pair: the next trial must not suffer from this one
-                return
+
+    def trial(site: Site, number: int, told: Told) -> None:
+        fault = FAULTS[(number - 1) % len(FAULTS)]
+        told.update({"fault": fault.__name__, "flips": 0})
+        told["flips"], wrong = _trial(site, chance(result.seed, "incidents", number), fault)
+        if wrong:
+            told["wrong"] = wrong
+            raise AssertionError(f"{len(wrong)} lines of what is wrong")
+
+    in_one_lab(result, "incidents", count, _prepare, trial)
+
+
+def _prepare(lab: Lab) -> Site:
+    follow_incidents(lab)
+    site = Site(lab)
+    site.wait_copy(*reversed(site.roles()))
+    return site
 
 
 def _trial(site: Site, draw: random.Random, fault: Callable[[Host], None]) -> tuple[int, list[str]]:

@@ -11,6 +11,7 @@ from typing import Final
 from nagios_failover.config_file import parse
 from nagios_failover.steps import CRASH_AFTER
 from tests import perfdata_world
+from tests.incident_site import Site
 from tests.lab import Host, Lab
 from tests.lab.suite import COMMAND, CONFIG, is_active, with_options
 from tests.long.aborted import TRIALS as ABORTED
@@ -27,7 +28,7 @@ from tests.long.returns import TRIALS as RETURNS
 from tests.long.semi_sync import asynchronous, semi_sync
 from tests.long.setup_standby import mysql_setup_standby, setup_standby
 from tests.long.switchovers import switchovers
-from tests.long.trial import LAB, Part, chance, say
+from tests.long.trial import LAB, Part, Told, chance, in_one_lab, say
 from tests.takeover import FAULTS, bound, fail_over, join_again
 
 HANDLER_SECONDS: Final = 60.0
@@ -37,32 +38,22 @@ ACTING: Final = ("confirm", "register", "pre hook", "activate", "check at once",
 
 def failovers(result: Result, count: int) -> None:
     """Randomised faults, one after the other in one pair: the old master joins as the standby, and is the next to take over."""
-    if result.done("failovers") >= count:
-        return
-    with Lab.up(name=LAB) as lab:
-        master, survivor = lab.yasu, lab.nabira
-        while (number := result.done("failovers") + 1) <= count:
-            draw = chance(result.seed, "failovers", number)
-            fault = draw.choice(sorted(FAULTS))
-            time.sleep(draw.uniform(3, 12))
-            config = parse(survivor.read(CONFIG), hostname=survivor.name)
-            began, note = time.monotonic(), ""
-            is_mailed = one_more_mail(lab)
-            try:
-                taken = fail_over(lab, fault, timeout=2 * bound(config, FAULTS[fault]), master=master, survivor=survivor).seconds
-                held = taken <= bound(config, FAULTS[fault])
-                lab.wait(is_mailed, 30, "the failover is mailed")
-                join_again(lab, fault, master, survivor)
-            except AssertionError as error:
-                taken, held, note = time.monotonic() - began, False, str(error)
-            what = {"fault": fault, "master": master.name, **({"note": note} if note else {})}
-            result.add("failovers", what, held=held, seconds=taken)
-            say("failovers", number, count, f"{fault} on {master.name}", held, taken)
-            if not held:
-                lab.down()
-                failovers(result, count)  # a fresh pair: the next trial must not suffer from this one
-                return
-            master, survivor = survivor, master
+
+    def trial(site: Site, number: int, told: Told) -> float:
+        lab, (master, survivor) = site.lab, site.roles()
+        draw = chance(result.seed, "failovers", number)
+        fault = draw.choice(sorted(FAULTS))
+        told.update({"fault": fault, "master": master.name})
+        time.sleep(draw.uniform(3, 12))
+        limit = bound(parse(survivor.read(CONFIG), hostname=survivor.name), FAULTS[fault])
+        is_mailed = one_more_mail(lab)
+        seconds = fail_over(lab, fault, timeout=2 * limit, master=master, survivor=survivor).seconds
+        lab.wait(is_mailed, 30, "the failover is mailed")
+        assert seconds <= limit, f"it took {seconds:.1f} s, and may take {limit:.1f} s"
+        join_again(lab, fault, master, survivor)
+        return seconds
+
+    in_one_lab(result, "failovers", count, Site, trial)
 
 
 def restarts(result: Result, count: int) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import random
 import re
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from tests.lab.state import ADDRESSES
 from tests.lab.suite import COMMAND, STATE
 from tests.lab.target import wait_for_mariadb
 from tests.long.result import Result
-from tests.long.trial import LAB, chance, say
+from tests.long.trial import Told, chance, in_one_lab
 from tests.switching import let_fence, ready
 
 PART: Final = "rejoins"
@@ -120,28 +119,15 @@ TRIALS: Final = 2 * len(FAULTS)
 
 
 def rejoins(result: Result, count: int) -> None:
-    if result.done(PART) >= count:
-        return
-    with Lab.up(name=LAB) as lab:
-        prepare(lab)
-        while (number := result.done(PART) + 1) <= count:
-            fault, trial = FAULTS[(number - 1) % len(FAULTS)], Trial(lab, chance(result.seed, PART, number), number)
-            began, note = time.monotonic(), ""
-            try:
-                trial.run(fault)
-            except (AssertionError, subprocess.TimeoutExpired) as error:
-                note = str(error)
-            seconds = time.monotonic() - began
-            what = {"fault": fault.what, **trial.told, **({"note": note} if note else {})}
-            result.add(PART, what, held=not note, seconds=seconds)
-            say(PART, number, count, f"{fault.what}: {trial.told} {note}".rstrip(), not note, seconds)
-            if note:
-                lab.down()
-                rejoins(result, count)  # a fresh pair: the next trial must not suffer from this one
-                return
+    def trial(lab: Lab, number: int, told: Told) -> None:
+        fault = FAULTS[(number - 1) % len(FAULTS)]
+        told["fault"] = fault.what
+        Trial(lab, chance(result.seed, PART, number), number, told).run(fault)
+
+    in_one_lab(result, PART, count, prepare, trial)
 
 
-def prepare(lab: Lab) -> None:
+def prepare(lab: Lab) -> Lab:
     let_fence(lab)
     lab.nabira.run([COMMAND, "pause", "--reason", "not yet"])
     configure(lab, PAIR)
@@ -149,17 +135,18 @@ def prepare(lab: Lab) -> None:
     follow(lab)
     follow_incidents(lab)
     lab.nabira.run([COMMAND, "resume"])
+    return lab
 
 
 class Trial:
     """One fault, and the way back from it. `told` is what the result says of it."""
 
-    def __init__(self, lab: Lab, draw: random.Random, number: int) -> None:
+    def __init__(self, lab: Lab, draw: random.Random, number: int, told: Told) -> None:
         self.lab, self.site, self.draw = lab, Site(lab), draw
         self.early, self.late = (f"web{number % 12 + 1}/{name}" for name in ("HTTP", "LOAD"))
         turn, place = divmod(number - 1, len(FAULTS))
         self.by_step = (turn + place) % 2 == 0  # the other way in the second turn
-        self.told: dict[str, str] = {}
+        self.told = told
 
     def run(self, fault: Fault) -> None:
         lab, site = self.lab, self.site

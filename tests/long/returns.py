@@ -4,10 +4,10 @@ both hosts without power: whoever goes first and whoever comes back first, the o
 
 from __future__ import annotations
 
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Final, Literal
 
@@ -17,7 +17,7 @@ from tests.lab.followed import configure, sql
 from tests.lab.suite import CONFIG, config_text, is_active, notifies, with_options
 from tests.long.rejoins import PAIR, guard, prepare, prove, rejoin, taken_over
 from tests.long.result import Result
-from tests.long.trial import LAB, say
+from tests.long.trial import LAB, Told, attempt, in_one_lab
 from tests.notification_stream import Stream
 from tests.switching import let_fence, ready
 
@@ -105,25 +105,26 @@ TRIALS: Final[tuple[Return | Outage, ...]] = (
 
 
 def returns(result: Result, count: int) -> None:
-    if result.done(PART) >= count:
-        return
-    with Lab.up(name=LAB) as lab:
-        prepare(lab)
-        while (number := result.done(PART) + 1) <= count:
-            trial = TRIALS[(number - 1) % len(TRIALS)]
-            if not _held(result, PART, number, count, str(trial), lambda trial=trial: trial.run(lab)):  # type: ignore[misc]
-                lab.down()
-                returns(result, count)  # a fresh pair: the next trial must not suffer from this one
-                return
+    in_one_lab(result, PART, count, prepare, _return)
+
+
+def _return(lab: Lab, number: int, told: Told) -> None:
+    trial = TRIALS[(number - 1) % len(TRIALS)]
+    told.update({"what": str(trial), "came": ""})
+    told["came"] = trial.run(lab)
 
 
 def returns_plain(result: Result, count: int) -> None:
     """Old masters without the suite, each in a pair of its own."""
-    while (number := result.done(PLAIN) + 1) <= count:
-        route = ROUTES[(number - 1) % len(ROUTES)]
+    while result.done(PLAIN) < count:
         with Lab.up(name=LAB, suite_on=("nabira",)) as lab:
-            what = f"old master without the suite, {route}"
-            _held(result, PLAIN, number, count, what, lambda lab=lab, route=route: _plain(lab, route))  # type: ignore[misc]
+            attempt(result, PLAIN, count, partial(_plain_return, lab))
+
+
+def _plain_return(lab: Lab, number: int, told: Told) -> None:
+    route = ROUTES[(number - 1) % len(ROUTES)]
+    told.update({"what": f"old master without the suite, {route}", "came": ""})
+    told["came"] = _plain(lab, route)
 
 
 def _plain(lab: Lab, route: Route) -> str:
@@ -139,18 +140,6 @@ def _plain(lab: Lab, route: Route) -> str:
         lab.wait(lambda: not notifies(old), 60, f"{old.name} notifies nobody")
         time.sleep(QUIET_SECONDS)
         return f"mailed for {_mailed_for(stream, old, reached):.1f} s"
-
-
-def _held(result: Result, part: str, number: int, count: int, what: str, run: Callable[[], str]) -> bool:
-    began, came, note = time.monotonic(), "", ""
-    try:
-        came = run()
-    except (AssertionError, subprocess.TimeoutExpired) as error:
-        note = str(error)
-    seconds = time.monotonic() - began
-    result.add(part, {"what": what, "came": came, **({"note": note} if note else {})}, held=not note, seconds=seconds)
-    say(part, number, count, f"{what}: {came or note}", not note, seconds)
-    return not note
 
 
 def _roles(lab: Lab, *, guarded: bool) -> tuple[Host, Host]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -23,20 +24,20 @@ class Recorder:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._stream = Stream(lab)
-        self._logs = {host: _Followed(host) for host in (lab.yasu, lab.nabira)}
+        self._logs = {host: Followed(host) for host in (lab.yasu, lab.nabira)}
         self._both_flags: list[float] = []
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._pool = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._watching = self._pool.submit(self._watch)
         self._stream.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stream.__exit__(kind, error, trace)
         self._ended.set()
-        self._thread.join(10)
+        self._watching.result(10)  # one that broke off has seen nothing, which is not that there was nothing
 
     def notified(self, host: Host) -> bool:
         """Has it notified at all, whether or not that reached anybody?"""
@@ -59,7 +60,7 @@ class Recorder:
                 self._both_flags.append(time.time())
 
 
-class _Followed:
+class Followed:
     """A host's event log from now on: when a line of a test notification arrived in it."""
 
     def __init__(self, host: Host) -> None:

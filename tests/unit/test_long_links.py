@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from tests.lab import Host
-from tests.long.links import LONG, SHORT, Cut, Windows, judge
+from tests.long.links import LATE_ISOLATION, LONG, SHORT, Cut, Windows, judge
 from tests.notification_recorder import Followed
 from tests.notification_stream import LOGGED, among
 
@@ -16,6 +16,7 @@ NEVER: Windows = {"log": None, "flags": None, "mail": None}
 UNTIL_MENDED: Windows = {"log": (13.6, 93.9), "flags": (15.7, 93.6), "mail": (13.8, 94.2)}
 UNTIL_ISOLATED: Windows = {"log": (9.0, 13.0), "flags": (10.0, 13.5), "mail": None}
 BOTH, STANDBY_ONLY = Cut(LONG, "both directions", "both"), Cut(LONG, "both directions", "the standby")
+LATE = Cut(LONG, "both directions", "the standby", LATE_ISOLATION)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,7 @@ BOTH, STANDBY_ONLY = Cut(LONG, "both directions", "both"), Cut(LONG, "both direc
         (BOTH, False, UNTIL_MENDED),
         (STANDBY_ONLY, True, UNTIL_ISOLATED),
         (STANDBY_ONLY, False, NEVER),
+        (LATE, False, {**NEVER, "log": (20.0, 45.0)}),
         (Cut(LONG, "both directions", "none"), False, NEVER),
         (Cut(SHORT, "both directions", "the standby"), False, NEVER),
     ],
@@ -41,6 +43,8 @@ def test_the_table_holds(cut: Cut, account: bool, measured: Windows) -> None:
         (BOTH, False, NEVER),
         (BOTH, False, {**UNTIL_MENDED, "mail": (13.8, 107.5)}),
         (STANDBY_ONLY, True, {**UNTIL_ISOLATED, "mail": (9.0, 9.5)}),
+        (LATE, True, NEVER),
+        (LATE, True, {**NEVER, "log": (20.0, 57.0)}),
         (STANDBY_ONLY, False, {**UNTIL_ISOLATED, "log": (9.0, 25.0)}),
         (Cut(SHORT, "both directions", "the standby"), False, UNTIL_ISOLATED),
     ],

@@ -66,11 +66,14 @@ class Stream:
 
     def doubled(self) -> float:
         """For how many seconds both hosts notified: from the first to the last moment of one that lies between two of the other."""
-        yasu, nabira = self.moments(self._lab.yasu), self.moments(self._lab.nabira)
-        both = sorted(_among(yasu, nabira) + _among(nabira, yasu))
+        both = among(self.moments(self._lab.yasu), self.moments(self._lab.nabira))
         return both[-1] - both[0] if both else 0.0
 
 
-def _among(these: list[float], others: list[float]) -> list[float]:
-    """Those that have one of the others within a second and a half."""
+def among(these: list[float], others: list[float]) -> list[float]:
+    """The moments of either that have one of the other within a second and a half, oldest first."""
+    return sorted(_near(these, others) + _near(others, these))
+
+
+def _near(these: list[float], others: list[float]) -> list[float]:
     return [one for one in these if any(abs(one - other) < 3 * EVERY_SECONDS for other in others)]

@@ -18,6 +18,8 @@ from tests.long.aborted import TRIALS as ABORTED
 from tests.long.aborted import aborted
 from tests.long.frozen import frozen
 from tests.long.incidents import incidents
+from tests.long.links import TRIALS as LINKS
+from tests.long.links import links, links_addresses
 from tests.long.mysql_lab import mysql_lab
 from tests.long.mysql_pair import mysql_pair
 from tests.long.rejoins import TRIALS as REJOINS
@@ -158,6 +160,8 @@ PARTS: Final = {
     "rejoins": Part("a rejoin after each kind of fault, killed, given again, and once more: two for each fault", REJOINS, rejoins),
     "returns": Part("old masters and whole pairs that get their power back", len(RETURNS), returns),
     "returns-plain": Part("old masters without the suite that get their power back", len(ROUTES), returns_plain),
+    "links": Part("cut links between healthy hosts beside a witness with an account: when both notify", len(LINKS), links),
+    "links-addresses": Part("the same beside a witness that is only an address", len(LINKS), links_addresses),
     "restarts": Part("restarts and reloads of a 5,000-service master at default settings", 20, restarts),
     "incidents": Part("incidents opening and closing all the time, 20 times for each of four faults", 80, incidents),
     "semi-sync": Part("a dead source under load, with semi-synchronous replication", 20, semi_sync),

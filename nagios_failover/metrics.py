@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
 HOST_SERVICE = "_HOST_"
@@ -52,12 +51,6 @@ class Metric(NamedTuple):
     crit: str = ""
     minimum: str = ""
     maximum: str = ""
-
-    def text(self) -> str:
-        """As a plugin prints it."""
-        value = "U" if self.value is None else f"{self.value!r}{self.unit}"
-        quoted = "'" + self.label.replace("'", "''") + "'"
-        return f"{quoted}={value};{self.warn};{self.crit};{self.minimum};{self.maximum}"
 
 
 class Sample(NamedTuple):
@@ -118,11 +111,6 @@ def _end_of_piece(text: str, place: int) -> int:
     if text[place] == "'":
         place = _QUOTED.match(text, place).end()  # type: ignore[union-attr]  # the quote is there
     return _PIECE.match(text, place).end()  # type: ignore[union-attr]  # it matches nothing, too
-
-
-def render_metrics(metrics: Iterable[Metric]) -> str:
-    """The perfdata string that `parse_metrics` reads as these metrics."""
-    return " ".join(metric.text() for metric in metrics)
 
 
 def parse_range(text: str) -> Range | None:

@@ -20,8 +20,6 @@ class ReplicaStatus:
     binlog; `received` and `executed` are GTIDs in the dialect's own form."""
 
     source_host: str
-    source_port: int
-    source_user: str
     receiving: bool  # the I/O thread runs and is connected
     receiving_words: str  # Yes, No, Connecting, Preparing
     applying: bool  # the SQL thread runs
@@ -73,8 +71,6 @@ def parse(row: Mapping[str, Any]) -> ReplicaStatus:
     lag = columns.get("Seconds_Behind_Source")
     return ReplicaStatus(
         source_host=text("Source_Host"),
-        source_port=number("Source_Port"),
-        source_user=text("Source_User"),
         receiving=text("Replica_IO_Running") == "Yes",
         receiving_words=text("Replica_IO_Running"),
         applying=text("Replica_SQL_Running") == "Yes",

@@ -93,7 +93,7 @@ MYSQL_57 = old(MYSQL_84, "Source_public_key_path", "Get_Source_public_key", "Net
 def test_mysqls_of_three_generations_read_alike(row: dict[str, Any]) -> None:
     status = parse(row)
     assert status == parse(MYSQL_84)
-    assert (status.source_host, status.source_port, status.source_user) == ("127.0.0.1", 13000, "root")
+    assert status.source_host == "127.0.0.1"
     assert status.receiving and status.applying and status.read_all and status.by_gtid and status.tls and status.tls_verified
     assert (status.received_position, status.executed_position) == (("binlog.000001", 927), ("binlog.000001", 927))
     assert status.received == status.executed == "".join(GTIDS.split())

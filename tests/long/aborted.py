@@ -80,8 +80,10 @@ def rejoin(master: Host, standby: Host) -> str:
             if force or "nagios-failover promote --force" not in done.stderr:
                 raise AssertionError(f"promote: {done.stdout}{done.stderr}")
             force = ["--force"]
+    if force:
+        deadline = time.monotonic() + 90
     while (done := standby.run([COMMAND, "rejoin"], check=False, timeout=240)).returncode:
-        if time.monotonic() > deadline + 90:
+        if time.monotonic() > deadline:
             raise AssertionError(f"rejoin: {done.stdout}{done.stderr}")
         time.sleep(5)
     return "; the promotion had to be forced" if force else ""

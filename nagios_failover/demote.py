@@ -27,9 +27,9 @@ def demote(flow: Flow) -> str:
             troubles.append(error)
     try:
         with flow.hands.own_database() as server:
-            position, ended = old_source.silence(server, flow.config)
+            silenced = old_source.silence(server, flow.config)
             server.acknowledge_nothing()
-            said.append(f"{flow.this}'s database is read-only ({ended} connections ended), its position is {position}")
+            said.append(f"{flow.this}'s database is read-only ({silenced.words}), its position is {silenced.position}")
             said += _compared(flow, server)
     except FailoverError as error:
         troubles.append(Failed(f"{flow.this}'s database could not be made read-only: {error.what}", hint=error.hint))

@@ -39,10 +39,10 @@ def hold_writes(config: Config, state: StateFiles, override: Override, connect: 
             if server.is_read_only():
                 return []
             state.write_override(replace(override, writes_held=True))
-            position, ended = old_source.silence(server, config)
+            silenced = old_source.silence(server, config)
     except FailoverError as error:
         return [f"{config.this_name}: its database could not be made read-only: {error.what}"]
-    return [f"{config.this_name}: its database is read-only meanwhile ({ended} connections ended), its position is {position}"]
+    return [f"{config.this_name}: its database is read-only meanwhile ({silenced.words}), its position is {silenced.position}"]
 
 
 def let_write(config: Config, override: Override, connect: Connect = own_server, root: Root = _by_sudo) -> list[str]:

@@ -143,11 +143,12 @@ def _silence_old_source(flow: Flow, server: Server) -> OldSource:
     """Read-only, its clients gone, and what it had committed received here. That it cannot be reached stops nothing."""
     try:
         with flow.hands.old_source() as old:
-            position, ended = old_source.silence(old, flow.config)
+            silenced = old_source.silence(old, flow.config)
     except FailoverError as error:
         return OldSource("", f"{flow.peer}'s database could not be made read-only: {error.what}")
+    position = silenced.position
     flow.note("old_source", position)
-    said = f"{flow.peer}'s database is read-only ({ended} connections ended), its position is {position}"
+    said = f"{flow.peer}'s database is read-only ({silenced.words}), its position is {position}"
     if _received(flow, server, position):
         return OldSource(position, said, all_here=True)
     return OldSource(position, f"{said}, not all of which has come here within {flow.config.replication.old_source_timeout:g} s")
@@ -288,7 +289,7 @@ def _not_a_replica(flow: Flow, server: Server) -> Promotion:
     what = f"{flow.this}: its database is no replica (it is {here})"
     try:
         with flow.hands.old_source() as old:
-            position, _ = old_source.silence(old, flow.config)
+            position = old_source.silence(old, flow.config).position
             theirs = old.value(old.dialect.history)
     except FailoverError as error:
         raise _NotYet(f"{what}, and whether {flow.peer}'s has more is not known: {error.what}", hint) from error

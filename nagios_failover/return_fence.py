@@ -47,8 +47,8 @@ def _proved(flow: Flow) -> str:
 def _silence(flow: Flow) -> str:
     """What its programs still write would be lost with the next rejoin."""
     with flow.hands.old_source() as server:
-        position, ended = old_source.silence(server, flow.config)
-    return f"{flow.peer}'s database is read-only ({ended} connections ended), its position is {position}"
+        silenced = old_source.silence(server, flow.config)
+    return f"{flow.peer}'s database is read-only ({silenced.words}), its position is {silenced.position}"
 
 
 def _list_mails(flow: Flow) -> str:

@@ -141,6 +141,8 @@ class FakeDatabase(Server):
             self.read_only = False
         elif sql == dialect.forget_replication:
             self.row = None
+        elif sql.startswith("KILL "):
+            self.sessions = [session for session in self.sessions if sql != dialect.kill(session["id"])]
         elif sql == dialect.start_applying and self.row and not self.sql_error[0]:
             self.row["Slave_SQL_Running"] = "Yes"
 

@@ -289,7 +289,7 @@ def look(
         hint=verdict.hint,
         peer_term=max(highest, report.role.term if report and report.role else 0),
         peer_follows=_follows(report, config.this_name),
-        isolated_since=_isolated_since(verdict, previous, now, remembered=_remembered(config)),
+        isolated_since=_isolated_since(verdict, previous, now),
         **memory,
         **_pause_seen(report, ring, config.peer.name),
     )
@@ -303,12 +303,12 @@ def _follows(report: HostReport | None, this: str) -> int:
     return theirs.term if theirs and theirs.role is Role.STANDBY and theirs.master == this else 0
 
 
-def _isolated_since(verdict: Verdict, previous: Look | None, now: float, *, remembered: float) -> float:
-    """How long a master sees nobody is counted from look to look: a gap begins it anew."""
+def _isolated_since(verdict: Verdict, previous: Look | None, now: float) -> float:
+    """Since when a master sees nobody, as its looks of this boot tell. That a look was late, on a host that is overloaded or was
+    frozen, shows nobody: others may have failed it over meanwhile."""
     if verdict.code is not Code.ISOLATED:
         return 0.0
-    follows = previous is not None and now - previous.uptime <= remembered
-    return previous.isolated_since if follows and previous and previous.isolated_since else now
+    return previous.isolated_since if previous and previous.isolated_since else now
 
 
 def _pause_seen(report: HostReport | None, ring: list[Look], host: str) -> dict[str, Any]:

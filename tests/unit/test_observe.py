@@ -280,3 +280,22 @@ def test_a_master_records_whose_standby_the_other_host_is(state: StateFiles, rol
     report = replace(REPORT, role=RoleRecord(role, master, 5, "", 1), flags=role_flags(Mode.FAILOVER, active=False))
     assert look(config(), state, record=True, probes=Probes(at_once(report), never)).look.peer_follows == follows
     assert look(config(), state, record=True, probes=Probes(at_once(REFUSED), at_once(True))).look.peer_follows == 0
+
+
+def test_a_master_counts_from_its_first_look_at_nobody_however_late_the_next_one_comes(
+    state: StateFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An overloaded host's looks are far apart; one that was frozen sees nobody and has been failed over meanwhile."""
+    be(state, Role.MASTER, "nabira")
+    deaf = tuple((address, at_once(Witness(address, answered=False, reason="silent"))) for address in ("10.0.0.1", "gw:80"))
+    alone, standby = Probes(at_once(REFUSED), at_once(False), deaf), Probes(at_once(replace(REPORT, role=None)), never)
+
+    def since(at: float, probes: Probes, boot: str = "b1") -> float:
+        monkeypatch.setattr("nagios_failover.observe.uptime", lambda: at)
+        monkeypatch.setattr("nagios_failover.observe.boot_id", lambda: boot)
+        return look(config(), state, record=True, probes=probes).look.isolated_since
+
+    assert [since(at, alone) for at in (100, 103, 150)] == [100, 100, 100]
+    assert since(153, standby) == 0
+    assert since(156, alone) == 156
+    assert since(20, alone, boot="b2") == 20

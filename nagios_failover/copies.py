@@ -54,6 +54,11 @@ class CopyRecord:
         """Seconds since the copied status.dat was written."""
         return max(0.0, now + self.offset - self.created)
 
+    @property
+    def known_until(self) -> int:
+        """Up to when that host's log is here for certain, by its clock: the pull had begun then."""
+        return int(self.pulled - self.seconds + self.offset)
+
     def text(self) -> str:
         return "".join(f"{name}={value}\n" for name, value in self.__dict__.items())
 

@@ -47,7 +47,7 @@ def fetch(flow: Flow) -> str:
     except FailoverError as error:
         last = copies.record()
         flow.note("fetched", False)
-        flow.note("known_until", int(last.pulled + last.offset) if last else 0)
+        flow.note("known_until", last.known_until if last else 0)
         there = f"the last copy is of {_clock(last.pulled)}" if last else "and there is no earlier copy"
         return f"nothing was fetched: {error}; {there}"
 

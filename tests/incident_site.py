@@ -7,6 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -159,11 +160,18 @@ def called(row: Block) -> str:
 
 def pulled(new: Host, old: Host) -> float:
     """When the standby last pulled; 0 for never."""
-    try:
-        record = dict(line.split("=", 1) for line in new.read(f"{STATE}/sync/{old.name}/record").splitlines())
-    except FileNotFoundError:
-        return 0.0
-    return float(record["pulled"])
+    return float(_copy_record(new, old).get("pulled", 0))
+
+
+def known_until(new: Host, old: Host) -> int:
+    """Of which second the status.dat is that was pulled last: on a busy machine seconds before the pull has ended. 0 for none."""
+    return int(_copy_record(new, old).get("created", 0))
+
+
+def _copy_record(new: Host, old: Host) -> dict[str, str]:
+    with suppress(FileNotFoundError):
+        return dict(line.split("=", 1) for line in new.read(f"{STATE}/sync/{old.name}/record").splitlines())
+    return {}
 
 
 def flags(host: Host) -> dict[str, str]:

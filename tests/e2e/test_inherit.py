@@ -29,6 +29,7 @@ from tests.incident_site import (
     freeze,
     join_again,
     kill,
+    known_until,
     of,
     passive,
     power_off,
@@ -212,7 +213,8 @@ def fail_over(site: Site, old: Host, new: Host, fault: Callable[[Host], None]) -
     lab.wait(lambda: site.role(new) == "master", 45, f"{new.name} takes over")
     go_on(site, old, new)
     assert flags(new)["enable_notifications"] == "1"
-    assert {name: dict(site.mails(name)) for name in expected(old.name, new.name)} == expected(old.name, new.name)
+    mailed = {name: dict(site.mails(name)) for name in expected(old.name, new.name)}
+    assert mailed == expected(old.name, new.name), site.audit_of(new)
     assert site.mails("web8/HTTP")[f"PROBLEM by {old.name}"] >= 1
     assert site.mails("web10/LOAD") - flapped == {f"FLAPPINGSTOP by {new.name}": 1}
     what_came_along(new, kept)
@@ -262,8 +264,9 @@ def last_moment(site: Site, old: Host, fault: Callable[[Host], None]) -> None:
 
 
 def is_out_of_doubt(site: Site, new: Host, old: Host) -> bool:
-    """All but web8, which is notified again and again. After a power cut the last copy is all that is known."""
-    known = pulled(new, old) - DOUBT_SECONDS - 1
+    """All but web8, which is notified again and again. After a power cut the last copy is all that is known: it ends with its
+    status.dat, not with the pull."""
+    known = known_until(new, old) - DOUBT_SECONDS
     if all(mail.arrived < known for mail in site.lab.mails(" is ") if " web8/" not in mail.subject):
         return True
     site.copy_now(new)

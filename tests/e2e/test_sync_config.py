@@ -212,16 +212,16 @@ def test_an_incident_of_a_service_that_was_copied_follows_a_failover(lab: Lab) -
     def mails() -> list[str]:
         return [mail.subject for mail in lab.mails(" web1/NEWER") if mail.arrived >= began]
 
-    def pulled() -> float:
+    def known_until() -> float:
         record = dict(line.split("=", 1) for line in lab.nabira.read(f"{STATE}/sync/yasu/record").splitlines())
-        return float(record["pulled"])
+        return float(record["created"])
 
     says = LABS / lab.name / "monitored" / "web1" / "NEWER"
     says.parent.mkdir(exist_ok=True)
     says.write_text("2 broken\n")
     lab.wait(mails, 30, "yasu mails it")
     moment = time.time()
-    lab.wait(lambda: pulled() > moment + 6, 30, "nabira has copied it, and it is not in doubt any more")
+    lab.wait(lambda: known_until() > moment + 6, 30, "nabira has copied it, and it is not in doubt any more")
     lab.yasu.service("nagios").kill9()
     lab.wait(lambda: "role=master" in lab.nabira.read(f"{STATE}/role"), 45, "nabira takes over")
     says.write_text("0 well\n")

@@ -170,6 +170,10 @@ def test_the_age_goes_by_the_clock_of_the_host_that_wrote_it() -> None:
     assert RECORD.age(1000.0) == 8.0
 
 
+def test_a_log_is_known_for_certain_up_to_the_begin_of_the_pull() -> None:
+    assert RECORD.known_until == 998
+
+
 def test_a_stream_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "retention.dat"
     path.write_text("old")

@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from nagios_failover import __version__, commands, replication_commands, show, show_incidents, show_trend
 from nagios_failover.config import Config
@@ -41,6 +41,12 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"{self.prog} --help")
 
 
+class Add(Protocol):
+    """Adds a command; what is common to all is set."""
+
+    def __call__(self, name: str, run: commands.Command, summary: str, details: str = "") -> Parser: ...
+
+
 def build_parser() -> Parser:
     common = Parser(add_help=False)
     # SUPPRESS: a -C before the command is not overwritten by the command's own default
@@ -55,7 +61,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"nagios-failover {__version__}")
     found = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
 
-    def command(name: str, run: commands.Command, summary: str, details: str = "") -> Parser:
+    def add(name: str, run: commands.Command, summary: str, details: str = "") -> Parser:
         added: Parser = found.add_parser(
             name,
             parents=[common],
@@ -67,25 +73,42 @@ def build_parser() -> Parser:
         added.set_defaults(run=run, stays_root=False, finishes_runs=True)
         return added
 
-    status = command(
+    for add_some in (
+        _add_showing,
+        _add_setting_up,
+        _add_role_changes,
+        _add_holding,
+        _add_incidents,
+        _add_joining,
+        _add_boot_and_lease,
+        _add_trend_and_watch,
+    ):
+        add_some(add)
+    return parser
+
+
+def _add_showing(add: Add) -> None:
+    status = add(
         "status",
         show.status,
         "show both hosts, roles, terms, flags, and what disagrees",
         "The exit code is 0 whatever it shows.",
     )
     status.add_argument("--json", action="store_true", help="everything, with stable keys")
-    test = command("test", show.test, "try out everything that a failover will need, one line each, with the fix")
+    test = add("test", show.test, "try out everything that a failover will need, one line each, with the fix")
     test.add_argument("--no-mail", action="store_true", help="do not send the test mail")
-    check = command("check-config", show.check_config, "list every line of both hosts' nagios.cfg that is wrong, and the right one")
+    check = add("check-config", show.check_config, "list every line of both hosts' nagios.cfg that is wrong, and the right one")
     check.set_defaults(finishes_runs=False)
 
-    init = command("init", commands.init, "write this host's first role", "Refuses to overwrite one.")
+
+def _add_setting_up(add: Add) -> None:
+    init = add("init", commands.init, "write this host's first role", "Refuses to overwrite one.")
     role = init.add_mutually_exclusive_group(required=True)
     role.add_argument("--master", action="store_true", help="this host monitors")
     role.add_argument("--standby", action="store_true", help="this host waits")
     init.add_argument("--force", action="store_true", help="overwrite the role that is there")
     init.set_defaults(finishes_runs=False)  # it gives them up
-    database = command(
+    database = add(
         "init-database",
         replication_commands.init_database,
         "make this host's database server ready: its tables, the accounts, and what replication needs",
@@ -93,33 +116,41 @@ def build_parser() -> Parser:
     database.add_argument("--restart", action="store_true", help="the database server may be restarted for its new settings")
     database.set_defaults(stays_root=True, finishes_runs=False)
 
-    failover = command("failover", commands.failover, "take over, now, on the standby")
+
+def _add_role_changes(add: Add) -> None:
+    failover = add("failover", commands.failover, "take over, now, on the standby")
     failover.add_argument("--dry-run", action="store_true", help="walk the same list and change nothing")
     failover.add_argument("--fenced", action="store_true", help="the old master has no power or no Nagios: you have seen to it")
-    switchover = command(
+    switchover = add(
         "switchover", commands.switchover, "change the roles of two healthy hosts, now, on the standby", "Loses nothing."
     )
     switchover.add_argument("--dry-run", action="store_true", help="list all that stands in the way, and change nothing")
-    standdown = command("standdown", commands.standdown, "give the role back: this host becomes a standby")
+    standdown = add("standdown", commands.standdown, "give the role back: this host becomes a standby")
     standdown.add_argument("--force", action="store_true", help="even when nobody is seen to monitor then")
-    promote = command(
+    promote = add(
         "promote",
         commands.promote,
         "make this master's database the source: what a failover had to leave",
         "It may be called as often as it takes, and changes nothing that is done already.",
     )
     promote.add_argument("--force", action="store_true", help="give up what the replica has received and not applied")
-    pause = command("pause", commands.pause, "no failover until `resume`", "From either host; on the master, its standby sees it.")
+
+
+def _add_holding(add: Add) -> None:
+    pause = add("pause", commands.pause, "no failover until `resume`", "From either host; on the master, its standby sees it.")
     pause.add_argument("--for", dest="seconds", type=_duration, metavar="TIME", help="end it by itself: 90, 10m, 2h")
     pause.add_argument("--reason", default="", metavar="TEXT", help="shown by status and by the checks")
     pause.set_defaults(finishes_runs=False)  # whoever stops the automation does not want it to go on first
-    command("resume", commands.resume, "end the pause")
-    command("ack", commands.ack, "release the block that a failover puts on the automatic way back")
-    history = command("history", show.history, "list the runs, newest first, or show one of them")
+    add("resume", commands.resume, "end the pause")
+    add("ack", commands.ack, "release the block that a failover puts on the automatic way back")
+    history = add("history", show.history, "list the runs, newest first, or show one of them")
     history.add_argument("run_id", nargs="?", metavar="RUN", help="a run's id, or its beginning")
     history.set_defaults(finishes_runs=False)
     history.add_argument("--json", action="store_true", help="everything, with stable keys")
-    copied = command(
+
+
+def _add_incidents(add: Add) -> None:
+    copied = add(
         "sync-config",
         commands.sync_config,
         "copy the master's object configuration ([sync] config_dirs) to this standby",
@@ -127,7 +158,7 @@ def build_parser() -> Parser:
     )
     copied.add_argument("--dry-run", action="store_true", help="fetch, compare, let Nagios verify it, and change nothing")
     copied.add_argument("--yes", action="store_true", help="do not ask where a command changes")
-    incidents = command(
+    incidents = add(
         "incidents",
         show_incidents.incidents,
         "list the open incidents, who was notified, when and by which host",
@@ -150,30 +181,39 @@ def build_parser() -> Parser:
     )
     incidents.add_argument("--json", action="store_true", help="everything, with stable keys")
     incidents.set_defaults(finishes_runs=False)
-    setup = command(
+
+
+def _add_joining(add: Add) -> None:
+    setup = add(
         "setup-standby",
         replication_commands.setup_standby,
         "make this host's database a replica of the master's",
         "Can be given again: what was cut short is finished, and a healthy replica is left alone.",
     )
     setup.add_argument("--replace", action="store_true", help="what this host's server holds may be replaced by the source's")
-    rejoin = command(
+    rejoin = add(
         "rejoin", replication_commands.rejoin, "the old master, repaired, becomes the standby: its role, its database, its Nagios"
     )
     for one in (setup, rejoin):
         one.add_argument("--restart", action="store_true", help="the database server may be restarted for its new settings")
         one.add_argument("--dry-run", action="store_true", help="walk the same list and change nothing")
         one.set_defaults(stays_root=True, finishes_runs=False)
-    guard = command("guard", commands.guard, "before Nagios starts: be passive until it is known who is the master", "For boot.")
+
+
+def _add_boot_and_lease(add: Add) -> None:
+    guard = add("guard", commands.guard, "before Nagios starts: be passive until it is known who is the master", "For boot.")
     guard.set_defaults(finishes_runs=False)
-    promise = command(
+    promise = add(
         "promise", commands.promise, "take no lease for so long: asked by a master that goes on without etcd", "[quorum]."
     )
     promise.add_argument("host", metavar="HOST", help="who asks")
     promise.add_argument("--give", action="store_true", help="on a master: hold it no more, for a switchover to HOST")
     promise.add_argument("--for", dest="seconds", type=_duration, required=True, metavar="TIME", help="for so long")
     promise.set_defaults(finishes_runs=False)
-    trend = command("trend", show_trend.trend, "show a service's metrics over time, from this host's own database")
+
+
+def _add_trend_and_watch(add: Add) -> None:
+    trend = add("trend", show_trend.trend, "show a service's metrics over time, from this host's own database")
     trend.set_defaults(finishes_runs=False)
     trend.add_argument("host", metavar="HOST", help="as Nagios names it")
     trend.add_argument("service", metavar="SERVICE", help=f"as Nagios names it; {HOST_SERVICE}: the check of the host itself")
@@ -183,12 +223,11 @@ def build_parser() -> Parser:
     shape.add_argument("--output", type=Path, metavar="FILE", help="a picture, FILE.svg or FILE.png")
     shape.add_argument("--csv", action="store_true", help="a line for each slot of time, times in UTC")
     shape.add_argument("--json", action="store_true", help="the same, with stable keys")
-    watch = command("watch", commands.watch, "look at the master, confirm, and fail over: for cron, on a cold standby")
+    watch = add("watch", commands.watch, "look at the master, confirm, and fail over: for cron, on a cold standby")
     watch.add_argument("--once", action="store_true", required=True, help="one look (cron calls it again)")
     watch.add_argument(
         "-q", "--quiet", action="store_true", help="print nothing unless the master is dead (cron mails what is printed)"
     )
-    return parser
 
 
 def _duration(text: str) -> float:

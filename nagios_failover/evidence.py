@@ -1,4 +1,4 @@
-"""What one look has seen of the other host. Plain values: gathered by observe.py, judged by verdict_of_master.py and
+"""What one look has seen of the other host. Plain values: gathered by gather.py, judged by verdict_of_master.py and
 verdict_of_peer.py.
 
 Each item is a value, or NOT_CONFIGURED, or a `Blocked` (could not look, because ...). Not configured is never "no answer";

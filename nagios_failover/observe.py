@@ -1,90 +1,28 @@
-"""One look at the other host: gather the evidence side by side, judge it, and (when asked) record it in the ring.
+"""One look at the other host: gather the evidence, complete it by what the look before saw, judge it, and (when asked) record it
+in the ring.
 
-Used by check_master_nagios, by a run's confirm step and by `watch --once`. It ends inside its own time limit whatever hangs:
-each item is asked in a thread of its own, and one that does not come back is left behind.
+Used by check_master_nagios, by a run's confirm step and by `watch --once`.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from nagios_failover import heartbeat, net, remote, replication, second_route, ssh
-from nagios_failover.account import Account
 from nagios_failover.config import Config
-from nagios_failover.config_sections import SshSection
-from nagios_failover.config_values import Schema
-from nagios_failover.errors import CouldNotLook, FailoverError, StateUnreadable
-from nagios_failover.evidence import (
-    NOT_CONFIGURED,
-    Blocked,
-    Detour,
-    Evidence,
-    Heartbeat,
-    HostReport,
-    NoAnswer,
-    NotConfigured,
-    Process,
-    Witness,
-    with_report,
-)
+from nagios_failover.errors import FailoverError, StateUnreadable
+from nagios_failover.evidence import NOT_CONFIGURED, Blocked, Evidence, HostReport, NoAnswer, NotConfigured, Process, with_report
+from nagios_failover.gather import Gathered, Probes, Times, gather
 from nagios_failover.limits import Limits, limits_from
 from nagios_failover.looks import Look, newest
+from nagios_failover.probes import probes_from
 from nagios_failover.role import RoleRecord
-from nagios_failover.shell import Output
 from nagios_failover.state_files import StateFiles, boot_id, uptime
 from nagios_failover.verdict import Code, Verdict
 from nagios_failover.verdict_of_master import judge_master
 from nagios_failover.verdict_of_peer import judge_peer, judge_return
 from nagios_failover.words import Role, State
-
-ASK_OTHERS_AFTER = 1.0
-"""Seconds after which an ssh that has not answered is doubted, and the host and the witnesses are asked meanwhile."""
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Probes:
-    """How each item is asked; the argument is its time limit in seconds. None: not configured."""
-
-    ssh: Callable[[float], HostReport | NoAnswer | Blocked]
-    reachable: Callable[[float], bool | Blocked]
-    witnesses: tuple[tuple[str, Callable[[float], Witness]], ...] = ()
-    heartbeat: Callable[[float], Heartbeat | NoAnswer | Blocked] | None = None
-    received: Callable[[float], int | NoAnswer | Blocked] | None = None
-    detours: tuple[tuple[str, Callable[[float], Detour]], ...] = ()
-
-
-@dataclass(frozen=True)
-class Times:
-    """Time limits in seconds: of the whole look, and of the items."""
-
-    whole: float
-    ssh: float
-    heartbeat: float
-    reach: float
-
-    @property
-    def asking(self) -> float:
-        """Seconds for asking; the rest is kept for judging and recording (a busy host, a slow disk)."""
-        return self.whole - max(0.3, 0.1 * self.whole)
-
-    @property
-    def others_after(self) -> float:
-        return min(ASK_OTHERS_AFTER, 0.4 * self.whole)
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """What came back. `received` is the replica's counter, not yet compared with an earlier look's."""
-
-    evidence: Evidence
-    received: int | NoAnswer | Blocked | None
-    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -95,158 +33,6 @@ class Observation:
     verdict: Verdict
     look: Look
     seconds: dict[str, float]
-
-
-def _surely(ask: Callable[[float], T]) -> Callable[[float], T | Blocked]:
-    """What one item did not expect (a garbled greeting breaks PyMySQL in its own ways) must not cost the whole look."""
-
-    def asked(limit: float) -> T | Blocked:
-        try:
-            return ask(limit)
-        except Exception as error:  # noqa: BLE001 - said as what it is, and never taken for an answer
-            return Blocked(f"unexpected: {error!r}", "please report it")
-
-    return asked
-
-
-class _Question(threading.Thread, Generic[T]):
-    """One item, asked in its own thread. A thread that hangs does not keep the process from ending."""
-
-    def __init__(self, ask: Callable[[float], T], limit: float) -> None:
-        super().__init__(daemon=True)
-        self._ask = ask
-        self.limit = max(0.1, limit)
-        self._started_at = time.monotonic()
-        self._came: list[T] = []
-        self._failed: list[BaseException] = []
-        self.seconds = self.limit
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._came.append(self._ask(self.limit))
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the answer
-            self._failed.append(error)
-        self.seconds = time.monotonic() - self._started_at
-
-    def answer(self, wait: float) -> T | None:
-        """What came within `wait` seconds from now; None: nothing yet. Raises what the asking raised."""
-        self.join(max(0.0, wait))
-        if self._failed:
-            raise self._failed[0]
-        return self._came[0] if self._came else None
-
-    def rest(self) -> float:
-        """Seconds until this item has used up its time limit; a little more, since it may be about to say so itself."""
-        return self._started_at + self.limit + 0.2 - time.monotonic()
-
-
-def gather(probes: Probes, times: Times) -> Gathered:
-    """Ask everything side by side; the host's reachability, the witnesses and the way through them only when ssh fails or takes
-    long."""
-    started = time.monotonic()
-    deadline = started + times.asking
-    room = times.asking - 0.2
-    ssh_asked = _Question(_surely(probes.ssh), min(times.ssh, room))
-    beat_asked = _Question(_surely(probes.heartbeat), min(times.heartbeat, room)) if probes.heartbeat else None
-    received_asked = _Question(_surely(probes.received), min(times.heartbeat, room)) if probes.received else None
-
-    seen = ssh_asked.answer(times.others_after)
-    reach_asked, witnesses_asked, detours_asked = None, [], []
-    if seen is None or isinstance(seen, NoAnswer):
-        limit = min(times.reach, deadline - 0.2 - time.monotonic())
-        reach_asked = _Question(_surely(probes.reachable), limit)
-        witnesses_asked = [(address, _Question(ask, limit)) for address, ask in probes.witnesses]
-        rest = deadline - 0.2 - time.monotonic()
-        detours_asked = [(witness, _Question(_surely(ask), rest)) for witness, ask in probes.detours]
-
-    def wait(question: _Question[T]) -> T | None:
-        return question.answer(min(question.rest(), deadline - time.monotonic()))
-
-    seen = seen or wait(ssh_asked) or NoAnswer(f"no answer within {ssh_asked.limit:.3g} s")
-    beat: Heartbeat | NoAnswer | Blocked | NotConfigured = NOT_CONFIGURED
-    if beat_asked:
-        beat = wait(beat_asked) or NoAnswer(f"no answer within {beat_asked.limit:.3g} s")
-    received: int | NoAnswer | Blocked | None = None
-    if received_asked:
-        received = wait(received_asked)
-        received = NoAnswer(f"no answer within {received_asked.limit:.3g} s") if received is None else received
-    reach: bool | Blocked | None = None
-    witnesses: list[Witness] = []
-    detours: list[Detour] = []
-    if isinstance(seen, NoAnswer) and reach_asked:
-        reach = wait(reach_asked)
-        reach = (
-            Blocked(f"whether the host answers at all was not known within {reach_asked.limit:.3g} s") if reach is None else reach
-        )
-        witnesses = [
-            wait(asked) or Witness(address, answered=False, reason=f"no answer within {asked.limit:.3g} s")
-            for address, asked in witnesses_asked
-        ]
-        detours = [_detour(witness, wait(asked), asked.limit) for witness, asked in detours_asked]
-    seconds = {"ssh": ssh_asked.seconds, "total": time.monotonic() - started}
-    if beat_asked:
-        seconds["database"] = beat_asked.seconds
-    evidence = Evidence(ssh=seen, heartbeat=beat, reachable=reach, witnesses=tuple(witnesses), detours=tuple(detours))
-    return Gathered(evidence, received, seconds)
-
-
-def _detour(witness: str, came: Detour | Blocked | None, limit: float) -> Detour:
-    if isinstance(came, Detour):
-        return came
-    return Detour(witness, came or NoAnswer(f"no answer within {limit:.3g} s"), reached=False)
-
-
-def probes_from(config: Config, *, at_master: bool = True) -> Probes:
-    """The items of a look at the peer, as the configuration has them. Only a master has a heartbeat and is replicated from."""
-    host = config.peer
-    ports = [config.ssh.port] if config.heartbeat.schema is Schema.NONE else [config.ssh.port, config.heartbeat.port]
-    script = remote.probe_script(str(host.nagios_cfg), str(config.paths.state))
-    beats = config.heartbeat.schema is not Schema.NONE
-    asked_alone = Probes(
-        ssh=lambda limit: _report(ssh.run_remote(config, host, script, timeout=limit), binary=host.nagios_binary.name),
-        reachable=lambda limit: net.reachable(host.address, ports, limit),
-        witnesses=tuple((address, _witness(address)) for address in config.witness.asked),
-        detours=tuple((account.host, _through(config, account, script)) for account in config.witness.accounts),
-    )
-    if not at_master:
-        return asked_alone
-    return replace(
-        asked_alone,
-        heartbeat=(lambda _: heartbeat.read(host.address, config.heartbeat)) if beats else None,
-        received=(lambda _: replication.received(config)) if config.replication.watch else None,
-    )
-
-
-def probes_by_options(section: SshSection, address: str, *, nagios_cfg: str, state: str) -> Probes:
-    """A look with ssh alone: no configuration file, nothing held, nothing recorded. `nagios_cfg` "": where it usually is."""
-    script = remote.probe_script(nagios_cfg, state)
-    return Probes(
-        ssh=lambda limit: _report(ssh.run_once(section, address, script, timeout=limit)),
-        reachable=lambda limit: net.reachable(address, [section.port], limit),
-    )
-
-
-def _witness(address: str) -> Callable[[float], Witness]:
-    return lambda limit: net.witness(address, limit)
-
-
-def _through(config: Config, account: Account, script: str) -> Callable[[float], Detour]:
-    def ask(limit: float) -> Detour:
-        came = second_route.run_through(config, account, config.peer, script, timeout=limit)
-        seen = came.problem or _report(came.output, binary=config.peer.nagios_binary.name)
-        return Detour(account.host, seen, came.reached)
-
-    return ask
-
-
-def _report(output: Output, *, binary: str = "") -> HostReport | NoAnswer | Blocked:
-    if not output.well:
-        return ssh.classify(output)
-    try:
-        return replace(remote.parse_report(output.stdout, binary=binary), seconds=output.seconds)
-    except CouldNotLook as error:
-        return Blocked(f"{error.what} ({error.detail})" if error.detail else error.what, error.hint)
 
 
 def look(

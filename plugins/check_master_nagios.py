@@ -26,9 +26,11 @@ from nagios_failover.config_sections import HeartbeatSection, LookSection, Paths
 from nagios_failover.config_values import Schema, Seconds
 from nagios_failover.errors import FailoverError
 from nagios_failover.evidence import Evidence, Heartbeat, HostReport, describe
+from nagios_failover.gather import Times, gather
 from nagios_failover.limits import Limits, above, limits_from
-from nagios_failover.observe import Times, gather, look, probes_by_options
+from nagios_failover.observe import look
 from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown
+from nagios_failover.probes import probes_by_options
 from nagios_failover.state_files import StateFiles
 from nagios_failover.user import become_nagios
 from nagios_failover.verdict import Verdict

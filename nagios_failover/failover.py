@@ -17,6 +17,7 @@ from nagios_failover.config_values import Start
 from nagios_failover.confirm import FAILBACK, FAILOVER, confirm, enough_alone, next_term, ring_of, would_confirm
 from nagios_failover.errors import Failed, FailoverError, NoReader, Refused, StateUnreadable
 from nagios_failover.fence_steps import HARD, MILD, by_hand
+from nagios_failover.hands import Hands
 from nagios_failover.inherit import fetch, inherit, inherited, would_fetch, would_inherit
 from nagios_failover.lease_steps import TAKE
 from nagios_failover.lock import A_MOMENT, run_lock
@@ -35,7 +36,6 @@ from nagios_failover.verify import verify_incidents, would_verify_incidents
 from nagios_failover.words import Mode, Role, State
 from nagios_failover.workflow import (
     Flow,
-    Hands,
     Trigger,
     ask_root,
     call_hook,

@@ -20,6 +20,7 @@ from nagios_failover.config import Config
 from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import Failed, FailoverError, StateUnreadable
 from nagios_failover.evidence import Evidence, HostReport, Process
+from nagios_failover.hands import ROOT_HELPER
 from nagios_failover.isolation import BY_A_PERSON
 from nagios_failover.journal import Journal
 from nagios_failover.lock import run_lock
@@ -32,7 +33,6 @@ from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import StateFiles, boot_id, cannot_write, uptime, write_atomically
 from nagios_failover.witness_record import Recorded
 from nagios_failover.words import Flag, Role
-from nagios_failover.workflow import ROOT_HELPER
 
 GUARD = "guard"
 MASTER_AGAIN = "master again"

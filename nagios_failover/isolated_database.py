@@ -16,9 +16,9 @@ from nagios_failover.config import Config
 from nagios_failover.database_server import Server, own_server
 from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import FailoverError
+from nagios_failover.hands import ROOT_HELPER
 from nagios_failover.role import Override
 from nagios_failover.state_files import StateFiles
-from nagios_failover.workflow import ROOT_HELPER
 
 Connect = Callable[[Config], AbstractContextManager[Server]]
 Root = Callable[[Config, str], shell.Output]

@@ -13,6 +13,7 @@ from nagios_failover.config import Config
 from nagios_failover.config_values import Start
 from nagios_failover.copies import Copies
 from nagios_failover.errors import CouldNotLook, Failed, NoReader
+from nagios_failover.hands import hands_of
 from nagios_failover.joining import Joining
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.readiness import readiness
@@ -21,7 +22,7 @@ from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.trials import Trial
 from nagios_failover.words import Role
-from nagios_failover.workflow import Flow, Trigger, ask_root, hands_of
+from nagios_failover.workflow import Flow, Trigger, ask_root
 
 POLL_SECONDS = 0.5
 READY_SECONDS = 30.0

@@ -19,10 +19,10 @@ from nagios_failover.config import Config
 from nagios_failover.database_server import Server, own_server, peer_server
 from nagios_failover.dialect import MySQL, Part, Statement, drop_in
 from nagios_failover.errors import DatabaseFault, Failed, FailoverError, Refused
+from nagios_failover.hands import ROOT_HELPER
 from nagios_failover.server_settings import FILE_NAME, MANAGED, certificate_of, managed
 from nagios_failover.shell import run
 from nagios_failover.user import as_root
-from nagios_failover.workflow import ROOT_HELPER
 
 START_SECONDS = 60.0
 ROOT = "root"

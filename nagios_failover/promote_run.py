@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from nagios_failover.config import Config
 from nagios_failover.errors import Refused
+from nagios_failover.hands import Hands
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.promote import idle, promote, promoted, would_promote
 from nagios_failover.run_record import RunRecord, StepOutcome
 from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.words import Role
-from nagios_failover.workflow import Flow, Hands, carry_out, go_on, require_none_open, start
+from nagios_failover.workflow import Flow, carry_out, go_on, require_none_open, start
 
 PROMOTE = "promote"
 

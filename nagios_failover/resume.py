@@ -10,13 +10,13 @@ from nagios_failover import failover, promote_run, return_fence, standdown, swit
 from nagios_failover.config import Config
 from nagios_failover.confirm import FAILBACK, FAILOVER
 from nagios_failover.errors import Failed
+from nagios_failover.hands import Hands
 from nagios_failover.journal import Journal, anything_open
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.role import RoleRecord, role_flags
 from nagios_failover.run_record import SWITCHOVER, Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.words import Role
-from nagios_failover.workflow import Hands
 
 
 def resume_open_runs(

@@ -9,6 +9,7 @@ from nagios_failover import old_source, promote
 from nagios_failover.config import Config
 from nagios_failover.errors import Failed, Refused
 from nagios_failover.fence_steps import HARD, MILD
+from nagios_failover.hands import Hands
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.mailed_by import told
 from nagios_failover.run_record import RunRecord
@@ -17,7 +18,7 @@ from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.verdict import Code
 from nagios_failover.words import Role
-from nagios_failover.workflow import Flow, Hands, carry_out, go_on, known_term, require_none_open, start
+from nagios_failover.workflow import Flow, carry_out, go_on, known_term, require_none_open, start
 
 FENCE = "fence"
 

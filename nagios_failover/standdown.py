@@ -12,6 +12,7 @@ from nagios_failover.config_values import Failback
 from nagios_failover.confirm import ring_of
 from nagios_failover.demote import demote, would_demote
 from nagios_failover.errors import FailoverError, Refused, StateUnreadable
+from nagios_failover.hands import Hands
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.looks import Look
 from nagios_failover.promote import idle as promote_idle
@@ -22,7 +23,7 @@ from nagios_failover.state_files import StateFiles
 from nagios_failover.steps import Step, Weight
 from nagios_failover.verdict import Code
 from nagios_failover.words import Role
-from nagios_failover.workflow import Flow, Hands, Trigger, carry_out, go_on, known_term, rehearsal, require_none_open, start
+from nagios_failover.workflow import Flow, Trigger, carry_out, go_on, known_term, rehearsal, require_none_open, start
 
 STANDDOWN = "standdown"
 LIVE_STANDBY = (Code.PEER_STANDBY, Code.PEER_THROUGH, Code.PEER_RETURNED)

@@ -18,6 +18,7 @@ from nagios_failover.activate import would_activate
 from nagios_failover.attach_there import attach_there, attached, would_attach
 from nagios_failover.config import Config
 from nagios_failover.errors import Failed, FailoverError, Incomplete, Refused
+from nagios_failover.hands import Hands, hands_of
 from nagios_failover.inherit import would_fetch
 from nagios_failover.journal import Journal
 from nagios_failover.lease_steps import TAKE_OVER
@@ -42,12 +43,10 @@ from nagios_failover.switchover_steps import (
 from nagios_failover.words import Role, State
 from nagios_failover.workflow import (
     Flow,
-    Hands,
     Trigger,
     carry_out,
     give_up,
     go_on,
-    hands_of,
     known_term,
     rehearsal,
     require_none_open,

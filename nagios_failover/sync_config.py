@@ -21,6 +21,7 @@ from nagios_failover.config import Config
 from nagios_failover.config_tree import SIZE_LIMIT, Tree, is_left_alone
 from nagios_failover.copies import chunks
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Incomplete, NoReader, Refused
+from nagios_failover.hands import ROOT_HELPER
 from nagios_failover.install_config import staged, was_cut_short, what_nagios_says
 from nagios_failover.lock import run_lock
 from nagios_failover.nagios_cfg import NagiosCfg
@@ -30,7 +31,6 @@ from nagios_failover.state_files import StateFiles, cannot_write, write_atomical
 from nagios_failover.sync import look_there, refuse_a_standby
 from nagios_failover.tree_files import read_tree
 from nagios_failover.words import Role
-from nagios_failover.workflow import ROOT_HELPER
 
 FETCH_SECONDS = 120.0
 VERIFY_SECONDS = 60.0

@@ -135,7 +135,7 @@ def _command_file(config: Config, state: StateFiles) -> Trial:
 
 
 def _root_helper(config: Config) -> Trial:
-    from nagios_failover.workflow import ROOT_HELPER
+    from nagios_failover.hands import ROOT_HELPER
 
     output = run(("sudo", "-n", str(ROOT_HELPER), "version"), timeout=config.ssh.timeout)
     if output.well:

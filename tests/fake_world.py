@@ -14,6 +14,7 @@ from nagios_failover.errors import CouldNotLook, DatabaseFault, Failed, Failover
 from nagios_failover.event_log import Notification
 from nagios_failover.evidence import Evidence, NoAnswer
 from nagios_failover.fenced import Fenced
+from nagios_failover.hands import Hands
 from nagios_failover.lease import Ours, Word
 from nagios_failover.looks import Look
 from nagios_failover.observe import Observation
@@ -23,7 +24,6 @@ from nagios_failover.state_files import StateFiles
 from nagios_failover.trials import Trial
 from nagios_failover.verdict import Code, Verdict
 from nagios_failover.words import Flag, Role, State
-from nagios_failover.workflow import Hands
 
 CRASHED = (State.CRITICAL, Code.CRASHED, "yasu: Nagios has crashed: PID 7 is gone, status.dat is 3 s old")
 ALIVE = (State.OK, Code.ALIVE, "yasu: Nagios (PID 7) is alive, status.dat is 1 s old")

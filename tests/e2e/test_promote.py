@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nagios_failover.perfparse import utc
 from tests.lab import Host, Lab, why_not
 from tests.lab.debian_root import CHECKOUT
 from tests.lab.replication import DROP_IN, begin_anew, caught_up, follow, replicate, restart, sql
@@ -135,6 +136,8 @@ def test_a_source_that_lives_is_silenced_and_nothing_is_lost(lab: Lab) -> None:
 
 
 def test_a_frozen_source_is_not_waited_for_and_what_is_not_known_is_said(lab: Lab) -> None:
+    begun = f"SELECT COALESCE(MAX(ctime) > '{utc(int(time.time()))}', 0) FROM perfparse.perfdata_service_raw"
+    lab.wait(lambda: sql(lab.yasu, begun) == "1", 30, "all that yasu checked while nabira was still active, too, is loaded")
     lab.wait(lambda: caught_up(lab.yasu, lab.nabira), 20, "caught up")
     database = lab.yasu.service("mariadbd")
     database.freeze()

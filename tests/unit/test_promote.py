@@ -12,6 +12,7 @@ from nagios_failover.database_server import Server
 from nagios_failover.demote import demote
 from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import DatabaseFault, Failed
+from nagios_failover.hands import Hands
 from nagios_failover.journal import Journal
 from nagios_failover.promote import promote, promoted
 from nagios_failover.promote_run import run_promote
@@ -20,7 +21,7 @@ from nagios_failover.replication import Memory, write_memory
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.shell import Output
 from nagios_failover.state_files import StateFiles
-from nagios_failover.workflow import Flow, Hands, silent
+from nagios_failover.workflow import Flow, silent
 from tests.fake_database import ROW, FakeDatabase
 from tests.fake_world import World, config_of, master, standby
 

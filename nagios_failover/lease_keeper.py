@@ -57,8 +57,11 @@ def world_of(config: Config) -> World:
 
 def keep_lease(config: Config, state: StateFiles, *, world: World | None = None) -> Decision:
     """Look, decide, and do it. Raises Failed when it cannot be written down."""
+    ready = world or world_of(config)
     with state.alone(state.lease_path):
-        return _keep(config, state, world or world_of(config))
+        decision = _keep(config, state, ready)
+        _mute_if_over(config, state, ready)
+        return decision
 
 
 def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
@@ -67,9 +70,12 @@ def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
     taking = role is not None and role.role is Role.TAKING_OVER and _holds(kept, config.this_name)
     is_master = role is not None and role.role is Role.MASTER
     renews = taking or (is_master and not promised(state))
-    if role is not None and is_master and kept is not None and kept.boot == ready.boot() and ready.now() >= kept.until:
-        _mute(config, state, role)  # it was frozen, perhaps: before anybody is asked
+    _mute_if_over(config, state, ready)
     word = ready.hold(role.term, is_master) if role is not None and renews else ready.look()
+    if isinstance(word, Ours) and ready.now() >= word.until:
+        word = Away("the lease was over when its renewal was seen")
+    if not isinstance(word, Ours):
+        _mute_if_over(config, state, ready)  # the other hosts, which are asked next, take seconds to answer
     asked_at = ready.now()
     left = kept.left(asked_at, ready.boot()) if kept else 0.0
     answers: list[Answer] = []
@@ -161,6 +167,15 @@ def _release(state: StateFiles, world: World) -> None:
     """Not under a run's feet, which may have taken it just now."""
     with contextlib.suppress(LockHeld), run_lock(state.directory, wait=0):
         world.release()
+
+
+def _mute_if_over(config: Config, state: StateFiles, world: World) -> None:
+    """A host may be frozen at any moment, also in the middle of a check. So this is done before whatever takes time, and last."""
+    role, kept = _role(state), _kept(state)
+    if role is None or role.role is not Role.MASTER or kept is None or kept.boot != world.boot():
+        return
+    if world.now() >= kept.until:
+        _mute(config, state, role)
 
 
 def _mute(config: Config, state: StateFiles, role: RoleRecord) -> None:

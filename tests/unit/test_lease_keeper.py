@@ -172,6 +172,49 @@ def test_a_master_whose_lease_is_over_is_mute_before_anybody_is_asked(config: Co
     assert seen == [[(Owner.LEASE, True)]]
 
 
+def test_one_that_was_frozen_while_it_asked_etcd_is_mute_before_the_other_hosts_are_asked(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    master(state)
+    state.write_lease(Lease(1020.0, "this boot", "nabira"))
+    seen: list[list[tuple[Owner, bool]]] = []
+
+    def hold(term: int, reign: bool) -> Word:
+        around.now += 100
+        return AWAY
+
+    def ask() -> list[Answer]:
+        seen.append(overrides(state))
+        return [SILENT]
+
+    assert keep_lease(config, state, world=replace(around.world(), hold=hold, ask=ask)).act is Act.MUTE
+    assert seen == [[(Owner.LEASE, True)]]
+
+
+def test_a_renewal_that_is_seen_when_it_is_over_is_none(config: Config, state: StateFiles, around: Around) -> None:
+    master(state)
+    state.write_lease(Lease(1020.0, "this boot", "nabira"))
+    around.answers = [SILENT]
+
+    def hold(term: int, reign: bool) -> Word:
+        around.now += 100
+        return Ours(1028.0)
+
+    made = keep_lease(config, state, world=replace(around.world(), hold=hold))
+    assert (made.act, made.state) == (Act.MUTE, State.CRITICAL)
+    assert (kept(state), overrides(state)) == ((0.0, "nabira"), [(Owner.LEASE, True)])
+
+
+def test_one_that_was_frozen_when_it_had_decided_is_mute_when_its_check_ends(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    master(state)
+    around.word = Ours(1028.0)
+    world = replace(around.world(), now=lambda: 1100.0 if state.lease_path.exists() else 1003.0)
+    assert keep_lease(config, state, world=world).act is Act.HOLD
+    assert (kept(state), overrides(state)) == ((1028.0, "nabira"), [(Owner.LEASE, True)])
+
+
 def test_a_standby_does_not_wipe_out_what_a_run_has_just_taken(config: Config, state: StateFiles, around: Around) -> None:
     standby(state)
     state.write_lease(Lease(1028.0, "this boot", "nabira"))

@@ -47,8 +47,8 @@ def activate(flow: Flow) -> str:
             f"it checks and notifies, but its role is not written: {error}", host=flow.this, hint=error.hint
         ) from error
     flow.note("active_at", flow.hands.now())
-    _reign(flow)
     loaded(flow)
+    _reign(flow)  # last: an etcd that does not answer is waited for
     return "; ".join(said)
 
 

@@ -12,17 +12,19 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nagios_failover import flags, mail, observe, shell, witness_record
 from nagios_failover.config import Config
 from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import Failed, FailoverError, StateUnreadable
+from nagios_failover.etcd import Etcd
 from nagios_failover.evidence import Evidence, HostReport, Process
 from nagios_failover.hands import ROOT_HELPER
 from nagios_failover.isolation import BY_A_PERSON
 from nagios_failover.journal import Journal
+from nagios_failover.lease import Free, Held, Word
 from nagios_failover.lock import run_lock
 from nagios_failover.nagios_files import read_nagios_cfg, read_retained_flags, sync_file
 from nagios_failover.overview import probe_here
@@ -43,11 +45,13 @@ PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Decision:
-    """`role` is what this host starts as: master, standby, or None: nobody knows, so a master that is mute. `why` is a sentence."""
+    """`role` is what this host starts as: master, standby, or None: nobody knows, so a master that is mute. `why` is a sentence.
+    `term` and `master` are a standby's; "": the peer."""
 
     role: Role | None
     why: str
     term: int = 0
+    master: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class World:
     evidence: Callable[[], Evidence]
     recorded: Callable[[], list[Recorded]]
     root: Callable[[str], shell.Output]  # a verb of the root helper
+    lease: Callable[[], Word | None] = lambda: None  # what etcd says; None without [quorum]
     uptime: Callable[[], float] = uptime
     sleep: Callable[[float], None] = time.sleep
 
@@ -68,6 +73,7 @@ def world_of(config: Config, state: StateFiles) -> World:
         evidence=lambda: observe.look(config, state).evidence,
         recorded=lambda: witness_record.read(config),
         root=lambda verb: shell.run(("sudo", "-n", str(ROOT_HELPER), verb), timeout=config.run.hook_timeout),
+        lease=lambda: Etcd(config.quorum, uptime).look() if config.quorum.etcd else None,
     )
 
 
@@ -77,10 +83,14 @@ def _nagios_runs(config: Config) -> bool:
     return False
 
 
-def decide(config: Config, role: RoleRecord, fenced: int, evidence: Evidence, recorded: list[Recorded]) -> Decision:
+def decide(
+    config: Config, role: RoleRecord, fenced: int, evidence: Evidence, recorded: list[Recorded], word: Word | None = None
+) -> Decision:
     """What a host that was the master starts as. `fenced` is the term of a fence that was written here, 0 for none. Pure."""
     peer, report = config.peer.name, evidence.report
     theirs = report.role if report else None
+    if passed := _passed_in_etcd(config, role, word):
+        return replace(passed, term=max(passed.term, fenced))
     if fenced > role.term:
         return Decision(Role.STANDBY, f"it was fenced by {peer} with term {fenced}", fenced)
     if theirs and theirs.term > role.term:
@@ -99,7 +109,22 @@ def decide(config: Config, role: RoleRecord, fenced: int, evidence: Evidence, re
     asked = [one.account for one in recorded if not one.problem and one.account.host in alone]
     if asked and not isinstance(evidence.ssh, HostReport):
         return Decision(Role.MASTER, f"the witness {asked[0]} has recorded no higher term, and does not reach {peer} either")
-    return Decision(None, f"neither {peer} nor a witness with an account could say who is the master")
+    if isinstance(word, Held | Free) and word.term == role.term:
+        return Decision(Role.MASTER, "etcd knows of no higher term, and nobody else has the lease")
+    etcd = " nor etcd" if word else ""
+    return Decision(None, f"neither {peer} nor a witness with an account{etcd} could say who is the master")
+
+
+def _passed_in_etcd(config: Config, role: RoleRecord, word: Word | None) -> Decision | None:
+    """Where a master has reigned with a higher term, or another host has the lease, it is the master, or about to be."""
+    if not isinstance(word, Held | Free):
+        return None
+    holder = word.holder if isinstance(word, Held) and word.holder != config.this_name else ""
+    master = holder if holder in {host.name for host in config.others} else ""
+    if word.term > role.term:
+        has = f", and {holder} has the lease" if holder else ""
+        return Decision(Role.STANDBY, f"etcd knows of the higher term {word.term}{has}", word.term, master)
+    return Decision(Role.STANDBY, f"{holder} has the lease in etcd", role.term, master) if holder else None
 
 
 def guard(config: Config, state: StateFiles, *, world: World | None = None) -> str:
@@ -191,7 +216,7 @@ def _decided(config: Config, state: StateFiles, world: World, passive: Flags, *,
     if decision.role is Role.STANDBY:
         with contextlib.suppress(FailoverError):
             flags.count_from_here(config, state, term=decision.term)
-        state.write_role(RoleRecord(Role.STANDBY, config.peer.name, decision.term, run.id, int(time.time())))
+        state.write_role(RoleRecord(Role.STANDBY, decision.master or config.peer.name, decision.term, run.id, int(time.time())))
         sentence = f"a standby now, term {decision.term}: {decision.why}"
     else:
         _mute(state, writes_held=was_source)
@@ -206,7 +231,7 @@ def _ask_until_known(config: Config, state: StateFiles, role: RoleRecord, world:
     deadline = world.uptime() + config.run.guard_timeout
     fenced = max((override.term for override in state.overrides() if override.owner is Owner.FENCE), default=0)
     while True:
-        decision = decide(config, role, fenced, world.evidence(), world.recorded())
+        decision = decide(config, role, fenced, world.evidence(), world.recorded(), world.lease())
         if decision.role is not None or world.uptime() >= deadline:
             return decision
         world.sleep(PAUSE_SECONDS)

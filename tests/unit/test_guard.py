@@ -9,10 +9,12 @@ import pytest
 
 from nagios_failover.account import Account
 from nagios_failover.config import Config
+from nagios_failover.config_sections import HostSection
 from nagios_failover.dialect import Part, drop_in
 from nagios_failover.evidence import Detour, Evidence, HostReport, NoAnswer, Process
 from nagios_failover.guard import World, decide, guard
 from nagios_failover.journal import Journal
+from nagios_failover.lease import Away, Free, Held, Word
 from nagios_failover.nagios_files import read_retained_flags
 from nagios_failover.retention import with_flags
 from nagios_failover.role import Override, Owner, RoleRecord
@@ -107,6 +109,42 @@ def test_what_a_host_that_was_the_master_starts_as(
     config = replace(config, paths=replace(config.paths, state=Path("/var/lib/nagios-failover")))
     decision = decide(config, OWN, 0, evidence, recorded)
     assert (decision.role, decision.why) == (role, why)
+
+
+NOBODY = Evidence(SILENT)
+WELL = Evidence(peer(Role.STANDBY, 3))
+UNKNOWN = "neither yasu nor a witness with an account nor etcd could say who is the master"
+NOT_PASSED = "etcd knows of no higher term, and nobody else has the lease"
+BY_ETCD: list[tuple[str, Word, Evidence, Role | None, str]] = [
+    ("a master has reigned since", Free(4), WELL, Role.STANDBY, "etcd knows of the higher term 4"),
+    ("and has the lease", Held("yasu", 9, 4), NOBODY, Role.STANDBY, "etcd knows of the higher term 4, and yasu has the lease"),
+    ("another host takes over just now", Held("yasu", 9, 3), WELL, Role.STANDBY, "yasu has the lease in etcd"),
+    ("it is its own still", Held("nabira", 9, 3), NOBODY, Role.MASTER, NOT_PASSED),
+    ("it is nobody's", Free(3), NOBODY, Role.MASTER, NOT_PASSED),
+    ("the peer's word is as good", Free(3), WELL, Role.MASTER, "yasu answers and has no higher term"),
+    ("the peer's higher term is, too", Free(3), Evidence(peer(Role.MASTER, 4)), Role.STANDBY, "yasu has the higher term 4"),
+    ("an etcd that was made anew knows nothing", Free(0), NOBODY, None, UNKNOWN),
+    ("etcd does not answer", Away("no answer in time"), NOBODY, None, UNKNOWN),
+    ("nor is it needed", Away("no answer in time"), WELL, Role.MASTER, "yasu answers and has no higher term"),
+]
+
+
+@pytest.mark.parametrize(("word", "evidence", "role", "why"), [row[1:] for row in BY_ETCD], ids=[row[0] for row in BY_ETCD])
+def test_with_a_quorum_etcd_is_asked_too(tmp_path: Path, word: Word, evidence: Evidence, role: Role | None, why: str) -> None:
+    decision = decide(config_of(tmp_path), OWN, 0, evidence, [], word)
+    assert (decision.role, decision.why) == (role, why)
+
+
+def test_who_has_the_lease_is_the_master_from_now_on(site: tuple[Config, StateFiles, Path]) -> None:
+    config, state, _ = site
+    third = HostSection("witness", "10.0.0.3")
+    config = replace(config, hosts=(*config.hosts, third))
+    master(state)
+    asked = Asked(Evidence(peer(Role.STANDBY, 3)))
+    said = guard(config, state, world=replace(asked.world, lease=lambda: Held("witness", 9, 4)))
+    assert said == "nabira: a standby now, term 4: etcd knows of the higher term 4, and witness has the lease"
+    role = state.role()
+    assert (role.role, role.master, role.term) == (Role.STANDBY, "witness", 4)
 
 
 def test_a_fence_that_was_written_here_is_a_higher_term(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from nagios_failover.look_back import LookedBack, Open
-from nagios_failover.overview import HostView, Overview, disagreements, summary
+from nagios_failover.overview import HostView, LeaseView, Overview, disagreements, summary
 from nagios_failover.role import Flags
 from nagios_failover.run_record import RunRecord
 
@@ -26,6 +26,7 @@ def overview_json(overview: Overview) -> dict[str, Any]:
         "verdict": None
         if verdict is None
         else {"state": verdict.state.name, "code": str(verdict.code), "sentence": verdict.sentence, "hint": verdict.hint},
+        "lease": None if overview.lease is None else _lease_json(overview.lease),
         "disagreements": disagreements(overview),
         "failover_lock": overview.lock_file,
         "open_runs": [run_json(run) for run in overview.open_runs],
@@ -53,6 +54,17 @@ def _host_json(host: HostView) -> dict[str, Any]:
         if paused is None
         else {"by": paused.by, "reason": paused.reason, "since": paused.since, "until": paused.until},
         "problems": list(host.problems),
+    }
+
+
+def _lease_json(lease: LeaseView) -> dict[str, Any]:
+    """`left` 0: this host may not notify; a member's problem null: it answers."""
+    return {
+        "holder": lease.holder,
+        "term": lease.term,
+        "left": lease.left,
+        "said": lease.said,
+        "etcd": {url: problem or None for url, problem in lease.members},
     }
 
 

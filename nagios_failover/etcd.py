@@ -56,14 +56,13 @@ class Etcd:
         """Give it back, if it is `name`'s; whose it is then."""
         return self._answered(lambda: self._release(name))
 
-    def members(self) -> list[tuple[str, str]]:
-        """Each member with what is wrong with it, "" for one that answers as part of a quorum."""
-        found = []
-        for url in self._quorum.etcd:
-            one = Etcd(_only(self._quorum, url), self._now)
-            word = one.look()
-            found.append((url, word.reason if isinstance(word, Away) else ""))
-        return found
+    def members(self) -> list[tuple[str, Word]]:
+        """Each member with what it says by itself, asked side by side: Away for one that does not answer as part of a quorum."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        urls = self._quorum.etcd
+        with ThreadPoolExecutor(len(urls)) as pool:
+            return list(zip(urls, pool.map(lambda url: Etcd(_only(self._quorum, url), self._now).look(), urls), strict=True))
 
     # --- how ---
 

@@ -16,9 +16,12 @@ from nagios_failover.config import Config
 from nagios_failover.config_sections import HostSection
 from nagios_failover.config_values import Start
 from nagios_failover.errors import FailoverError, StateUnreadable
+from nagios_failover.etcd import Etcd
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, PauseMarker, Process
 from nagios_failover.flag_report import Finding, FlagReport
 from nagios_failover.journal import Journal
+from nagios_failover.lease import Away, Free, Held
+from nagios_failover.lease_keeper import boot_clock, left_here
 from nagios_failover.remote import parse_report, probe_script
 from nagios_failover.role import Flags, Override, RoleRecord, describe_flags, differing, wanted_flags
 from nagios_failover.run_record import RunRecord
@@ -54,6 +57,19 @@ class HostView:
 
 
 @dataclass(frozen=True)
+class LeaseView:
+    """The master's lease as seen from here: `holder` by etcd's answer now, "" for nobody's, None when it gives none; `left` is for
+    how many seconds this host may notify by its own lease file; `said` check_lease's last sentence; `members` each of etcd's with
+    what is wrong with it, "" for one that answers as part of a quorum."""
+
+    holder: str | None
+    term: int | None
+    left: float
+    said: str
+    members: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Overview:
     config: Config
     this: HostView
@@ -62,6 +78,7 @@ class Overview:
     runs: tuple[RunRecord, ...]
     lock_file: bool
     time: float
+    lease: LeaseView | None = None
 
     @property
     def open_runs(self) -> tuple[RunRecord, ...]:
@@ -82,6 +99,24 @@ def gather(config: Config, state: StateFiles, *, now: float | None = None) -> Ov
         runs=tuple(Journal(config.paths.state).runs()),
         lock_file=state.lock_path.exists(),
         time=moment,
+        lease=_lease(config, state) if config.quorum.etcd else None,
+    )
+
+
+def _lease(config: Config, state: StateFiles) -> LeaseView:
+    try:
+        kept = state.lease()
+        said = kept.said if kept else "check_lease has not run yet"
+    except StateUnreadable as error:
+        said = str(error)
+    words = Etcd(config.quorum, boot_clock).members()
+    answered = next((word for _, word in words if isinstance(word, Held | Free)), None)
+    return LeaseView(
+        holder=None if answered is None else answered.holder if isinstance(answered, Held) else "",
+        term=answered.term if answered else None,
+        left=left_here(state),
+        said=said,
+        members=tuple((url, word.reason if isinstance(word, Away) else "") for url, word in words),
     )
 
 

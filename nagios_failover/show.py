@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nagios_failover import printing
 from nagios_failover.config import Config
-from nagios_failover.errors import DONE, FAILED, StateUnreadable, UsageError
+from nagios_failover.errors import DONE, FAILED, UsageError
 from nagios_failover.evidence import PauseMarker
 from nagios_failover.printing import moment, span
 from nagios_failover.role import describe_flags
@@ -17,7 +17,7 @@ from nagios_failover.run_record import RunRecord
 from nagios_failover.state_files import StateFiles
 
 if TYPE_CHECKING:
-    from nagios_failover.overview import HostView
+    from nagios_failover.overview import HostView, LeaseView
 
 
 def _print_json(value: Any) -> None:
@@ -45,8 +45,8 @@ def status(config: Config, args: argparse.Namespace) -> int:
         print(f"look       {seen.verdict.state.name}: {seen.verdict.sentence}")
         if seen.verdict.hint:
             print(f"hint       {seen.verdict.hint}")
-    if config.quorum.etcd:
-        print(f"lease      {_lease_words(StateFiles(config.paths.state))}")
+    for line in _lease_lines(seen.lease) if seen.lease else []:
+        print(line)
     for host in (seen.this, seen.peer):
         if host.paused:
             print(f"pause      {host.name}: {pause_words(host.paused)}")
@@ -76,13 +76,16 @@ def _host_row(host: HostView, config: Config) -> tuple[str, ...]:
     )
 
 
-def _lease_words(state: StateFiles) -> str:
-    """What check_lease said last."""
-    try:
-        kept = state.lease()
-    except StateUnreadable as error:
-        return str(error)
-    return kept.said if kept else "check_lease has not run yet"
+def _lease_lines(lease: LeaseView) -> list[str]:
+    """What check_lease said last and for how long this host may notify; whose the lease is, and which members of etcd say so."""
+    here = f"valid here for another {lease.left:.0f} s" if lease.left > 0 else "not valid here"
+    whose = "nobody has the lease" if not lease.holder else f"{lease.holder} has the lease, the highest term is {lease.term}"
+    well = sum(not problem for _, problem in lease.members)
+    return [
+        f"lease      {here}: {lease.said}",
+        f"etcd       {'no answer' if lease.holder is None else whose}; {well} of {len(lease.members)} members answer",
+        *(f"etcd       {url}: {problem}" for url, problem in lease.members if problem),
+    ]
 
 
 def pause_words(marker: PauseMarker) -> str:

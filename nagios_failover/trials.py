@@ -315,11 +315,13 @@ def _second_route(config: Config, account: Account) -> Trial:
 def _quorum(config: Config) -> Iterator[Trial]:
     """Each member by itself, as part of a quorum; where there is none, no word of it."""
     from nagios_failover.etcd import Etcd
+    from nagios_failover.lease import Away
     from nagios_failover.state_files import uptime
 
     if not config.quorum.etcd:
         return
-    for url, problem in Etcd(config.quorum, uptime).members():
+    for url, word in Etcd(config.quorum, uptime).members():
+        problem = word.reason if isinstance(word, Away) else ""
         fix = "is it running, do its certificates fit ([quorum] tls_ca, tls_cert), does it reach the other members?"
         yield Trial("quorum", not problem, f"{url}: {problem}" if problem else f"{url} answers", fix)
 

@@ -462,14 +462,31 @@ def test_a_switchover_lists_all_that_stands_in_the_way_and_changes_nothing(site:
     assert site.state.role().term == 7 and site.state.paused(0) is None
 
 
-def test_status_says_what_the_keeper_of_the_lease_said_last(site: Site) -> None:
+def test_status_says_whose_the_lease_is_and_which_members_of_etcd_answer(site: Site) -> None:
     site.role(Role.MASTER)
     assert "lease" not in site.run("status").stdout
-    with site.cfg.open("a") as file:
-        file.write("[quorum]\netcd = http://127.0.0.1:1\n[fence]\nuser = nobody\n")
-    assert "\nlease      check_lease has not run yet\n" in site.run("status").stdout
-    site.state.write_lease(Lease(0, "b", "yasu", "HOST: the lease is yasu's"))
-    assert "\nlease      HOST: the lease is yasu's\n" in site.run("status").stdout
+    nobody = "http://127.0.0.1:1"
+    with FakeEtcd() as etcd:
+        with site.cfg.open("a") as file:
+            file.write(f"[quorum]\netcd = {nobody}, {etcd.url}\n[fence]\nuser = nobody\n")
+        here, said = "lease      not valid here: check_lease has not run yet", "1 of 2 members answer"
+        refused = f"etcd       {nobody}: 127.0.0.1:1: Connection refused"
+        assert f"\n{here}\netcd       nobody has the lease; {said}\n{refused}\n" in site.run("status").stdout
+        Etcd(QuorumSection(etcd=(etcd.url,)), uptime).hold("yasu", 5, reign=True)
+        site.state.write_lease(Lease(uptime() + 1000, boot_id(), "yasu", "HOST: master, it holds the lease for 1000 s"))
+        lines = site.run("status").stdout.splitlines()
+        assert f"etcd       yasu has the lease, the highest term is 5; {said}" in lines
+        valid = re.compile(r"lease      valid here for another (999|1000) s: HOST: master, it holds the lease for 1000 s")
+        assert [line for line in lines if valid.fullmatch(line)]
+        given = json.loads(site.run("status", "--json").stdout)["lease"]
+        assert 990 < given.pop("left") <= 1000
+        assert given == {
+            "holder": "yasu",
+            "term": 5,
+            "said": "HOST: master, it holds the lease for 1000 s",
+            "etcd": {nobody: "127.0.0.1:1: Connection refused", etcd.url: None},
+        }
+    assert "etcd       no answer; 0 of 2 members answer" in site.run("status").stdout.splitlines()
 
 
 def test_a_first_master_has_a_term_above_those_that_etcd_remembers(site: Site) -> None:

@@ -119,7 +119,8 @@ def test_of_many_at_once_exactly_one_gets_it(server: FakeEtcd) -> None:
 
 def test_a_dead_member_is_passed_over(server: FakeEtcd) -> None:
     assert client(NOBODY, server.url).hold("yasu", 3) == Ours(128.0)
-    assert client(NOBODY, server.url).members() == [(NOBODY, "127.0.0.1:1: Connection refused"), (server.url, "")]
+    said = [(NOBODY, Away("127.0.0.1:1: Connection refused")), (server.url, Held("yasu", 29))]
+    assert client(NOBODY, server.url).members() == said
 
 
 def test_no_member_that_answers_is_an_etcd_that_is_away() -> None:

@@ -11,7 +11,7 @@ from nagios_failover.as_json import overview_json
 from nagios_failover.config import Config
 from nagios_failover.config_file import parse
 from nagios_failover.evidence import PauseMarker
-from nagios_failover.overview import HostView, Overview, disagreements, summary
+from nagios_failover.overview import HostView, LeaseView, Overview, disagreements, summary
 from nagios_failover.role import RoleRecord, role_flags, wanted_flags
 from nagios_failover.verdict import Code, Verdict
 from nagios_failover.words import Mode, Role, State
@@ -118,8 +118,8 @@ def test_json_has_everything_under_stable_keys() -> None:
     marker = PauseMarker(by="root@yasu", reason="kernel", since=1500, until=None)
     given = overview_json(overview(peer=replace(MASTER, paused=marker)))
     assert set(given) == {
-        "this", "peer", "time", "mode", "failback", "summary", "hosts", "verdict", "disagreements", "failover_lock",
-        "open_runs", "last_run",
+        "this", "peer", "time", "mode", "failback", "summary", "hosts", "verdict", "lease", "disagreements",
+        "failover_lock", "open_runs", "last_run",
     }  # fmt: skip
     assert given["hosts"]["yasu"] == {
         "address": "yasu",
@@ -137,5 +137,15 @@ def test_json_has_everything_under_stable_keys() -> None:
         "overrides": {},
         "paused": {"by": "root@yasu", "reason": "kernel", "since": 1500, "until": None},
         "problems": [],
+    }
+    assert given["lease"] is None, "without [quorum]"
+    members = (("https://192.0.2.1:2379", ""), ("https://192.0.2.2:2379", "Connection refused"))
+    lease = LeaseView("yasu", 3, 0.0, "nabira: standby, the lease is yasu's for 29 s", members)
+    assert overview_json(overview(lease=lease))["lease"] == {
+        "holder": "yasu",
+        "term": 3,
+        "left": 0.0,
+        "said": "nabira: standby, the lease is yasu's for 29 s",
+        "etcd": {"https://192.0.2.1:2379": None, "https://192.0.2.2:2379": "Connection refused"},
     }
     assert given["verdict"] == {"state": "OK", "code": "alive", "sentence": "yasu: alive", "hint": ""}

@@ -106,6 +106,8 @@ def test_the_objects_for_a_quorum_go_with_the_others() -> None:
     ]
     for command in blocks("command", QUORUM):
         assert "$(" not in command["command_line"] and command["command_line"].count("$") % 2 == 0
+    keeper = blocks("command", QUORUM)[0]["command_line"]
+    assert f"/bin/mute_without_lease {PathsSection().state} $COMMANDFILE$ /opt/nagios-failover/bin/check_lease" in keeper
     notify = [command for command in blocks("command", QUORUM) if command["command_name"].startswith("notify-")]
     assert len(notify) == 2
     assert all(f"| /opt/nagios-failover/bin/notify_if_master {PathsSection().state} " in one["command_line"] for one in notify)

@@ -1,5 +1,5 @@
 """etcd, by its HTTP gateway (v3 JSON) and the standard library: a key, bound to a lease, that names the master, and
-one that stays, with the highest term under which a master has reigned.
+one that stays, with the highest term under which a master has reigned. Each standby has a key, too, bound to a lease of its own.
 
 Every answer that counts went through etcd's quorum: reads are linearizable, writes and renewals need the leader. Members are asked
 one after the other, the one that answered last first, until [quorum] timeout is over.
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from nagios_failover.config_sections import ETCD_ELECTION_SECONDS, QuorumSection
@@ -20,12 +20,14 @@ from nagios_failover.lease import Away, Free, Held, Ours, Outranked, Word
 
 @dataclass(frozen=True)
 class _Found:
-    """Both keys, as they were at one moment. `holder` is "" where nobody has the lease; `revision` is the term key's."""
+    """All keys, as they were at one moment. `holder` is "" where nobody has the lease; `revision` is the term key's; `standbys` are
+    those that looked of late, each with the lease of its key."""
 
     holder: str = ""
     lease: str = ""
     term: int = 0
     revision: str = "0"
+    standbys: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 class Etcd:
@@ -37,15 +39,16 @@ class Etcd:
         self._connection: Any = None
         self._key = _encoded(f"nagios-failover/{quorum.name}/master")
         self._term_key = _encoded(f"nagios-failover/{quorum.name}/term")
-        self._both = {"key": self._key, "range_end": _encoded(f"nagios-failover/{quorum.name}/term\0")}
+        self._standby = f"nagios-failover/{quorum.name}/standby/"  # between the two others
+        self._all = {"key": self._key, "range_end": _encoded(f"nagios-failover/{quorum.name}/term\0")}
         self._context: Any = None
         self._deadline = 0.0
 
     # --- what is wanted of it; each returns Away for an etcd without an answer ---
 
-    def look(self) -> Word:
-        """Whose it is."""
-        return self._answered(lambda: self._whose(self._read()))
+    def look(self, standby: str = "") -> Word:
+        """Whose it is. `standby` is who looks; a master knows of it for one lease's time from now."""
+        return self._answered(lambda: self._look(standby))
 
     def hold(self, name: str, term: int, *, reign: bool = False) -> Word:
         """Renew the lease if it is `name`'s, take it if it is nobody's; neither under a lower `term` than the highest of a master.
@@ -77,20 +80,29 @@ class Etcd:
         finally:
             self._close()
 
+    def _look(self, standby: str) -> Word:
+        found = self._read()
+        if standby and not self._renewed(found.standbys.get(standby, "")):
+            put = {"key": _encoded(f"{self._standby}{standby}"), "value": _encoded("looks"), "lease": self._granted()[0]}
+            self._ask("kv/put", put)
+        return self._whose(found)
+
     def _whose(self, found: _Found) -> Held | Free:
         return Held(found.holder, self._left(found.lease), found.term) if found.holder else Free(found.term)
 
     def _read(self) -> _Found:
-        return self._found(self._ask("kv/range", self._both))
+        return self._found(self._ask("kv/range", self._all))
 
     def _found(self, answer: dict[str, Any]) -> _Found:
         keys = {one["key"]: one for one in answer.get("kvs", [])}
+        names = {_decoded(key): str(one.get("lease", "0")) for key, one in keys.items()}
         master, term = keys.get(self._key), keys.get(self._term_key)
         return _Found(
             holder=_decoded(master["value"]) if master else "",
             lease=str(master.get("lease", "0")) if master else "",
             term=int(_decoded(term["value"])) if term else 0,
             revision=str(term["mod_revision"]) if term else "0",
+            standbys={name[len(self._standby) :]: lease for name, lease in names.items() if name.startswith(self._standby)},
         )
 
     def _left(self, lease: str) -> float:
@@ -102,10 +114,10 @@ class Etcd:
         if found.term > term:
             return self._outranked(name, found)
         if found.holder == name:
-            seconds = float(self._ask("lease/keepalive", {"ID": found.lease}).get("result", {}).get("TTL", 0))
+            seconds = self._renewed(found.lease)
             # Read again: what an etcd leader that was cut off renews is no proof.
             if seconds > 0 and self._read() == found and self._recorded(name, found, term, reign):
-                return Ours(asked_at + self._shorter(seconds))
+                return Ours(asked_at + self._shorter(seconds), frozenset(found.standbys))
             found = self._read()
         if found.holder:
             return self._whose(found) if found.holder != name else Away("the lease ended while it was renewed")
@@ -129,21 +141,29 @@ class Etcd:
         if found.term > term:
             return self._outranked(name, found)
         asked_at = self._now()
-        granted = self._ask("lease/grant", {"TTL": str(int(self._quorum.lease))})
-        lease, seconds = str(granted["ID"]), self._shorter(float(granted["TTL"]))
+        lease, seconds = self._granted()
         not_there = {"result": "EQUAL", "key": self._key, "target": "CREATE", "create_revision": "0"}
         puts = [{"request_put": {"key": self._key, "value": _encoded(name), "lease": lease}}]
         if reign and term > found.term:
             puts.append(self._put_term(term))
-        both = {"compare": [not_there, self._same_term(found)], "success": puts, "failure": [{"request_range": self._both}]}
+        both = {"compare": [not_there, self._same_term(found)], "success": puts, "failure": [{"request_range": self._all}]}
         answer = self._ask("kv/txn", both)
         if answer.get("succeeded"):
-            return Ours(asked_at + seconds)
+            return Ours(asked_at + self._shorter(seconds), frozenset(found.standbys))
         self._ask("lease/revoke", {"ID": lease})
         other = self._found(answer["responses"][0].get("response_range", {}))
         if other.term > term:
             return self._outranked(name, other)
         return self._whose(other) if other.holder else Away("the lease changed hands while it was asked for")
+
+    def _granted(self) -> tuple[str, float]:
+        """A new lease, and its seconds."""
+        granted = self._ask("lease/grant", {"TTL": str(int(self._quorum.lease))})
+        return str(granted["ID"]), float(granted["TTL"])
+
+    def _renewed(self, lease: str) -> float:
+        """For how many seconds, 0 for one that is over, or none. It leaves no trace in etcd's history, as a put would."""
+        return float(self._ask("lease/keepalive", {"ID": lease}).get("result", {}).get("TTL", 0)) if lease else 0.0
 
     def _same_term(self, found: _Found) -> dict[str, str]:
         return {"result": "EQUAL", "key": self._term_key, "target": "MOD", "mod_revision": found.revision}

@@ -78,9 +78,10 @@ def parse_promise(text: str) -> Promise:
 
 @dataclass(frozen=True)
 class Ours:
-    """Renewed, or taken, for this host: `until` by its own clock."""
+    """Renewed, or taken, for this host: `until` by its own clock. `standbys` are those that looked within the last lease's time."""
 
     until: float
+    standbys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -163,12 +164,26 @@ def comfortable(left: float, *, pace: float) -> bool:
 
 
 def keep_as_master(
-    this: str, word: Word, *, left: float, now: float, pace: float, answers: Sequence[Answer], extended: float
+    this: str,
+    word: Word,
+    *,
+    left: float,
+    now: float,
+    pace: float,
+    answers: Sequence[Answer],
+    extended: float,
+    others: Sequence[str] = (),
 ) -> Decision:
     """What a master does. `left` is what it holds still, `answers` what all the other hosts said (none: not asked, because
-    there was time), `extended` until when it may go on if all have promised."""
+    there was time), `extended` until when it may go on if all have promised, `others` who should be a standby by now."""
     if isinstance(word, Ours):
-        return Decision(Act.HOLD, State.OK, f"{this}: master, it holds the lease for {word.until - now:.0f} s", until=word.until)
+        sentence = f"{this}: master, it holds the lease for {word.until - now:.0f} s"
+        gone = [name for name in others if name not in word.standbys]
+        if not gone:
+            return Decision(Act.HOLD, State.OK, sentence, until=word.until)
+        sentence = f"{sentence}, but {', '.join(gone)} no longer looks for it: no standby"
+        hint = "does Nagios run there, and is etcd reached from there? nagios-failover test there"
+        return Decision(Act.HOLD, State.WARNING, sentence, hint, word.until)
     if isinstance(word, Free) or (isinstance(word, Held) and word.holder == this):
         sentence = f"{this}: it has given the lease up for a switchover: it notifies nobody and checks nothing"
         return Decision(Act.MUTE, State.CRITICAL, sentence, "it takes it again in a moment, unless the other host has it by then")
@@ -219,6 +234,7 @@ def keep(
     answers: Sequence[Answer] = (),
     extended: float = 0.0,
     busy: bool = False,
+    others: Sequence[str] = (),
 ) -> Decision:
     """The keeper's decision. Without a readable role (None) nothing is changed."""
     if role is None:
@@ -226,7 +242,7 @@ def keep(
             Act.NOTHING, State.WARNING, f"{this}: no role: the lease is neither renewed nor taken", "nagios-failover status"
         )
     if role is Role.MASTER:
-        return keep_as_master(this, word, left=left, now=now, pace=pace, answers=answers, extended=extended)
+        return keep_as_master(this, word, left=left, now=now, pace=pace, answers=answers, extended=extended, others=others)
     if role is Role.TAKING_OVER and isinstance(word, Ours):
         return Decision(Act.HOLD, State.OK, f"{this}: taking over, with the lease", until=word.until)
     return keep_as_standby(this, word, busy=busy or role is not Role.STANDBY)

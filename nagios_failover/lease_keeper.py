@@ -37,7 +37,7 @@ def boot_clock() -> float:
 class World:
     """What the keeper asks, so that a test can stand in for it."""
 
-    look: Callable[[], Word]
+    look: Callable[[bool], Word]  # is it a standby's? a master sees that
     hold: Callable[[int, bool], Word]  # the term; is it a master's?
     release: Callable[[], Word]
     ask: Callable[[], list[Answer]]  # all the other hosts, for a promise
@@ -48,7 +48,7 @@ class World:
 def world_of(config: Config) -> World:
     etcd = Etcd(config.quorum, boot_clock)
     return World(
-        look=etcd.look,
+        look=lambda standby: etcd.look(config.this_name if standby else ""),
         hold=lambda term, reign: etcd.hold(config.this_name, term, reign=reign),
         release=lambda: etcd.release(config.this_name),
         ask=lambda: ask_for_promises(config),
@@ -69,9 +69,10 @@ def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
     kept = _kept(state)
     taking = role is not None and role.role is Role.TAKING_OVER and _holds(kept, config.this_name)
     is_master = role is not None and role.role is Role.MASTER
+    is_standby = role is not None and role.role is Role.STANDBY
     renews = taking or (is_master and not promised(state))
     _mute_if_over(config, state, ready)
-    word = ready.hold(role.term, is_master) if role is not None and renews else ready.look()
+    word = ready.hold(role.term, is_master) if role is not None and renews else ready.look(is_standby)
     if isinstance(word, Ours) and ready.now() >= word.until:
         word = Away("the lease was over when its renewal was seen")
     if not isinstance(word, Ours):
@@ -91,8 +92,15 @@ def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
         answers=answers,
         extended=asked_at + config.quorum.lease,
         busy=is_held(state.directory),
+        others=_expected(config, role),
     )
     return _carry_out(config, state, ready, role, kept, word, decision)
+
+
+def _expected(config: Config, role: RoleRecord | None) -> list[str]:
+    """The other hosts; none while the last role change is so young that one may not have looked since."""
+    settled = role is not None and time.time() - role.since >= config.quorum.lease
+    return [host.name for host in config.others] if settled else []
 
 
 def _carry_out(

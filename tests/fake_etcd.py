@@ -1,4 +1,4 @@
-"""One member of an etcd, as its HTTP gateway answers what nagios_failover/etcd.py asks: two keys, leases, transactions. What the
+"""One member of an etcd, as its HTTP gateway answers what nagios_failover/etcd.py asks: keys, leases, transactions. What the
 real one does, tests/e2e/test_quorum.py sees; this one is for doors and units, and can be told to say something wrong."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class FakeEtcd:
     def __init__(self) -> None:
         self.key: tuple[str, str] | None = None  # value and lease, encoded as on the wire
         self.term: tuple[str, int] | None = None  # value, encoded, and revision
+        self.standbys: dict[str, tuple[str, str]] = {}  # by key: value and lease
         self.leases: dict[str, tuple[float, int]] = {}
         self.says: tuple[int, bytes] | None = None
         self.after_renewal: Any = None
@@ -59,15 +60,22 @@ class FakeEtcd:
         self.leases = {lease: kept for lease, kept in self.leases.items() if kept[0] > time.monotonic()}
         if self.key and self.key[1] not in self.leases:
             self.key = None
+        self.standbys = {key: kept for key, kept in self.standbys.items() if kept[1] in self.leases}
 
     def _left(self, lease: str) -> str:
         return str(int(self.leases[lease][0] - time.monotonic())) if lease in self.leases else "-1"
 
     def _kv_range(self, body: dict[str, Any]) -> dict[str, Any]:
         found = [{"key": MASTER, "value": self.key[0], "lease": self.key[1]}] if self.key else []
+        found.extend({"key": key, "value": value, "lease": lease} for key, (value, lease) in self.standbys.items())
         if self.term:
             found.append({"key": TERM, "value": self.term[0], "mod_revision": str(self.term[1])})
         return {"kvs": found} if found else {"header": {}}
+
+    def _kv_put(self, body: dict[str, Any]) -> dict[str, Any]:
+        assert base64.b64decode(body["key"]).startswith(b"nagios-failover/nagios/standby/")
+        self.standbys[body["key"]] = (body["value"], body["lease"])
+        return {"header": {}}
 
     def _kv_txn(self, body: dict[str, Any]) -> dict[str, Any]:
         if not all(self._holds(question) for question in body["compare"]):

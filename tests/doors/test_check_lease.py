@@ -41,14 +41,19 @@ def held_by(etcd: FakeEtcd, name: str, *, term: int = 3) -> None:
     Etcd(QuorumSection(etcd=(etcd.url,), lease=Seconds(30)), boot_clock).hold(name, term, reign=True)
 
 
+def looks(etcd: FakeEtcd, name: str) -> None:
+    Etcd(QuorumSection(etcd=(etcd.url,), lease=Seconds(30)), boot_clock).look(name)
+
+
 def test_without_a_quorum_it_does_nothing(site: PluginSite) -> None:
     site.configure()
     assert site.check() == (0, "LEASE OK - HOST: no lease is configured ([quorum] etcd)\n")
     assert not site.state.lease_path.exists()
 
 
-def test_a_master_gets_the_lease_and_renews_it(site: PluginSite) -> None:
+def test_a_master_gets_the_lease_and_renews_it(site: PluginSite, etcd: FakeEtcd) -> None:
     site.role(Role.MASTER)
+    looks(etcd, PEER)
     for _ in range(2):
         code, output = site.check()
         assert code == 0
@@ -123,7 +128,7 @@ def test_a_standby_says_whose_it_is(site: PluginSite, etcd: FakeEtcd) -> None:
     )
     held_by(etcd, PEER)
     code, output = site.check()
-    assert code == 0
+    assert code == 0 and len(etcd.standbys) == 1, "the master knows of it"
     assert re.fullmatch(rf"LEASE OK - HOST: standby, the lease is {PEER}'s for 2[789] s \| left=0s;;;0\n", output), output
     site.configure(quorum(NOBODY))
     assert site.lines() == (
@@ -149,7 +154,7 @@ def test_wrong_usage_and_a_wrong_configuration_are_unknown(site: PluginSite) -> 
     assert code == 3 and output.startswith("LEASE UNKNOWN - configuration file ")
 
 
-def test_what_it_does_not_need_it_does_not_load(site: PluginSite) -> None:
+def test_what_it_does_not_need_it_does_not_load(site: PluginSite, etcd: FakeEtcd) -> None:
     """fabric only to ask the other hosts, TLS only for https, and not even HTTP where no lease is configured."""
     heavy = {"fabric", "paramiko", "invoke", "pymysql", "cryptography", "smtplib", "rich", "asyncio", "nagios_failover.fence_login"}
 
@@ -164,6 +169,7 @@ def test_what_it_does_not_need_it_does_not_load(site: PluginSite) -> None:
         return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
     site.role(Role.MASTER)
+    looks(etcd, PEER)
     names = loaded()
     assert "http.client" in names and not names & heavy
     site.configure()

@@ -117,6 +117,18 @@ def test_of_many_at_once_exactly_one_gets_it(server: FakeEtcd) -> None:
     assert sorted(type(word).__name__ for word in words) == ["Held"] * 15 + ["Ours"]
 
 
+def test_a_standby_that_looks_is_known_to_the_master_for_one_lease_and_writes_but_once(server: FakeEtcd) -> None:
+    client(server.url).hold("yasu", 3)
+    for name in ("nabira", "witness", "nabira"):
+        word = client(server.url).look(name)
+        assert isinstance(word, Held) and word.holder == "yasu"
+    assert server.asked.count("kv/put") == 2, "what is kept of each look would fill etcd one day"
+    assert client(server.url).hold("yasu", 3) == Ours(128.0, frozenset({"nabira", "witness"}))
+    server.expire()
+    client(server.url).look("witness")
+    assert client(server.url).hold("yasu", 3) == Ours(128.0, frozenset({"witness"}))
+
+
 def test_a_dead_member_is_passed_over(server: FakeEtcd) -> None:
     assert client(NOBODY, server.url).hold("yasu", 3) == Ours(128.0)
     said = [(NOBODY, Away("127.0.0.1:1: Connection refused")), (server.url, Held("yasu", 29))]

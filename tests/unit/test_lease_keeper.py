@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +25,11 @@ AWAY = Away("no answer in time")
 PROMISED, SILENT = Answer("yasu", True), Answer("yasu", False, "it does not answer")
 
 
+def ours(until: float) -> Ours:
+    """With the other host as a standby that looks."""
+    return Ours(until, frozenset({"yasu"}))
+
+
 @dataclass
 class Around:
     """etcd, the other hosts and the clock."""
@@ -35,7 +41,7 @@ class Around:
 
     def world(self) -> World:
         return World(
-            look=lambda: self._asked("look"),
+            look=lambda standby: self._asked("look standby" if standby else "look"),
             hold=lambda term, reign: self._asked(f"hold {term}{' reign' if reign else ''}"),
             release=lambda: self._asked("release"),
             ask=self._ask,
@@ -81,9 +87,22 @@ def overrides(state: StateFiles) -> list[tuple[Owner, bool]]:
 
 def test_a_master_renews_and_writes_down_until_when(config: Config, state: StateFiles, around: Around) -> None:
     master(state)
-    around.word = Ours(1028.0)
+    around.word = ours(1028.0)
     assert keep_lease(config, state, world=around.world()).state is State.OK
     assert (kept(state), around.did, overrides(state)) == ((1028.0, "nabira"), ["hold 3 reign"], [])
+
+
+def test_a_master_names_a_standby_that_no_longer_looks_once_its_role_is_old_enough(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    config = replace(config, hosts=(*config.hosts, HostSection("witness", "192.0.2.3")))
+    master(state)
+    around.word = ours(1028.0)
+    made = keep_lease(config, state, world=around.world())
+    assert (made.act, made.state) == (Act.HOLD, State.WARNING) and kept(state) == (1028.0, "nabira")
+    assert made.sentence == "nabira: master, it holds the lease for 25 s, but witness no longer looks for it: no standby"
+    state.write_role(replace(state.role(), since=int(time.time())))
+    assert keep_lease(config, state, world=around.world()).state is State.OK
 
 
 def test_etcd_away_with_time_left_is_waited_for_and_nobody_is_asked(config: Config, state: StateFiles, around: Around) -> None:
@@ -122,7 +141,7 @@ def test_who_sees_the_lease_with_another_is_mute_at_once_and_goes_on_when_it_is_
     around.word = Held("yasu", 20)
     keep_lease(config, state, world=around.world())
     assert (kept(state), overrides(state)) == ((0.0, "yasu"), [(Owner.LEASE, True)])
-    around.word = Ours(1060.0)
+    around.word = ours(1060.0)
     keep_lease(config, state, world=around.world())
     assert (kept(state), overrides(state)) == ((1060.0, "nabira"), [])
 
@@ -209,7 +228,7 @@ def test_one_that_was_frozen_when_it_had_decided_is_mute_when_its_check_ends(
     config: Config, state: StateFiles, around: Around
 ) -> None:
     master(state)
-    around.word = Ours(1028.0)
+    around.word = ours(1028.0)
     world = replace(around.world(), now=lambda: 1100.0 if state.lease_path.exists() else 1003.0)
     assert keep_lease(config, state, world=world).act is Act.HOLD
     assert (kept(state), overrides(state)) == ((1028.0, "nabira"), [(Owner.LEASE, True)])
@@ -237,7 +256,7 @@ def test_a_standby_looks_and_holds_nothing(config: Config, state: StateFiles, ar
     state.write_lease(Lease(1028.0, "this boot", "nabira"))
     around.word = Held("yasu", 20)
     assert keep_lease(config, state, world=around.world()).state is State.OK
-    assert (kept(state), around.did) == ((0.0, "yasu"), ["look"])
+    assert (kept(state), around.did) == ((0.0, "yasu"), ["look standby"])
 
 
 def test_a_standby_gives_back_what_is_left_of_a_role_but_not_what_a_run_has_just_taken(
@@ -247,9 +266,9 @@ def test_a_standby_gives_back_what_is_left_of_a_role_but_not_what_a_run_has_just
     around.word = Held("nabira", 20)
     with run_lock(state.directory, wait=0):
         keep_lease(config, state, world=around.world())
-    assert around.did == ["look"]
+    assert around.did == ["look standby"]
     keep_lease(config, state, world=around.world())
-    assert around.did == ["look", "look", "release"]
+    assert around.did == ["look standby", "look standby", "release"]
 
 
 def test_a_run_that_has_the_lease_is_kept_in_it(config: Config, state: StateFiles, around: Around) -> None:
@@ -257,7 +276,7 @@ def test_a_run_that_has_the_lease_is_kept_in_it(config: Config, state: StateFile
     around.word = Free()
     keep_lease(config, state, world=around.world())
     state.write_lease(Lease(1028.0, "this boot", "nabira"))
-    around.word = Ours(1040.0)
+    around.word = ours(1040.0)
     keep_lease(config, state, world=around.world())
     assert (kept(state), around.did) == ((1040.0, "nabira"), ["look", "hold 4"])
 
@@ -289,14 +308,14 @@ def test_a_master_whose_disk_is_full_is_not_held_back(
 ) -> None:
     """It renews, so that nobody takes its place: until when is written over what is there."""
     master(state)
-    around.word = Ours(1028.0)
+    around.word = ours(1028.0)
     keep_lease(config, state, world=around.world())
 
     def no_room(path: Path, text: str, mode: int = 0) -> None:
         raise Failed(f"cannot write {path}: No space left on device")
 
     monkeypatch.setattr("nagios_failover.state_files.write_atomically", no_room)
-    around.word = Ours(1060.0)
+    around.word = ours(1060.0)
     assert keep_lease(config, state, world=around.world()).state is State.OK
     assert kept(state) == (1060.0, "nabira")
     state.lease_path.unlink()
@@ -336,7 +355,7 @@ def test_a_master_that_has_given_the_lease_up_does_not_take_it_again_before_the_
     assert keep_lease(config, state, world=around.world()).act is Act.MUTE
     assert around.did == ["look"]
     state.write_promise(Promise("yasu", boot_clock() - 1, boot_id(), 12))
-    around.word = Ours(1060.0)
+    around.word = ours(1060.0)
     assert keep_lease(config, state, world=around.world()).act is Act.HOLD
     standby(state)
     with pytest.raises(Refused, match=r"the role is standby \(term 3\): it has no lease to give"):

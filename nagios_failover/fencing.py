@@ -69,13 +69,23 @@ def quiesce(config: Config, term: int, *, run: Callable[[str], Output] | None = 
         return Fenced(False, f"{config.peer.name}: {error}", error.hint)
 
 
+def prepare() -> None:
+    """Load what a login needs: ahead of it by who has the time, else in it."""
+    import fabric  # noqa: F401 - it brings paramiko
+
+    from nagios_failover import fence_login  # noqa: F401
+
+
 def there(config: Config, arguments: Sequence[str], *, timeout: float) -> Output:
-    """Run this suite's command on the other host, as its Nagios user. Raises CouldNotLook."""
+    """Run this suite's command on the other host, as its Nagios user, within `timeout` seconds, the login included. Raises
+    CouldNotLook."""
     from nagios_failover.fence_login import log_in
 
+    deadline = time.monotonic() + timeout
     command = Path(sys.prefix) / "bin" / "nagios-failover"  # the suite is installed alike on both hosts
     with log_in(config) as login:
-        return login.run(f"exec {shlex.join([str(command), *arguments])}", timeout=timeout)
+        left = max(0.1, round(deadline - time.monotonic(), 1))
+        return login.run(f"exec {shlex.join([str(command), *arguments])}", timeout=left)
 
 
 def role_there(config: Config) -> RoleRecord | None:

@@ -158,11 +158,6 @@ class Decision:
         return cls(Act.NOTHING, State.OK, sentence)
 
 
-def comfortable(left: float, *, pace: float) -> bool:
-    """Can another try be waited for? `pace` is the longest time from one decision to the next."""
-    return left > pace
-
-
 def keep_as_master(
     this: str,
     word: Word,
@@ -174,8 +169,9 @@ def keep_as_master(
     extended: float,
     others: Sequence[str] = (),
 ) -> Decision:
-    """What a master does. `left` is what it holds still, `answers` what all the other hosts said (none: not asked, because
-    there was time), `extended` until when it may go on if all have promised, `others` who should be a standby by now."""
+    """What a master does. `left` is what it holds still, `answers` what all the other hosts said, who are asked when etcd is away,
+    `pace` the longest time from one decision to the next, `extended` until when it may go on if all have promised, `others` who
+    should be a standby by now."""
     if isinstance(word, Ours):
         sentence = f"{this}: master, it holds the lease for {word.until - now:.0f} s"
         gone = [name for name in others if name not in word.standbys]
@@ -198,9 +194,9 @@ def keep_as_master(
         who = ", ".join(answer.host for answer in answers)
         sentence = f"{failed}; it goes on for {extended - now:.0f} s: {who} promised to take no lease meanwhile"
         return Decision(Act.HOLD, State.WARNING, sentence, "mend etcd: without it nobody can take over", extended)
-    if comfortable(left, pace=pace):
-        return Decision(Act.NOTHING, State.WARNING, f"{failed}; it is good for another {left:.0f} s")
-    against = "; ".join(f"{answer.host}: {answer.why}" for answer in answers if not answer.promised) or "nobody was asked"
+    against = "; ".join(f"{answer.host}: {answer.why}" for answer in answers if not answer.promised)
+    if left > pace:
+        return Decision(Act.NOTHING, State.WARNING, f"{failed}, and {against}: it is good for another {left:.0f} s")
     sentence = f"{failed}, and {against}: it notifies nobody and checks nothing"
     return Decision(Act.MUTE, State.CRITICAL, sentence, "it goes on by itself when etcd gives it the lease again")
 

@@ -7,6 +7,7 @@ notify_if_master goes by it, whatever Nagios's flags are.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,12 +18,18 @@ from nagios_failover.command_file import send, tagged
 from nagios_failover.config import Config
 from nagios_failover.errors import CouldNotLook, FailoverError, Refused, StateUnreadable
 from nagios_failover.etcd import Etcd
-from nagios_failover.lease import Act, Answer, Away, Decision, Free, Held, Lease, Ours, Outranked, Promise, Word, comfortable, keep
+from nagios_failover.lease import Act, Answer, Away, Decision, Free, Held, Lease, Ours, Outranked, Promise, Word, keep
 from nagios_failover.lock import A_MOMENT, LockHeld, is_held, run_lock
 from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.role import Override, Owner, RoleRecord, role_flags
 from nagios_failover.state_files import StateFiles, boot_id, uptime
 from nagios_failover.words import TURN_OFF, Role
+
+PATIENCE = 0.2
+"""Of [quorum] timeout; etcd answers within milliseconds, or not at all."""
+
+MUTE_SECONDS = 2.0
+"""Until Nagios has obeyed, and has shown it."""
 
 
 def boot_clock() -> float:
@@ -41,6 +48,7 @@ class World:
     hold: Callable[[int, bool], Word]  # the term; is it a master's?
     release: Callable[[], Word]
     ask: Callable[[], list[Answer]]  # all the other hosts, for a promise
+    prepare: Callable[[], None]  # for that
     now: Callable[[], float] = boot_clock
     boot: Callable[[], str] = boot_id
 
@@ -52,6 +60,7 @@ def world_of(config: Config) -> World:
         hold=lambda term, reign: etcd.hold(config.this_name, term, reign=reign),
         release=lambda: etcd.release(config.this_name),
         ask=lambda: ask_for_promises(config),
+        prepare=fencing.prepare,
     )
 
 
@@ -72,23 +81,31 @@ def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
     is_standby = role is not None and role.role is Role.STANDBY
     renews = taking or (is_master and not promised(state))
     _mute_if_over(config, state, ready)
+    # What a login loads takes longer than a login: it is loaded while etcd is late, so that the others' time limit is theirs alone.
+    loading = threading.Timer(config.quorum.timeout * PATIENCE, ready.prepare)
+    if is_master:
+        loading.start()
     word = ready.hold(role.term, is_master) if role is not None and renews else ready.look(is_standby)
+    loading.cancel()
     if isinstance(word, Ours) and ready.now() >= word.until:
         word = Away("the lease was over when its renewal was seen")
     if not isinstance(word, Ours):
         _mute_if_over(config, state, ready)  # the other hosts, which are asked next, take seconds to answer
+    asks = is_master and isinstance(word, Away)
+    if asks:
+        loading.join()
+        ready.prepare()  # an etcd that refuses at once has left it no time
     asked_at = ready.now()
-    left = kept.left(asked_at, ready.boot()) if kept else 0.0
-    answers: list[Answer] = []
-    if is_master and isinstance(word, Away) and not comfortable(left, pace=config.lease_pace):
-        answers = ready.ask()
+    # Not only when time runs out: who was too busy to answer is asked again by the next check.
+    answers = ready.ask() if asks else []
+    now = ready.now()
     decision = keep(
         role.role if role else None,
         config.this_name,
         word,
-        left=kept.left(ready.now(), ready.boot()) if kept else 0.0,
-        now=ready.now(),
-        pace=config.lease_pace,
+        left=kept.left(now, ready.boot()) if kept else 0.0,
+        now=now,
+        pace=config.lease_pace + MUTE_SECONDS,
         answers=answers,
         extended=asked_at + config.quorum.lease,
         busy=is_held(state.directory),
@@ -227,7 +244,7 @@ def ask_for_promises(config: Config) -> list[Answer]:
 def _ask(config: Config) -> Answer:
     arguments = ("promise", config.this_name, "--for", f"{config.quorum.lease:g}")
     try:
-        output = fencing.there(config, arguments, timeout=config.fence.timeout)
+        output = fencing.there(config, arguments, timeout=2 * config.fence.timeout)
     except CouldNotLook as error:
         return Answer(config.peer.name, False, f"it does not answer ({' '.join(error.what.split())[:200]})")
     said = " ".join((output.stdout if output.well else output.stderr).split())[:300]

@@ -168,6 +168,7 @@ def test_what_it_does_not_need_it_does_not_load(site: PluginSite, etcd: FakeEtcd
         )
         return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
+    site.configure(quorum(etcd.url).replace("[fence]", "timeout = 60\nlease = 100\n[fence]"))  # fabric comes when etcd is late
     site.role(Role.MASTER)
     looks(etcd, PEER)
     names = loaded()

@@ -12,6 +12,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from nagios_failover import fencing
 from nagios_failover.config import Config
 from nagios_failover.config_file import parse
 from nagios_failover.errors import CouldNotLook
@@ -42,6 +43,14 @@ class Still(paramiko.ServerInterface):  # type: ignore[misc]
         if request == self._request:
             self.mended.wait(30)
         return answer
+
+
+class Slow(Still):
+    """So busy that its login takes its time."""
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        time.sleep(LIMIT / 2)
+        return super().check_auth_publickey(username, key)
 
 
 @contextmanager
@@ -84,3 +93,9 @@ def test_a_link_that_is_cut_after_the_login_is_given_up_in_time(tmp_path: Path, 
         with pytest.raises(CouldNotLook, match=rf"^the fence account's sh did not end within {LIMIT} s \(\[fence\] timeout\)"):
             login.run("true")
         assert time.monotonic() - began < 10, "a paramiko that nobody interrupts waits for an hour"
+
+
+def test_a_command_of_ours_has_what_its_login_left_of_the_time(tmp_path: Path) -> None:
+    key = paramiko.RSAKey.generate(2048)
+    with server(key, Slow("command")) as port, pytest.raises(CouldNotLook, match=r"did not end within 0\.[1-7] s$"):
+        fencing.there(config_of(tmp_path, port, key), ("promise", "nabira", "--for", "1"), timeout=2 * LIMIT)

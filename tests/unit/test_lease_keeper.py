@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from nagios_failover.config import Config
 from nagios_failover.config_sections import HostSection
+from nagios_failover.config_values import Seconds
 from nagios_failover.errors import Failed, Refused
 from nagios_failover.lease import Act, Answer, Away, Free, Held, Lease, Ours, Outranked, Promise, Word
 from nagios_failover.lease_keeper import World, boot_clock, give, keep_lease, promise, promised
@@ -38,6 +40,7 @@ class Around:
     answers: list[Answer] = field(default_factory=lambda: [PROMISED])
     now: float = 1000.0
     did: list[str] = field(default_factory=list)
+    loaded: threading.Event = field(default_factory=threading.Event)
 
     def world(self) -> World:
         return World(
@@ -45,6 +48,7 @@ class Around:
             hold=lambda term, reign: self._asked(f"hold {term}{' reign' if reign else ''}"),
             release=lambda: self._asked("release"),
             ask=self._ask,
+            prepare=self.loaded.set,
             now=lambda: self.now,
             boot=lambda: "this boot",
         )
@@ -105,11 +109,50 @@ def test_a_master_names_a_standby_that_no_longer_looks_once_its_role_is_old_enou
     assert keep_lease(config, state, world=around.world()).state is State.OK
 
 
-def test_etcd_away_with_time_left_is_waited_for_and_nobody_is_asked(config: Config, state: StateFiles, around: Around) -> None:
+def test_one_that_does_not_promise_is_asked_again_by_the_next_check_while_there_is_time(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    config = replace(config, quorum=replace(config.quorum, lease=Seconds(60)))
     master(state)
-    state.write_lease(Lease(1028.0, "this boot", "nabira"))
+    state.write_lease(Lease(1058.0, "this boot", "nabira"))
+    around.answers = [SILENT]
     assert keep_lease(config, state, world=around.world()).state is State.WARNING
-    assert (kept(state), around.did, overrides(state)) == ((1028.0, "nabira"), ["hold 3 reign"], [])
+    assert (kept(state), around.did, overrides(state)) == ((1058.0, "nabira"), ["hold 3 reign", "ask"], [])
+    around.answers = [PROMISED]
+    assert keep_lease(config, state, world=around.world()).act is Act.HOLD
+    assert (kept(state), overrides(state)) == ((1010.0 + 60, "nabira"), [])
+
+
+def patient(config: Config, etcd_timeout: float) -> Config:
+    return replace(config, quorum=replace(config.quorum, timeout=Seconds(etcd_timeout)))
+
+
+def test_what_a_login_loads_is_loaded_while_etcd_is_slow(config: Config, state: StateFiles, around: Around) -> None:
+    master(state)
+
+    def hold(term: int, reign: bool) -> Word:
+        assert around.loaded.wait(10), "meanwhile"
+        return AWAY
+
+    keep_lease(patient(config, 0.1), state, world=replace(around.world(), hold=hold))
+    assert around.did == ["ask"]
+
+
+def test_it_is_not_loaded_where_etcd_answers_and_before_the_question_where_it_refuses(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    """The hosts' time limit begins with the question."""
+    master(state)
+    around.word = ours(1028.0)
+    keep_lease(patient(config, 100), state, world=around.world())
+    assert not around.loaded.is_set()
+
+    def ask() -> list[Answer]:
+        assert around.loaded.is_set()
+        return [PROMISED]
+
+    around.word = AWAY
+    assert keep_lease(patient(config, 100), state, world=replace(around.world(), ask=ask)).act is Act.HOLD
 
 
 def test_with_a_promise_of_all_the_master_goes_on_for_one_lease_from_when_it_asked(

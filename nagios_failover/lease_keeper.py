@@ -68,9 +68,10 @@ def keep_lease(config: Config, state: StateFiles, *, world: World | None = None)
     """Look, decide, and do it. Raises Failed when it cannot be written down."""
     ready = world or world_of(config)
     with state.alone(state.lease_path):
-        decision = _keep(config, state, ready)
-        _mute_if_over(config, state, ready)
-        return decision
+        try:
+            return _keep(config, state, ready)
+        finally:  # the plugin's time limit, too, is over at once when a host goes on
+            _mute_if_over(config, state, ready)
 
 
 def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
@@ -81,8 +82,14 @@ def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
     is_standby = role is not None and role.role is Role.STANDBY
     renews = taking or (is_master and not promised(state))
     _mute_if_over(config, state, ready)
+
+    def prepare() -> None:
+        if kept is None or kept.left(ready.now(), ready.boot()) > 0:  # else it goes on after a freeze, and has to be mute first
+            ready.prepare()
+
     # What a login loads takes longer than a login: it is loaded while etcd is late, so that the others' time limit is theirs alone.
-    loading = threading.Timer(config.quorum.timeout * PATIENCE, ready.prepare)
+    loading = threading.Timer(config.quorum.timeout * PATIENCE, prepare)
+    loading.daemon = True  # a check that does not need it ends without it
     if is_master:
         loading.start()
     word = ready.hold(role.term, is_master) if role is not None and renews else ready.look(is_standby)

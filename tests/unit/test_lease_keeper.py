@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import nagiosplugin
 import pytest
 
 from nagios_failover.config import Config
@@ -138,6 +139,43 @@ def test_what_a_login_loads_is_loaded_while_etcd_is_slow(config: Config, state: 
     assert around.did == ["ask"]
 
 
+def test_a_check_that_does_not_need_it_ends_without_it(config: Config, state: StateFiles, around: Around) -> None:
+    """On a busy machine it takes seconds, in which Nagios starts no other check of the lease."""
+    master(state)
+    ended = threading.Event()
+
+    def prepare() -> None:
+        around.loaded.set()
+        ended.wait(10)
+
+    def hold(term: int, reign: bool) -> Word:
+        assert around.loaded.wait(10)
+        return ours(1028.0)
+
+    before = set(threading.enumerate())
+    made = keep_lease(patient(config, 0.1), state, world=replace(around.world(), hold=hold, prepare=prepare))
+    loading = set(threading.enumerate()) - before
+    ended.set()
+    assert made.act is Act.HOLD and [thread.daemon for thread in loading] == [True], "an exit does not wait for it"
+
+
+def test_one_that_goes_on_after_a_freeze_is_mute_before_anything_is_loaded(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    master(state)
+    state.write_lease(Lease(1020.0, "this boot", "nabira"))
+    seen: list[list[tuple[Owner, bool]]] = []
+
+    def hold(term: int, reign: bool) -> Word:
+        around.now += 100
+        time.sleep(0.2)  # twice as long as etcd has
+        return AWAY
+
+    world = replace(around.world(), hold=hold, prepare=lambda: seen.append(overrides(state)))
+    keep_lease(patient(config, 0.1), state, world=world)
+    assert seen == [[(Owner.LEASE, True)]]
+
+
 def test_it_is_not_loaded_where_etcd_answers_and_before_the_question_where_it_refuses(
     config: Config, state: StateFiles, around: Around
 ) -> None:
@@ -251,6 +289,21 @@ def test_one_that_was_frozen_while_it_asked_etcd_is_mute_before_the_other_hosts_
 
     assert keep_lease(config, state, world=replace(around.world(), hold=hold, ask=ask)).act is Act.MUTE
     assert seen == [[(Owner.LEASE, True)]]
+
+
+def test_one_whose_check_is_ended_by_its_time_limit_when_it_goes_on_is_mute(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    master(state)
+    state.write_lease(Lease(1020.0, "this boot", "nabira"))
+
+    def hold(term: int, reign: bool) -> Word:
+        around.now += 100
+        raise nagiosplugin.Timeout("14s")
+
+    with pytest.raises(nagiosplugin.Timeout):
+        keep_lease(config, state, world=replace(around.world(), hold=hold))
+    assert overrides(state) == [(Owner.LEASE, True)]
 
 
 def test_a_renewal_that_is_seen_when_it_is_over_is_none(config: Config, state: StateFiles, around: Around) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,8 +25,8 @@ from nagios_failover.role import Override, Owner, RoleRecord, role_flags
 from nagios_failover.state_files import StateFiles, boot_id, uptime
 from nagios_failover.words import TURN_OFF, Role
 
-PATIENCE = 0.2
-"""Of [quorum] timeout; etcd answers within milliseconds, or not at all."""
+PATIENCE = 0.5
+"""Of [quorum] timeout: etcd answers within milliseconds, on a busy machine within tenths of a second, or not at all."""
 
 MUTE_SECONDS = 2.0
 """Until Nagios has obeyed, and has shown it."""
@@ -98,13 +98,13 @@ def _keep(config: Config, state: StateFiles, ready: World) -> Decision:
         word = Away("the lease was over when its renewal was seen")
     if not isinstance(word, Ours):
         _mute_if_over(config, state, ready)  # the other hosts, which are asked next, take seconds to answer
-    asks = is_master and isinstance(word, Away)
-    if asks:
-        loading.join()
-        ready.prepare()  # an etcd that refuses at once has left it no time
-    asked_at = ready.now()
-    # Not only when time runs out: who was too busy to answer is asked again by the next check.
-    answers = ready.ask() if asks else []
+    asked_at, answers = ready.now(), list[Answer]()
+    if role is not None and is_master and isinstance(word, Away):
+        # Not only when time runs out: who was too busy to answer is asked again by the next check.
+        with _mute_in_time(config, state, ready, role, kept):
+            loading.join()
+            ready.prepare()  # an etcd that refuses at once has left it no time
+            asked_at, answers = ready.now(), ready.ask()
     now = ready.now()
     decision = keep(
         role.role if role else None,
@@ -208,6 +208,27 @@ def _mute_if_over(config: Config, state: StateFiles, world: World) -> None:
         return
     if world.now() >= kept.until:
         _mute(config, state, role)
+
+
+@contextlib.contextmanager
+def _mute_in_time(config: Config, state: StateFiles, world: World, role: RoleRecord, kept: Lease | None) -> Iterator[None]:
+    """Whatever takes too long in here, on a busy machine, say: it is mute before its lease is over, until all have promised."""
+    if kept is None or kept.boot != world.boot():
+        yield
+        return
+
+    def mute() -> None:
+        with contextlib.suppress(FailoverError):
+            _mute(config, state, role)
+
+    muting = threading.Timer(max(0.0, kept.until - world.now() - MUTE_SECONDS), mute)
+    muting.daemon = True
+    muting.start()
+    try:
+        yield
+    finally:
+        muting.cancel()
+        muting.join()
 
 
 def _mute(config: Config, state: StateFiles, role: RoleRecord) -> None:

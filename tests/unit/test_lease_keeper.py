@@ -15,7 +15,7 @@ from nagios_failover.config_sections import HostSection
 from nagios_failover.config_values import Seconds
 from nagios_failover.errors import Failed, Refused
 from nagios_failover.lease import Act, Answer, Away, Free, Held, Lease, Ours, Outranked, Promise, Word
-from nagios_failover.lease_keeper import World, boot_clock, give, keep_lease, promise, promised
+from nagios_failover.lease_keeper import MUTE_SECONDS, World, boot_clock, give, keep_lease, promise, promised
 from nagios_failover.lock import LockHeld, run_lock
 from nagios_failover.looks import Look
 from nagios_failover.role import Owner, RoleRecord
@@ -212,6 +212,25 @@ def test_one_that_does_not_answer_mutes_the_master_before_its_lease_can_be_over(
     assert (made.act, made.state) == (Act.MUTE, State.CRITICAL)
     assert around.now < 1020.0
     assert (kept(state), overrides(state)) == ((0.0, "nabira"), [(Owner.LEASE, True)])
+
+
+def test_one_whose_question_takes_too_long_is_mute_meanwhile_and_goes_on_when_all_have_promised(
+    config: Config, state: StateFiles, around: Around
+) -> None:
+    """A login on a busy machine may outlast every time limit."""
+    master(state)
+    state.write_lease(Lease(1003 + MUTE_SECONDS, "this boot", "nabira"))
+    seen: list[list[tuple[Owner, bool]]] = []
+
+    def ask() -> list[Answer]:
+        deadline = time.monotonic() + 10
+        while not overrides(state) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        seen.append(overrides(state))
+        return [PROMISED]
+
+    assert keep_lease(config, state, world=replace(around.world(), ask=ask)).act is Act.HOLD
+    assert (seen, overrides(state)) == ([[(Owner.LEASE, True)]], [])
 
 
 def test_who_sees_the_lease_with_another_is_mute_at_once_and_goes_on_when_it_is_his_again(

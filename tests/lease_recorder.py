@@ -1,4 +1,5 @@
-"""Who has a valid lease, by each host's own file and clock, several times a second: never two."""
+"""Who has a valid lease, by each host's own file and clock, several times a second: never two. What each host's keeper said is
+printed at the end, for whoever reads of a failure."""
 
 from __future__ import annotations
 
@@ -26,6 +27,8 @@ class Recorder:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.seen: list[tuple[float, frozenset[str]]] = []
+        self._last: dict[str, str] = {}
+        self._started = uptime()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -34,6 +37,7 @@ class Recorder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._ended.set()
         self._thread.join(10)
+        print(f"from {self._started:.1f} to {uptime():.1f}")
 
     @property
     def doubled(self) -> list[tuple[float, frozenset[str]]]:
@@ -60,4 +64,7 @@ class Recorder:
             start = host.from_outside("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
         except (OSError, StateUnreadable):
             return False
+        if self._last.get(host.name) != lease.text():
+            self._last[host.name] = lease.text()
+            print(f"at {uptime():.1f} until {lease.until:.0f}: {lease.said}")
         return lease.left(uptime(), f"{BOOT_ID.read_text().strip()}:{start}") > 0

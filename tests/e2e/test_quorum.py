@@ -22,8 +22,9 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 BIN = "/opt/nagios-failover/bin"
 QUORUM_OBJECTS = "/etc/nagios4/conf.d/nagios-failover-quorum.cfg"
+RETENTION = "/var/lib/nagios4/retention.dat"
 MONITORED = "/etc/nagios4/conf.d/monitored.cfg"
-RENEW, LEASE = 3.0, 20.0
+RENEW, LEASE, STATUS = 3.0, 20.0, 1.0
 OPTIONS = {
     ("heartbeat", "schema"): "none",
     ("database", "socket"): "none",
@@ -150,15 +151,23 @@ def test_the_readme_prints_what_is_printed(well: Lab) -> None:
             assert not wrong, f"README.md line {block.line}: `{command.text}` does not print\n{wrong}\nbut\n{printed}"
 
 
-def test_a_dead_member_is_not_even_noticed(well: Lab) -> None:
+def test_a_dead_member_is_not_even_noticed_and_a_dead_standby_is_named(well: Lab) -> None:
+    """The second one, too, at which the master's own watch does not look."""
     master, standbys = master_of(well)
     with Recorder(well) as recorder:
-        standbys[1].service("etcd").kill9()
+        standbys[0].service("etcd").kill9()
+        standbys[1].service("nagios").kill9()
         time.sleep(LEASE)
-        assert check(master).startswith(f"LEASE OK - {master.name}: master, it holds the lease")
+        gone = f"but {standbys[1].name} no longer looks for it: no standby"
+        well.wait(lambda: said(master).endswith(gone), 15, "it is missed", shown=lambda: everything(well))
+        warning = rf"LEASE WARNING - {master.name}: master, it holds the lease for \d+ s, {gone}"
+        assert re.fullmatch(warning, check(master)), check(master)
         assert not master.exists(f"{STATE}/override.lease")
+        standbys[1].service("nagios").start()
+        well.wait(lambda: "no longer looks" not in said(master), 15, "it is seen again", shown=lambda: everything(well))
+        assert check(master).startswith(f"LEASE OK - {master.name}: master, it holds the lease")
     assert recorder.holders == [master.name]
-    standbys[1].service("etcd").start()
+    standbys[0].service("etcd").start()
 
 
 def test_without_a_majority_the_master_goes_on_by_promises_and_nobody_takes_over(well: Lab) -> None:
@@ -171,10 +180,10 @@ def test_without_a_majority_the_master_goes_on_by_promises_and_nobody_takes_over
         assert is_active(master) and "etcd does not renew the lease" in said(master) and float(lease(master)["until"]) > uptime()
         assert check(standbys[0]).startswith(f"LEASE WARNING - {standbys[0].name}: standby; etcd does not answer")
         # one that does not answer: the master is mute before its lease can be over
+        until = float(lease(master)["until"])
         standbys[1].freeze()
-        until = 0.0
-        while float(lease(master)["until"]) > 0:
-            until = float(lease(master)["until"])
+        while (renewed := float(lease(master)["until"])) > 0:
+            until = renewed
             time.sleep(0.1)
         well.wait(lambda: not notifies(master), 20, "its flags are off")
         print(f"measured: flags off {until - uptime():.1f} s before the end of the lease")
@@ -190,6 +199,14 @@ def test_without_a_majority_the_master_goes_on_by_promises_and_nobody_takes_over
         for host in standbys:
             host.service("etcd").start()
         new = taken_over(well, standbys)
+        # and is started again: what it starts as, etcd knows
+        decided = master.run([COMMAND, "guard"], timeout=60).stdout
+        print(f"seen: {decided}")
+        why = rf"etcd knows of the higher term \d+, and {new.name} has the lease|{new.name} has the lease in etcd"
+        assert re.fullmatch(rf"{master.name}: a standby now, term \d+: ({why})\n", decided), decided
+        assert str(role_of(master)) == "standby" and f"master={new.name}\n" in master.read(f"{STATE}/role")
+        assert "\nenable_notifications=0\n" in master.read(RETENTION)
+        master.service("nagios").start()
     assert recorder.doubled == []
     print(f"measured: the lease was {' > '.join(recorder.holders)}")
     assert [name for name in recorder.holders if name] == [
@@ -234,6 +251,31 @@ while time.monotonic() < end:
 """The lease is nobody's, again and again, for some seconds: as when the new master's machine is too busy to renew it."""
 
 
+def ask_again_and_again(host: Host, ask: str) -> None:
+    """While it is still told to notify, and a little longer."""
+    deadline = time.monotonic() + 30
+    while notifies(host) and time.monotonic() < deadline:
+        host.shout(ask)
+        time.sleep(0.2)
+
+
+def mute_after(host: Host, log_before: int, since: float) -> tuple[float, float]:
+    """Seconds until Nagios had obeyed, by its log, and until its status.dat showed it."""
+    obeyed = 0.0
+    while time.time() < since + 30:
+        if not obeyed and "EXTERNAL COMMAND: DISABLE_NOTIFICATIONS;nagios-failover" in host.read(LOG)[log_before:]:
+            obeyed = time.time() - since
+        if not notifies(host):
+            seen = time.time() - since
+            return obeyed or seen, seen
+        time.sleep(0.05)
+    raise AssertionError("it was not muted within 30 s")
+
+
+def without_notifications(log: str) -> str:
+    return "\n".join(line for line in log.splitlines() if "wproc" not in line and "CUSTOM" not in line)
+
+
 def test_a_holder_that_was_frozen_for_longer_than_its_lease_mails_nothing_when_it_goes_on(well: Lab) -> None:
     master, standbys = master_of(well)
     with Recorder(well) as recorder:
@@ -243,21 +285,21 @@ def test_a_holder_that_was_frozen_for_longer_than_its_lease_mails_nothing_when_i
         mails_before = len(well.mails())
         ask = f'echo "[$(date +%s)] SEND_CUSTOM_SVC_NOTIFICATION;web12;HTTP;0;lab;who notifies?" > {PIPE}'
         master.shout(ask)  # what Nagios reads first when it goes on
-        pool = ThreadPoolExecutor(1)
+        pool = ThreadPoolExecutor(2)
         free = pool.submit(new.run, ["/opt/nagios-failover/bin/python", "-c", FREE], user="nagios")
-        master.thaw()
+        asking = pool.submit(ask_again_and_again, master, ask)
         thawed_at = time.time()
-        while notifies(master) and time.time() < thawed_at + 30:
-            master.run(ask)
-            time.sleep(0.2)
-        mute_after = time.time() - thawed_at
+        master.thaw()
+        obeyed_after, seen_after = mute_after(master, log_before, thawed_at)
+        asking.result()
         log = master.read(LOG)[log_before:]
         assert "SERVICE NOTIFICATION: oncall;web12;HTTP;CUSTOM" in log, "Nagios wanted to"
         assert "notify_if_master: held back: this host has no lease" in log
         sent = [mail for mail in well.mails()[mails_before:] if f"sent by {master.name}" in mail.subject]
         assert sent == []
-        print(f"measured: flags off {mute_after:.1f} s after the thaw")
-        assert mute_after < 2 * RENEW + 4, "the interval that has just begun, one more, and what Nagios takes to show it"
+        print(f"measured: flags off {obeyed_after:.1f} s after the thaw, in status.dat after {seen_after:.1f} s")
+        assert obeyed_after < RENEW, f"not within one renewal interval:\n{without_notifications(log)}"
+        assert seen_after < RENEW + STATUS, "and what Nagios takes to write it down"
         passed = "the lease has been another master's with term"
         well.wait(
             lambda: passed in said(master) or str(role_of(master)) == "standby", 30, "it knows", shown=lambda: everything(well)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.lab import Host, Lab, etcd, why_not
 from tests.lab.debian_root import CHECKOUT
+from tests.lab.lab import PATIENCE
 from tests.lab.suite import COMMAND, CONFIG, STATE, is_active, notifies
 from tests.lease_recorder import Recorder
 from tests.notification_stream import LOG, MARK, PIPE
@@ -298,8 +299,9 @@ def test_a_holder_that_was_frozen_for_longer_than_its_lease_mails_nothing_when_i
         sent = [mail for mail in well.mails()[mails_before:] if f"sent by {master.name}" in mail.subject]
         assert sent == []
         print(f"measured: flags off {obeyed_after:.1f} s after the thaw, in status.dat after {seen_after:.1f} s")
-        assert obeyed_after < RENEW, f"not within one renewal interval:\n{without_notifications(log)}"
-        assert seen_after < RENEW + STATUS, "and what Nagios takes to write it down"
+        limit = RENEW * PATIENCE  # a machine that runs several labs takes seconds to start what a thawed host starts at once
+        assert obeyed_after < limit, f"not within one renewal interval:\n{without_notifications(log)}"
+        assert seen_after < limit + STATUS, "and what Nagios takes to write it down"
         passed = "the lease has been another master's with term"
         well.wait(
             lambda: passed in said(master) or str(role_of(master)) == "standby", 30, "it knows", shown=lambda: everything(well)

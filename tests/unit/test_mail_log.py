@@ -119,6 +119,23 @@ def test_what_lies_outside_of_the_mail_log_is_not_judged() -> None:
     assert compared(history(late)) == []
 
 
+def test_the_mail_of_a_line_before_the_mail_log_begins_may_be_its_first() -> None:
+    """On a busy machine a mail leaves seconds after its line."""
+    early = f"[{T + 10}] SERVICE NOTIFICATION: oncall;web1;HTTP;CRITICAL;mail;x\n"
+    later = f"[{T + 90}] SERVICE NOTIFICATION: oncall;web1;HTTP;CRITICAL;mail;x\n"
+
+    def found(*lines: str, mails: tuple[Mail, ...]) -> list[Finding]:
+        result = Audit()
+        compare(result, history(*lines), RULES, [*mails, MARKS[1]], watch_host="nagios-failover")
+        return result.findings
+
+    assert found(early, mails=(problem(17),)) == []
+    assert found(early, later, mails=(problem(17), problem(91))) == []
+    assert found(early, later, mails=(Mail(T + 60, "others@example.com"), problem(91))) == [], "the first one's had left before"
+    [twice] = found(early, mails=(problem(17), problem(18)))
+    assert twice.kind is Kind.DOUBLED
+
+
 def test_a_doubt_is_settled_by_what_left() -> None:
     seen = history(LINE, LINE.replace(f"{T + 10}", f"{T + 40}"))
     doubt = Finding(Kind.DOUBT, "PROBLEM", WEB, "oncall", T + 40, "by both", (Sent(T + 10, "yasu"), Sent(T + 40, "nabira")))

@@ -41,7 +41,9 @@ class Stream:
         ask = 'echo "[$(date +%s)] SEND_CUSTOM_SVC_NOTIFICATION;web12;HTTP;0;lab;who notifies?"'
         while not self._ended.wait(EVERY_SECONDS):
             if host.is_on() and not host.is_frozen():
-                host.run(f"[ -p {PIPE} ] && {ask} | timeout 1 dd of={PIPE} conv=notrunc oflag=nonblock status=none", check=False)
+                host.run(
+                    f"[ -p {PIPE} ] && {ask} | timeout 1 dd of={PIPE} conv=notrunc,nocreat oflag=nonblock status=none", check=False
+                )
 
     def moments(self, host: Host) -> list[float]:
         """When the sink took a test notification of this host; epochs."""

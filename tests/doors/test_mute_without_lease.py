@@ -96,6 +96,22 @@ def test_a_command_file_that_is_not_there_is_not_made(site: Site) -> None:
     assert site.told() == "" and not site.pipe.exists()
 
 
+def test_no_file_is_left_in_the_place_of_a_command_file_that_is_taken_away_in_that_moment(site: Site, tmp_path: Path) -> None:
+    """As Nagios does when it ends. With a file there no Nagios would start."""
+    master(site.state)
+    door = tmp_path / "doors" / DOOR.name
+    door.parent.mkdir()
+    door.write_text(DOOR.read_text())
+    door.with_name("notify_if_master").write_text(f"#!/bin/sh\nrm {site.pipe}\necho 'held back: this host has no lease here'\n")
+    for path in door.parent.iterdir():
+        path.chmod(0o755)
+    done = subprocess.run(
+        [door, site.state.directory, site.pipe, *COMMAND], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert (done.returncode, done.stdout, done.stderr) == RUN
+    assert not site.pipe.exists()
+
+
 def test_wrong_usage() -> None:
     done = subprocess.run([DOOR, "/var/lib/nagios-failover"], capture_output=True, text=True, check=False, timeout=20)
     assert (done.returncode, done.stdout) == (3, "usage: mute_without_lease STATE COMMANDFILE COMMAND [ARGUMENT...]\n")

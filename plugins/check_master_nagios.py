@@ -96,7 +96,7 @@ class Look(nagiosplugin.Resource):  # type: ignore[misc]
             yield nagiosplugin.Metric("heartbeat_age", round(evidence.heartbeat.age), "s", min=0, context="heartbeat")
         if isinstance(evidence.ssh, HostReport):
             if evidence.ssh.status_age is not None:
-                yield nagiosplugin.Metric("status_age", round(evidence.ssh.status_age), "s", min=0, context="status")
+                yield nagiosplugin.Metric("status_age", max(0, round(evidence.ssh.status_age)), "s", min=0, context="status")
             yield nagiosplugin.Metric("ssh_time", round(seconds["ssh"], 3), "s", min=0, context="time")
         if isinstance(evidence.heartbeat, Heartbeat):
             yield nagiosplugin.Metric("database_time", round(seconds["database"], 3), "s", min=0, context="time")

@@ -69,6 +69,7 @@ def test_a_dead_master_is_failed_over_once_and_mailed_once(pair: Pair, fault: Ca
     pair.wait_healthy(60)
     assert pair.master.name == new.name and role_of(old)["term"] == str(term + 1)
     assert not old.exists(f"{STATE}/failover.lock")
+    pair.lab.wait(lambda: pair.mails_since(began, f"{old.name} is the standby now"), 20, "the stand-down is mailed")
     assert len(pair.mails_since(began, f"{old.name} is the standby now")) == 1
     told = [mail for mail in pair.lab.mails("Failover state") if mail.arrived >= began]
     ill = [mail.body for mail in told if not mail.subject.endswith("is OK")]

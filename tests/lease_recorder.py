@@ -49,12 +49,6 @@ class Recorder:
         names = [", ".join(sorted(holders)) for _, holders in self.seen]
         return [name for index, name in enumerate(names) if index == 0 or names[index - 1] != name]
 
-    @property
-    def order(self) -> list[str]:
-        """Who had it, in order; one who has it again after nobody had (a renewal came late) counts once."""
-        names = [name for name in self.holders if name]
-        return [name for index, name in enumerate(names) if index == 0 or names[index - 1] != name]
-
     def _watch(self) -> None:
         while not self._ended.wait(EVERY_SECONDS):
             # One that gave it away while the others were being read has it no more at the second look.

@@ -210,7 +210,11 @@ def test_without_a_majority_the_master_goes_on_by_promises_and_nobody_takes_over
         master.service("nagios").start()
     assert recorder.doubled == []
     print(f"measured: the lease was {' > '.join(recorder.holders)}")
-    assert recorder.order == [master.name, new.name]
+    assert [name for name in recorder.holders if name] == [
+        master.name,
+        *([master.name] * (recorder.holders.count(master.name) - 1)),
+        new.name,
+    ]
 
 
 def test_of_two_standbys_exactly_one_takes_over_from_an_isolated_master_which_is_mute_by_then(well: Lab) -> None:
@@ -230,7 +234,7 @@ def test_of_two_standbys_exactly_one_takes_over_from_an_isolated_master_which_is
         well.mend(master)
         well.wait(lambda: str(role_of(master)) == "standby", 60, "the old one has stood down", shown=lambda: everything(well))
     assert recorder.doubled == []
-    assert recorder.order == [master.name, new.name]
+    assert [name for name in recorder.holders if name] == [master.name, new.name]
 
 
 FREE = """
@@ -310,7 +314,8 @@ def test_a_holder_that_was_frozen_for_longer_than_its_lease_mails_nothing_when_i
         new.run(ask)
         well.wait(lambda: [m for m in well.mails(MARK) if f"sent by {new.name}" in m.subject], 10, "the new one mails")
     assert recorder.doubled == []
-    assert recorder.order == [master.name, new.name], "a free lease is not for the term before"
+    held = [name for name in recorder.holders if name]
+    assert held[:2] == [master.name, new.name] and set(held[1:]) == {new.name}, "a free lease is not for the term before"
 
 
 RACE = """

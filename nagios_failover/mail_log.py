@@ -20,7 +20,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
 
 from nagios_failover.event_log import Notification
 from nagios_failover.findings import Audit, Finding, Kind, clock
@@ -91,10 +90,9 @@ def compare(result: Audit, history: History, rules: AllRules, mails: Sequence[Ma
     left = list(mails)
     unsent: dict[tuple[str, Key, str, int], Finding] = {}
     judged: set[tuple[str, Key, str, int]] = set()
-    lines = [(logged, email) for logged, email in _mailed_lines(history, rules, watch_host) if logged.line.time <= end]
+    lines = [one for one in _mailed_lines(history, rules, watch_host) if one[1].time <= end]
     # those before the mail log begins take what is left over: their mails may be in it, or may have left before
-    for logged, email in sorted(lines, key=lambda one: one[0].line.time < begin - 1):
-        line = logged.line
+    for host, line, email in sorted(lines, key=lambda one: one[1].time < begin - 1):
         found = _place_of(left, line, email)
         inside = line.time >= begin - 1
         word, key = "PROBLEM" if line.state else "RECOVERY", (line.host, line.service)
@@ -103,28 +101,22 @@ def compare(result: Audit, history: History, rules: AllRules, mails: Sequence[Ma
         if found is not None:
             del left[found]
         elif inside:
-            why = f"logged by {logged.host} at {clock(line.time)}, and the mail log has no mail to {email}"
+            why = f"logged by {host} at {clock(line.time)}, and the mail log has no mail to {email}"
             unsent[word, key, line.contact, line.time] = Finding(Kind.MISSING, word, key, line.contact, line.time, why)
     result.findings = [settled for finding in result.findings if (settled := _settle(finding, judged, unsent))]
     result.findings += [*unsent.values(), *_extra(result.blind, history, rules, left, watch_host)]
     result.sort()
 
 
-class _Told(NamedTuple):
-    """A notification, and which host logged it."""
-
-    host: str
-    line: Notification
-
-
-def _mailed_lines(history: History, rules: AllRules, watch_host: str) -> Iterator[tuple[_Told, str]]:
-    """PROBLEMs and RECOVERIES of what is monitored, each with its contact's address, where that is known."""
+def _mailed_lines(history: History, rules: AllRules, watch_host: str) -> Iterator[tuple[str, Notification, str]]:
+    """PROBLEMs and RECOVERIES of what is monitored, each with the host that logged it and its contact's address, where that is
+    known."""
     for logged in history.lines:
         line = logged.line
         if isinstance(line, Notification) and line.kind == "NORMAL" and line.host != watch_host:
             contact = rules.contacts.get(line.contact)
             if contact is not None and contact.email:
-                yield _Told(logged.host, line), contact.email
+                yield logged.host, line, contact.email
 
 
 def _place_of(left: Sequence[Mail], line: Notification, email: str) -> int | None:

@@ -97,7 +97,10 @@ def pull(
                 raise Failed(f"the pull failed: {rsync.explain(output)}", host=config.peer.name, hint="nagios-failover test")
         if not for_failover and why_not(config, state):
             raise Refused("the role has changed during the pull", host=config.this.name)
-        record = _settle(copies, remote, seconds=time.monotonic() - began, last=for_failover)
+        try:
+            record = _settle(copies, remote, seconds=time.monotonic() - began, last=for_failover)
+        except CouldNotLook as error:
+            raise CouldNotLook(f"{error.what}: {rsync.explain(output)}", host=error.host, hint=error.hint) from error
         if not for_failover:
             drift.renew(config, copies, remote.cfg, remote.objects, timeout=max(1.0, timeout - (time.monotonic() - began)))
         if odd:
@@ -137,16 +140,16 @@ def _in_turn(cfg: NagiosCfg, *, handing_over: bool) -> list[tuple[Path, ...]]:
 
 
 def _copy(config: Config, copies: Copies, cfg: NagiosCfg, sources: tuple[Path, ...], *, timeout: float) -> Output:
-    argv = rsync.command(
-        ssh.held_transport(config, config.peer, timeout=min(timeout, config.ssh.timeout)),
-        config.peer.address,
-        sources,
-        copies.incoming,
-        archives=cfg.log_archive_path,
-        days=rsync.recent_days(date.today(), config.sync.archive_days),
-        timeout=timeout,
-    )
-    return rsync.run(argv, timeout=timeout)
+    """With `--append` rsync leaves out a status.dat that Nagios has written anew, and smaller, since it was listed; and that is no
+    error: it is then copied by itself."""
+    transport, address = ssh.held_transport(config, config.peer, timeout=min(timeout, config.ssh.timeout)), config.peer.address
+    archives, days = cfg.log_archive_path, rsync.recent_days(date.today(), config.sync.archive_days)
+    argv = rsync.command(transport, address, sources, copies.incoming, archives=archives, days=days, timeout=timeout)
+    output = rsync.run(argv, timeout=timeout)
+    came, left = copies.incoming / cfg.status_file.name, max(1.0, timeout - output.seconds)
+    if output.code == 0 and cfg.status_file in sources and not came.exists():
+        output = rsync.run(rsync.one_file(transport, address, cfg.status_file, came, timeout=left), timeout=left)
+    return output
 
 
 def refuse_a_standby(config: Config, report: HostReport) -> None:

@@ -108,6 +108,24 @@ def test_a_connection_lost_in_the_middle_leaves_a_copy_that_is_gone_on_with(lab:
     assert lab.yasu.read(LOG).startswith(copied_log(lab.nabira)) and size(lab.nabira) > 40_000_000
 
 
+def test_a_status_that_is_written_anew_and_smaller_during_the_pull_is_copied(lab: Lab) -> None:
+    nagios = lab.yasu.service("nagios")
+    nagios.freeze()
+    lab.yasu.run(f"cp -p {STATUS} /tmp/small; {{ echo '# larger'; cat {STATUS}; }} > /tmp/large; mv /tmp/large {STATUS}")
+    lab.yasu.run(f"head -c 20000000 /dev/urandom | base64 -w 200 | sed 's/^/[{int(time.time())}] /' >> {LOG}", timeout=60)
+    said: list[tuple[int, str]] = []
+    before = size(lab.nabira)
+    thread = threading.Thread(target=lambda: said.append(check(lab.nabira)))
+    thread.start()
+    lab.wait(lambda: size(lab.nabira) > before, 20, "the log comes, and behind it the status", poll=0.02)
+    small = lab.yasu.read("/tmp/small")
+    lab.yasu.run(f"mv /tmp/small {STATUS}")
+    thread.join(60)
+    nagios.thaw()
+    assert said[0][0] == 0 and "not renewed" not in said[0][1], said
+    assert lab.nabira.read(f"{COPY}/status.dat") == small
+
+
 def size(host: Host) -> int:
     return int(host.run(f"stat -c %s {COPY}/incoming/nagios.log").stdout)
 

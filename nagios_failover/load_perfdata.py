@@ -41,6 +41,7 @@ PROCESS_NAME = "perfdata-loader"
 """What ps shows; process_perfdata looks for it behind the PID, since a PID alone may be another process's by now."""
 
 
+FIRST_TERM = 1
 BOUND_SECONDS = 10.0
 """Between two looks at the size of a queue that is being caught up with."""
 
@@ -86,6 +87,7 @@ class Loader:
         heartbeat: HeartbeatWriter | None,
         trend: Trend | None,
         fetched: tuple[FetchedFiles, Trend] | None = None,
+        note_takeover: Callable[[int, int], None] | None = None,
         options: DatabaseSection,
         limits: Limits,
         versions: Callable[[], object] = lambda: None,
@@ -99,6 +101,7 @@ class Loader:
         self.heartbeat = heartbeat
         self.trend = trend
         self.fetched = fetched
+        self.note_takeover = note_takeover
         self.options = options
         self.limits = limits
         self.versions = versions
@@ -109,6 +112,7 @@ class Loader:
         self.dropped = 0
         self.loaded = 0
         self.began_well = False
+        self.noted_term = 0
         self.bounded = monotonic()
         self.worked = monotonic()
         self.began_with = versions()
@@ -139,7 +143,7 @@ class Loader:
             record = self.role()
             if record.role is not Role.MASTER:
                 raise Leave(f"the role is {record.role}: only a master's loader writes")
-            loaded, more = self._load(record.term)
+            loaded, more = self._load(record)
             if self.trend and not more:
                 self.trend.forget()
         except FailoverError as error:
@@ -166,7 +170,7 @@ class Loader:
             raise Leave(f"no spool for {self.options.linger:g} s")
         self.files.announce(alive=True)
 
-    def _load(self, term: int) -> tuple[int, bool]:
+    def _load(self, record: RoleRecord) -> tuple[int, bool]:
         """How many files are loaded, and whether more waits."""
         queue = self.files.queue()
         if not queue:
@@ -177,12 +181,19 @@ class Loader:
         moment = newest_moment(queue, now=self.clock())
         if self.heartbeat and moment is not None:
             self.heartbeat.write(moment, self.status())
-        if self._load_fetched(term):
+        self._note(record)
+        if self._load_fetched(record.term):
             return 0, True
         loaded = self.trend.load(queue) if self.trend else Loaded(queue, more=False)
         self.began_well = True
         self.files.remove(loaded.finished)
         return len(loaded.finished), loaded.more
+
+    def _note(self, record: RoleRecord) -> None:
+        """Trends are marked where a host became the master, but for the first, which took over from nobody."""
+        if self.note_takeover and record.term not in (FIRST_TERM, self.noted_term):
+            self.note_takeover(record.term, record.since)
+            self.noted_term = record.term
 
     def _load_fetched(self, term: int) -> bool:
         """A batch of what the old master had not loaded, which is older than anything that waits here. False: there is none."""
@@ -266,6 +277,7 @@ def load_with(config: Config, files: PerfdataFiles) -> str:
         heartbeat=heartbeat,
         trend=TrendLoader(config.this_name, files, store, config.perfdata) if store else None,
         fetched=(fetched, TrendLoader(peer, fetched, store, config.perfdata)) if store else None,
+        note_takeover=store.note_takeover if store else None,
         options=config.database,
         limits=limits_of(config.database, config.perfdata),
         versions=versions,

@@ -8,7 +8,7 @@ server that did not answer may still come to pass; whoever goes on waits for it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +16,7 @@ from nagios_failover import mysql
 from nagios_failover.config import Config
 from nagios_failover.load_data import NULL, allows_load_data, insert_many
 from nagios_failover.metrics import Sample
-from nagios_failover.perfparse_tables import BIN, COUNT, COUNT_COLUMNS, HOSTS, METRICS, POSITION, RAW, SERVICES, SUMMARY
+from nagios_failover.perfparse_tables import BIN, COUNT, COUNT_COLUMNS, HOSTS, METRICS, POSITION, RAW, SERVICES, SUMMARY, TAKEOVER
 from nagios_failover.summaries import add_summary, summaries
 
 if TYPE_CHECKING:
@@ -84,47 +84,56 @@ class PerfParse:
     def load(self, host: str, read: Callable[[Mapping[str, int]], Batch]) -> tuple[Batch, Counts]:
         """One transaction: `read` is given the positions of this host's queue (file to offset) and returns what follows them.
         Returns the batch as written, and all that has been written of this host so far."""
-        with mysql.told("trend data cannot be written", hint=mysql.WRITE_HINT):
-            try:
-                connection = self._connected()
-                with connection.cursor() as cursor:
-                    positions = _lock(cursor, host)
-                    batch = read(positions)
-                    connection.meanwhile = batch.meanwhile  # type: ignore[attr-defined]
-                    self._write(cursor, batch)
-                    _move(cursor, host, positions, batch, forget=host == self._this)
-                    counts = _counted(cursor, host, batch)
-                connection.commit()
-                connection.meanwhile = None  # type: ignore[attr-defined]
-            except BaseException:
-                self.close()
-                raise
+        with self._connected("trend data cannot be written") as connection:
+            with connection.cursor() as cursor:
+                positions = _lock(cursor, host)
+                batch = read(positions)
+                connection.meanwhile = batch.meanwhile  # type: ignore[attr-defined]
+                self._write(cursor, batch)
+                _move(cursor, host, positions, batch, forget=host == self._this)
+                counts = _counted(cursor, host, batch)
+            connection.commit()
+            connection.meanwhile = None  # type: ignore[attr-defined]
         return batch, counts
+
+    def note_takeover(self, term: int, moment: int) -> None:
+        """This host is the master of that term since then (epoch seconds). Whoever loads later has it with the rows."""
+        with self._connected("a takeover cannot be noted") as connection, connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {TAKEOVER.name} (term, host_name, ctime) VALUES (%s, %s, %s) ON DUPLICATE KEY UPDATE term = term",
+                (term, self._this, utc(moment)),
+            )
+            connection.commit()
 
     def forget(self, days: int, limit: int) -> int:
         """Delete at most `limit` rows of each table that are older than `days`; returns how many there were."""
         deleted = 0
-        with mysql.told("old trend data cannot be deleted", hint=mysql.WRITE_HINT):
-            try:
-                connection = self._connected()
-                for table in (BIN, RAW, SUMMARY):
-                    with connection.cursor() as cursor:
-                        cursor.execute(
-                            f"DELETE FROM {table.name} WHERE ctime < UTC_TIMESTAMP() - INTERVAL %s DAY ORDER BY ctime LIMIT %s",
-                            (days, limit),
-                        )
-                        deleted += cursor.rowcount
-                    connection.commit()
-            except BaseException:
-                self.close()
-                raise
+        with self._connected("old trend data cannot be deleted") as connection:
+            for table in (BIN, RAW, SUMMARY):
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        f"DELETE FROM {table.name} WHERE ctime < UTC_TIMESTAMP() - INTERVAL %s DAY ORDER BY ctime LIMIT %s",
+                        (days, limit),
+                    )
+                    deleted += cursor.rowcount
+                connection.commit()
         return deleted
 
     def close(self) -> None:
         self._kept = None
         self._open.close()
 
-    def _connected(self) -> Connection[Any]:
+    @contextmanager
+    def _connected(self, what: str) -> Iterator[Connection[Any]]:
+        """The connection, given up with whatever goes wrong with it; `what` says what cannot be done then."""
+        with mysql.told(what, hint=mysql.WRITE_HINT):
+            try:
+                yield self._connect()
+            except BaseException:
+                self.close()
+                raise
+
+    def _connect(self) -> Connection[Any]:
         if self._kept is None:
             opened = self._open.enter_context(
                 mysql.connection(

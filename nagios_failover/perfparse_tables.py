@@ -3,7 +3,7 @@
 Ours are wider where the old ones would lose something: values are DOUBLE (a FLOAT keeps seven digits), names have room for
 255 characters and are compared as Nagios compares them (C: is not c:), warn and critical hold the whole range that the plugin
 printed. Times are UTC in every table, so that a change to or from summer time neither doubles an hour nor leaves one out.
-Two tables are our own: how far each host's queue is loaded, and what was counted on the way.
+Three tables are our own: how far each host's queue is loaded, what was counted on the way, and which host took over when.
 """
 
 from __future__ import annotations
@@ -114,7 +114,13 @@ COUNT = Table(
     ("PRIMARY KEY (host_name)",),
     _OPTIONS,
 )
-TABLES = (HOSTS, SERVICES, METRICS, BIN, RAW, SUMMARY, POSITION, COUNT)
+TAKEOVER = Table(
+    "nagios_failover_takeover",
+    (Column("term", _NUMBER, default=_ZERO), HOST_NAME, Column("ctime", "datetime")),
+    ("PRIMARY KEY (term, host_name)",),
+    _OPTIONS,
+)
+TABLES = (HOSTS, SERVICES, METRICS, BIN, RAW, SUMMARY, POSITION, COUNT, TAKEOVER)
 
 
 def is_layout_of_2007(columns: Mapping[str, Mapping[str, str]]) -> bool:

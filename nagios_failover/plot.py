@@ -6,17 +6,21 @@ import os
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
+from math import nan
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, cast
 
 from nagios_failover.errors import Failed, UsageError
 from nagios_failover.metrics import Range
-from nagios_failover.series import Series
+from nagios_failover.series import Series, Slot, Takeover
 
 KINDS = (".svg", ".png")
 WARN_COLOUR = "#f0a30a"
 CRIT_COLOUR = "#d13438"
 LINE_COLOUR = "#1f6fb2"
+GAP = 3
 
 
 def check_output(path: Path) -> None:
@@ -27,7 +31,7 @@ def check_output(path: Path) -> None:
         raise UsageError(f"{path}: there is no directory {path.absolute().parent}")
 
 
-def draw(path: Path, series: Sequence[Series], failovers: Sequence[float]) -> None:
+def draw(path: Path, series: Sequence[Series], failovers: Sequence[Takeover]) -> None:
     """One panel a metric: the average, between the lowest and the highest; where a value would be WARNING or CRITICAL the ground
     is coloured; failovers are dashed lines. Raises Failed without the library, or where the file cannot be written."""
     # Nagios's user has no home to keep fonts' names in
@@ -47,6 +51,9 @@ def draw(path: Path, series: Sequence[Series], failovers: Sequence[float]) -> No
     )
     for panel, one in zip(panels[:, 0], series, strict=True):
         _panel(panel, one, failovers)
+    _show_time(panels[-1, 0].xaxis)
+    shown = {label: handle for panel in panels[:, 0] for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), fontsize=8, frameon=False)
     try:
         pyplot.savefig(path, format=path.suffix[1:].lower(), metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
     except OSError as error:
@@ -55,23 +62,50 @@ def draw(path: Path, series: Sequence[Series], failovers: Sequence[float]) -> No
         pyplot.close(figure)
 
 
-def _panel(panel: Any, series: Series, failovers: Sequence[float]) -> None:
-    times = [datetime.fromtimestamp(series.moment(slot), UTC) for slot in series.slots]
-    panel.plot(times, [slot.average for slot in series.slots], color=LINE_COLOUR, linewidth=1.2, gid="average")
-    panel.fill_between(
-        times, [slot.low for slot in series.slots], [slot.high for slot in series.slots], color=LINE_COLOUR, alpha=0.2, linewidth=0
-    )
+def _panel(panel: Any, series: Series, failovers: Sequence[Takeover]) -> None:
+    slots = with_gaps(series.slots)
+    times = [datetime.fromtimestamp(series.moment(slot), UTC) for slot in slots]
+    lows, averages, highs = ([getattr(slot, name) for slot in slots] for name in ("low", "average", "high"))
+    panel.plot(times, averages, color=LINE_COLOUR, linewidth=1.2, marker=".", markersize=2.5, gid="average", label="average")
+    panel.fill_between(times, lows, highs, color=LINE_COLOUR, alpha=0.2, linewidth=0, label="lowest to highest")
     bottom, top = _view(series)
-    for limits, colour, name in ((series.warn, WARN_COLOUR, "warn"), (series.crit, CRIT_COLOUR, "crit")):
+    for limits, colour, name in ((series.warn, WARN_COLOUR, "WARNING"), (series.crit, CRIT_COLOUR, "CRITICAL")):
         for number, (low, high) in enumerate(bands(limits, bottom, top)):
-            panel.axhspan(low, high, color=colour, alpha=0.12, linewidth=0, gid=f"{name}-band-{number}")
-    for number, moment in enumerate(failovers):
-        panel.axvline(datetime.fromtimestamp(moment, UTC), color="black", linestyle="--", linewidth=1, gid=f"failover-{number}")
+            band = f"{name[:4].lower()}-band-{number}"
+            panel.axhspan(low, high, color=colour, alpha=0.12, linewidth=0, gid=band, label=name)
+    for number, (host, moment) in enumerate(failovers):
+        when = datetime.fromtimestamp(moment, UTC)
+        panel.axvline(when, color="black", linestyle="--", linewidth=1, gid=f"failover-{number}", label="failover")
+        panel.annotate(f"to {host}", (when, top), (3, -3), textcoords="offset points", va="top", fontsize=7, parse_math=False)
     panel.set_ylim(bottom, top)
     panel.set_xlim(datetime.fromtimestamp(series.span.begin, UTC), datetime.fromtimestamp(series.span.end, UTC))
     panel.set_title(series.title, fontsize=10, loc="left", parse_math=False)
     panel.set_ylabel(series.unit, parse_math=False)
     panel.grid(alpha=0.3)
+
+
+def _show_time(axis: Any) -> None:
+    """In the zone of whoever asks, as the text has it; its name is under the axis."""
+    import matplotlib.dates
+    from dateutil.tz import tzlocal  # type: ignore[import-untyped]  # matplotlib comes with it
+
+    zone, dates = tzlocal(), cast(Any, matplotlib.dates)
+    locator = dates.AutoDateLocator(tz=zone)
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=zone))
+    axis.set_label_text(datetime.now(zone).tzname() or "", fontsize=8)
+
+
+def with_gaps(slots: Sequence[Slot]) -> list[Slot]:
+    """Where nothing was measured for more than GAP times as long as usual, a slot without a value: no line is drawn over it."""
+    steps = [after.number - before.number for before, after in pairwise(slots)]
+    usual = median(steps) if steps else 1
+    found = list(slots[:1])
+    for step, slot in zip(steps, slots[1:], strict=True):
+        if step > GAP * usual:
+            found.append(slot._replace(number=slot.number - 1, low=nan, average=nan, high=nan))
+        found.append(slot)
+    return found
 
 
 def _view(series: Series) -> tuple[float, float]:

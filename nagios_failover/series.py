@@ -72,6 +72,13 @@ class Series(NamedTuple):
         return self.span.begin + slot.number * self.span.width
 
 
+class Takeover(NamedTuple):
+    """A host became the master, at that moment (epoch seconds)."""
+
+    host: str
+    moment: int
+
+
 COLUMNS = (
     "time",
     "epoch",
@@ -90,9 +97,9 @@ COLUMNS = (
 )
 
 
-def _records(series: Sequence[Series], failovers: Sequence[float]) -> Iterator[dict[str, Any]]:
+def _records(series: Sequence[Series], failovers: Sequence[Takeover]) -> Iterator[dict[str, Any]]:
     for one in series:
-        marked = {one.span.slot(moment) for moment in failovers}
+        marked = {one.span.slot(failover.moment) for failover in failovers}
         for slot in one.slots:
             begin = one.moment(slot)
             values = (
@@ -111,7 +118,7 @@ def _records(series: Sequence[Series], failovers: Sequence[float]) -> Iterator[d
             yield dict(zip(COLUMNS, (*values, *more), strict=True))
 
 
-def as_csv(series: Sequence[Series], failovers: Sequence[float]) -> str:
+def as_csv(series: Sequence[Series], failovers: Sequence[Takeover]) -> str:
     """A line for each slot of each metric, times in UTC."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -120,10 +127,10 @@ def as_csv(series: Sequence[Series], failovers: Sequence[float]) -> str:
     return text.getvalue()
 
 
-def as_json(series: Sequence[Series], failovers: Sequence[float]) -> dict[str, Any]:
+def as_json(series: Sequence[Series], failovers: Sequence[Takeover]) -> dict[str, Any]:
     left_out = {"host", "service", "metric", "unit", "failover"}
     return {
-        "failovers": [{"time": iso(moment), "epoch": moment} for moment in failovers],
+        "failovers": [{"time": iso(moment), "epoch": moment, "host": host} for host, moment in failovers],
         "series": [
             {
                 "host": one.host,
@@ -144,7 +151,7 @@ def iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def chart(series: Series, failovers: Sequence[float], *, height: int = 8, ascii_only: bool = False) -> list[str]:
+def chart(series: Series, failovers: Sequence[Takeover], *, height: int = 8, ascii_only: bool = False) -> list[str]:
     """The series as lines of text: a title, `height` rows of blocks with the scale before them, states that are not OK, failovers
     (F), the time, and what it comes to."""
     if not series.slots:
@@ -163,7 +170,7 @@ def chart(series: Series, failovers: Sequence[float], *, height: int = 8, ascii_
         cells = "".join(blocks[min(8, max(0, levels.get(column, 0) - row * 8))] for column in columns)
         lines.append(f"  {label:>{margin}} |{cells}".rstrip())
     states = {slot.number: STATE_MARKS[slot.state] for slot in series.slots}
-    marks = {series.span.slot(moment) for moment in failovers}
+    marks = {series.span.slot(failover.moment) for failover in failovers}
     for name, cells in (
         ("state", "".join(states.get(column) or " " for column in columns)),
         ("F", "".join("F" if column in marks else " " for column in columns)),
@@ -175,7 +182,7 @@ def chart(series: Series, failovers: Sequence[float], *, height: int = 8, ascii_
     return [*lines, *_summary(series, failovers)]
 
 
-def _summary(series: Series, failovers: Sequence[float]) -> Iterator[str]:
+def _summary(series: Series, failovers: Sequence[Takeover]) -> Iterator[str]:
     count = sum(slot.values for slot in series.slots)
     average = sum(slot.average * slot.values for slot in series.slots) / count
     lowest, highest = min(slot.low for slot in series.slots), max(slot.high for slot in series.slots)
@@ -184,7 +191,8 @@ def _summary(series: Series, failovers: Sequence[float]) -> Iterator[str]:
     limits = [f"{word} {limit}" for word, limit in (("warn", series.slots[-1].warn), ("crit", series.slots[-1].crit)) if limit]
     yield f"  {words}; {count} values" + (f"; {', '.join(limits)}" if limits else "")
     if failovers:
-        yield "  failovers (F): " + ", ".join(datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M:%S") for moment in failovers)
+        when = (f"{datetime.fromtimestamp(moment):%Y-%m-%d %H:%M:%S} to {host}" for host, moment in failovers)
+        yield f"  failovers (F): {', '.join(when)}"
 
 
 def number(value: float) -> str:

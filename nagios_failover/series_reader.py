@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from nagios_failover import mysql
 from nagios_failover.config import Config
 from nagios_failover.errors import ConfigError, UsageError
-from nagios_failover.perfparse_tables import BIN, METRICS
-from nagios_failover.series import Series, Slot, Span
+from nagios_failover.perfparse_tables import BIN, METRICS, TAKEOVER
+from nagios_failover.series import Series, Slot, Span, Takeover
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -26,14 +26,15 @@ _SERIES = (
 )
 
 
-def read_series(config: Config, host: str, service: str, metric: str | None, span: Span) -> list[Series]:
-    """The metric, or all of the service in their order. Raises UsageError where there is none of this name, with those that
-    are alike; Failed when the server does not answer."""
+def read_series(config: Config, host: str, service: str, metric: str | None, span: Span) -> tuple[list[Series], list[Takeover]]:
+    """The metric, or all of the service in their order; and who took over in that time, the oldest first. Raises UsageError where
+    there is none of this name, with those that are alike; Failed when the server does not answer."""
     with _cursor(config) as cursor:
-        return [
+        series = [
             Series(host, service, name, unit, span, _slots(cursor, host, service, name, span))
             for name, unit in _metrics(cursor, host, service, metric)
         ]
+        return series, _takeovers(cursor, span)
 
 
 @contextmanager
@@ -91,3 +92,12 @@ def _slots(cursor: Cursor, host: str, service: str, metric: str, span: Span) -> 
         Slot(int(slot), int(count), float(low), float(average), float(high), int(state), warn or "", crit or "")
         for slot, count, low, average, high, state, warn, crit in cursor.fetchall()
     ]
+
+
+def _takeovers(cursor: Cursor, span: Span) -> list[Takeover]:
+    cursor.execute(
+        f"SELECT host_name, UNIX_TIMESTAMP(ctime) AS moment FROM {TAKEOVER.name} "
+        "WHERE ctime >= FROM_UNIXTIME(%s) AND ctime < FROM_UNIXTIME(%s) ORDER BY moment",
+        (span.begin, span.end),
+    )
+    return [Takeover(str(host), int(moment)) for host, moment in cursor.fetchall()]

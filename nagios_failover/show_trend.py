@@ -11,7 +11,6 @@ import time
 from nagios_failover.config import Config
 from nagios_failover.errors import DONE
 from nagios_failover.printing import on_terminal
-from nagios_failover.run_record import TAKES_ROLE, Outcome
 from nagios_failover.series import Span, as_csv, as_json, chart
 from nagios_failover.series_reader import read_series
 
@@ -28,8 +27,7 @@ def trend(config: Config, args: argparse.Namespace) -> int:
         plot.check_output(args.output)
     now = int(time.time())
     span = Span(now - int(args.since), now, _slots(args))
-    series = read_series(config, args.host, args.service, args.metric, span)
-    failovers = _failovers(config, span)
+    series, failovers = read_series(config, args.host, args.service, args.metric, span)
     if args.csv:
         print(as_csv(series, failovers), end="")
     elif args.json:
@@ -51,12 +49,3 @@ def _slots(args: argparse.Namespace) -> int:
     if args.output:
         return PICTURE_SLOTS
     return max(20, (shutil.get_terminal_size().columns if on_terminal() else PLAIN_WIDTH) - MARGIN)
-
-
-def _failovers(config: Config, span: Span) -> list[float]:
-    """When this host took over, oldest first."""
-    from nagios_failover.journal import Journal
-
-    done = (Outcome.DONE, Outcome.INCOMPLETE)
-    runs = [run for run in Journal(config.paths.state).runs() if run.kind in TAKES_ROLE and run.outcome in done]
-    return sorted(run.opened for run in runs if span.begin <= run.opened < span.end)

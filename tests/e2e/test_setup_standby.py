@@ -137,7 +137,7 @@ def test_from_nothing_to_a_replica_that_is_the_same(lab: Lab) -> None:
     assert re.fullmatch(r"verify: done: CHECKSUM TABLE is equal for all 10 tables, at (0-1-\d+|the beginning)", lines[9])
     assert lines[10].startswith(
         "heartbeat: done: the table nagios.programstatus is as Nagios 1.x has it; "
-        "8 of 8 tables of perfparse are as the loader writes them; accounts nagios@localhost, "
+        "9 of 9 tables of perfparse are as the loader writes them; accounts nagios@localhost, "
     )
     assert lines[11] == "nabira's database is a replica of yasu's: copied anew"
     assert equal(lab.yasu, lab.nabira)

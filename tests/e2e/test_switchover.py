@@ -3,6 +3,7 @@ switchovers that are cut short or cut off."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -82,10 +83,23 @@ def test_roles_change_three_times_under_incidents_and_writes(site: Site) -> None
     site.set("OK", lasting)
     site.lab.wait(lambda: kinds(site, lasting)["RECOVERY"], 40, f"a RECOVERY of {lasting} is mailed")
     assert kinds(site, lasting) == {"PROBLEM": 1, "RECOVERY": 1}
-    master, _ = site.roles()
+    master, standby = site.roles()
     assert site.found(master) == []
     assert {host.name for host in (site.lab.yasu, site.lab.nabira) if acknowledged(host)} == {"yasu", "nabira"}, "both have written"
     assert [mail.subject for mail in site.lab.mails("is the master now")][-1].startswith(f"[nagios-failover] {master.name}")
+    expected = [master.name, standby.name, master.name]
+    site.lab.wait(
+        lambda: marked(master) == marked(standby) == expected,
+        30,
+        "the trend is marked with all three",
+        shown=lambda: f"{marked(master)} {marked(standby)}",
+    )
+
+
+def marked(host: Host) -> list[str]:
+    """Who took over, by the failovers that are marked on a trend."""
+    trend = json.loads(host.run([COMMAND, "trend", "web1", "HTTP", "--since", "1h", "--json"]).stdout)
+    return [failover["host"] for failover in trend["failovers"]]
 
 
 @pytest.mark.parametrize("step", ["pause", "quiesce", "last sync"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -300,7 +301,7 @@ def test_init_database_says_what_differs_and_refuses_the_layout_of_2007(yasu: Ho
     sql(yasu, "ALTER TABLE perfdata_service_bin MODIFY value DOUBLE NULL")
     assert "the table perfparse.perfdata_service_bin differs from PerfParse's:" in said
     assert "  column value is float NULL, not double NULL: ALTER TABLE perfdata_service_bin MODIFY value double NULL" in said
-    assert "7 of 8 tables of perfparse are as the loader writes them" in said
+    assert "8 of 9 tables of perfparse are as the loader writes them" in said
     sql(yasu, "CREATE DATABASE perf2007; CREATE TABLE perf2007.perfdata_service_bin (metric_id INT, ctime INT, value DOUBLE)")
     text = yasu.read(CONFIG)
     yasu.write(CONFIG, text.replace("#database = perfparse", "database = perf2007"), group="nagios", mode=0o640)
@@ -326,6 +327,6 @@ def test_after_a_failover_the_new_master_goes_on_and_marks_it(lab: Lab, yasu: Ho
     lab.wait(lambda: "role=master" in nabira.read(f"{STATE}/role"), 90, "nabira is the master")
     lab.wait(lambda: number(nabira, "SELECT COUNT(*) FROM perfdata_service_bin WHERE host_name = 'web3'") > 9, 60, "rows arrive")
     text = nabira.run([COMMAND, "trend", "web3", "LOAD", "time", "--since", "10m"]).stdout
-    assert "\n  failovers (F): 20" in text
+    assert re.search(r"\n  failovers \(F\): 20[-0-9]+ [:0-9]+ to nabira\n", text), text
     nabira.run([COMMAND, "trend", "web3", "LOAD", "time", "--since", "10m", "--output", "/tmp/x.svg"])
     assert 'id="failover-0"' in nabira.read("/tmp/x.svg")

@@ -47,6 +47,8 @@ class World:
         self.now = 1000.0
         self.events: list[tuple[float, Callable[[], object]]] = []
         self.role = Role.MASTER
+        self.term = 3
+        self.takeovers: list[tuple[int, int, int]] = []  # term, moment, heartbeats before
         self.role_error: StateUnreadable | None = None
         self.status: Mapping[str, str] | None = STATUS
         self.version = 1
@@ -75,7 +77,10 @@ class World:
     def record(self) -> RoleRecord:
         if self.role_error:
             raise self.role_error
-        return RoleRecord(self.role, "yasu", 3, "", 1)
+        return RoleRecord(self.role, "yasu", self.term, "", 1)
+
+    def note_takeover(self, term: int, moment: int) -> None:
+        self.takeovers.append((term, moment, len(self.heartbeat.written)))
 
     def run(self, *, database: bool = True, trend: FakeTrend | None = None, fetched: FakeTrend | None = None) -> str:
         """Until the loader leaves by itself."""
@@ -86,6 +91,7 @@ class World:
             heartbeat=self.heartbeat if database else None,
             trend=trend,
             fetched=(self.fetched, fetched) if fetched else None,
+            note_takeover=self.note_takeover if trend else None,
             options=self.options,
             limits=limits_of(self.options, PerfdataSection(queue_age=Seconds(500))),
             versions=lambda: self.version,
@@ -346,3 +352,17 @@ def test_a_queue_that_grows_faster_than_it_is_loaded_is_bounded_too(world: World
     world.run(trend=trend)
     assert trend.loaded == ["1.1", "6.1", "7.1", "8.1"]
     assert trend.dropped == ["2.1", "3.1", "4.1", "5.1"]
+
+
+def test_a_takeover_is_noted_once_after_the_first_heartbeat(world: World) -> None:
+    world.call(990)
+    world.at(1005, lambda: world.call(1005))
+    world.run(trend=FakeTrend(world, seconds=1))
+    assert world.takeovers == [(3, 1, 1)]
+
+
+def test_the_first_master_took_over_from_nobody(world: World) -> None:
+    world.term = 1
+    world.call(995)
+    world.run(trend=FakeTrend(world, seconds=1))
+    assert world.takeovers == []

@@ -6,14 +6,15 @@ import importlib.util
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from nagios_failover.errors import Failed, UsageError
 from nagios_failover.metrics import Range
-from nagios_failover.plot import bands, check_output, draw
-from nagios_failover.series import Series, Slot, Span
+from nagios_failover.plot import bands, check_output, draw, with_gaps
+from nagios_failover.series import Series, Slot, Span, Takeover
 
 SPAN = Span(1_763_820_000, 1_763_823_600, 60)
 SLOTS = tuple(Slot(number, 4, number / 100, number / 50, number / 25, 0, "0.5", "@1:2") for number in range(60))
@@ -24,11 +25,35 @@ needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is 
 
 @needs_matplotlib
 def test_the_svg_has_a_line_bands_and_failovers_for_each_metric(tmp_path: Path) -> None:
-    draw(tmp_path / "x.svg", SERIES, [1_763_821_000.0, 1_763_822_000.0])
+    draw(tmp_path / "x.svg", SERIES, [Takeover("nabira", 1_763_821_000), Takeover("yasu", 1_763_822_000)])
     text = (tmp_path / "x.svg").read_text()
     found = re.findall(r'<g id="((?:average|warn-band|crit-band|failover)[^"]*)"', text)
     for what in ("average", "warn-band", "crit-band-0", "failover-0", "failover-1"):
         assert sum(name.startswith(what) for name in found) >= 2, (what, found)
+
+
+@needs_matplotlib
+def test_the_axis_has_the_time_of_whoever_asks_and_failovers_say_to_which_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/Phoenix")
+    time.tzset()
+    try:
+        draw(tmp_path / "x.svg", SERIES, [Takeover("nabira", 1_763_821_000)])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    words = re.findall(r"<!-- (.*?) -->", (tmp_path / "x.svg").read_text())
+    assert {"MST", "07:30", "to nabira", "failover", "average", "WARNING", "CRITICAL"} <= set(words), words
+
+
+def test_where_nothing_was_measured_for_long_no_line_is_drawn() -> None:
+    numbers = [0, 2, 4, 10, 20, 22]
+    slots = [SLOTS[number]._replace(number=number) for number in numbers]
+    drawn = with_gaps(slots)
+    assert [slot.number for slot in drawn if slot.average == slot.average] == numbers
+    assert [slot.number for slot in drawn if slot.average != slot.average] == [19]
+    assert with_gaps([]) == [] and with_gaps(slots[:1]) == slots[:1]
 
 
 @needs_matplotlib

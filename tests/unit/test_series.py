@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from nagios_failover.series import Series, Slot, Span, as_csv, as_json, chart
+from nagios_failover.series import Series, Slot, Span, Takeover, as_csv, as_json, chart
 
 SPAN = Span(1_763_820_000, 1_763_823_600, 60)
 SERIES = Series(
@@ -21,7 +21,7 @@ SERIES = Series(
         Slot(59, 2, 0.6, 0.8, 1.0, 2, "1", "2"),
     ),
 )
-FAILOVERS = [1_763_820_065.5]
+FAILOVERS = [Takeover("nabira", 1_763_820_065)]
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_csv_has_a_line_for_each_slot_and_marks_the_failover() -> None:
 
 def test_json_says_the_same_with_stable_keys() -> None:
     said = as_json([SERIES], FAILOVERS)
-    assert said["failovers"] == [{"time": "2025-11-22T14:01:05Z", "epoch": 1763820065.5}]
+    assert said["failovers"] == [{"time": "2025-11-22T14:01:05Z", "epoch": 1763820065, "host": "nabira"}]
     (one,) = said["series"]
     assert {key: value for key, value in one.items() if key != "slots"} == {
         "host": "web1",
@@ -80,7 +80,7 @@ def test_the_chart_shows_values_states_failovers_and_what_it_comes_to() -> None:
         "    F | F",
         "       2025-11-22 14:00" + " " * 28 + "2025-11-22 15:00",
         "  min 0.1s, average 0.4s, max 1s, last 0.8s; 10 values; warn 1, crit 2",
-        "  failovers (F): 2025-11-22 14:01:05",
+        "  failovers (F): 2025-11-22 14:01:05 to nabira",
     ]
 
 

@@ -302,6 +302,45 @@ def test_what_is_dropped_is_counted_once_with_what_was_in_it(world: World) -> No
     assert world.waiting() == []
 
 
+def test_a_drop_that_was_cut_off_is_ended_and_the_file_is_not_loaded_as_well(world: World) -> None:
+    world.queue(100, line(1))
+    world.queue(200, line(2))
+    world.loader.count_files.drop("100.1", lines=1, metrics=2, now=1.0)  # and was killed before it removed the file
+    world.loader = world.new_loader()
+    world.load_all()
+    assert (world.outputs(), world.loader.count_files.dropped().lines) == (["line 2"], 1)
+
+
+def test_a_file_that_a_disk_does_not_give_any_more_is_dropped_with_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.queue(100, line(1))
+    world.queue(200, line(2))
+    read_lines = world.files.read_lines
+
+    def some(spool: QueuedSpool, offset: int, limit: int) -> SpoolLines:
+        if spool.name == "100.1":
+            raise Failed("cannot read 100.1: Input/output error")
+        return read_lines(spool, offset, limit)
+
+    monkeypatch.setattr(world.files, "read_lines", some)
+    world.loader.drop(world.files.queue())
+    dropped = world.loader.count_files.dropped()
+    assert (world.waiting(), dropped.files, dropped.lines) == ([], 2, 1)
+
+
+def test_what_is_partly_loaded_is_not_counted_as_dropped_where_the_clock_was_set_back(world: World) -> None:
+    world.loader = world.new_loader(batch_kilobytes=16)
+    world.queue(4600, *(line(number, perfdata="x" * 200) for number in range(300)))
+    world.load()
+    world.queue(1000, *(line(number, perfdata="x" * 200) for number in range(300, 600)))
+    world.load()
+    world.loader = world.new_loader(batch_kilobytes=16)
+    world.loader.drop(world.loader.droppable(world.files.queue()))
+    world.load_all()
+    assert len(world.outputs()) + world.loader.count_files.dropped().lines == 600
+
+
 @pytest.mark.parametrize("how", ["the same loader", "a loader that was killed"])
 def test_what_a_server_may_have_loaded_without_an_answer_is_not_dropped_before_it_tells(world: World, how: str) -> None:
     """Frozen in the middle of a commit: it comes to pass afterwards."""

@@ -134,7 +134,9 @@ class QueueSummary(nagiosplugin.Summary):  # type: ignore[misc]
             return one_line(f"{queue.config.this.name}: {queue.nothing}")
         waits = f"{files_wait(queue.waiting)}, the oldest for {span(queue.age)}" if queue.waiting else "nothing waits"
         lost = queue.lost()
-        return one_line(f"{queue.config.this.name}: {waits}, {queue.rate():g} rows/s in the last minute{'; ' if lost else ''}{lost}")
+        return one_line(
+            f"{queue.config.this.name}: {waits}, {queue.rate():g} rows/s in the last minute{'; ' if lost else ''}{lost}"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

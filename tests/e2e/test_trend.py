@@ -236,6 +236,34 @@ def test_a_change_from_and_to_summer_time_neither_doubles_nor_skips(lab: Lab, ya
         sql(yasu, "SET GLOBAL time_zone = 'SYSTEM'")
 
 
+def test_a_clock_that_was_far_ahead_for_a_moment_stops_no_loader(lab: Lab, yasu: Host) -> None:
+    """To UNIX_TIMESTAMP there is no time behind 2038. The loader reads each service's newest row when it connects."""
+    rows = "SELECT ctime FROM perfdata_service_bin WHERE host_name = 'ahead' ORDER BY id"
+    stored: list[str] = []
+    for moment in (4102444800, int(time.time())):
+        kill_loader(yasu)
+        spool = f"{PERFDATA}/queue/{int(time.time())}.{len(stored)}"
+        yasu.write(spool, f"{moment}\tahead\tS\tout\tOK\tm=1\n", owner="nagios", group="adm")
+        stored.append(time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment)))
+        lab.wait(lambda: sql(yasu, rows).splitlines() == stored, 30, "it is loaded")
+    assert stored[0] == "2100-01-01 00:00:00"
+
+
+def test_a_server_s_own_sql_mode_changes_nothing(lab: Lab, yasu: Host) -> None:
+    text = r"C:\temp"
+    sql(yasu, "SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES'")
+    try:
+        kill_loader(yasu)
+        line = f"{int(time.time())}\tmode\tS\t{text}\tOK\t\n"
+        yasu.write(f"{PERFDATA}/queue/{int(time.time())}.1", line, owner="nagios", group="adm")
+        mine = "SELECT HEX(output) FROM perfdata_service_raw WHERE host_name = 'mode'"
+        lab.wait(lambda: sql(yasu, mine), 30, "it is loaded")
+        assert bytes.fromhex(sql(yasu, mine)).decode() == text
+    finally:
+        sql(yasu, "SET GLOBAL sql_mode = DEFAULT")
+        kill_loader(yasu)
+
+
 def test_old_rows_are_deleted_a_few_at_a_time(lab: Lab, yasu: Host) -> None:
     row = "'old', 'S', 'm', UTC_TIMESTAMP() - INTERVAL 500 DAY, seq, 0"
     sql(
@@ -301,6 +329,13 @@ def test_init_database_says_what_differs_and_refuses_the_layout_of_2007(yasu: Ho
     assert "the table perfparse.perfdata_service_bin differs from PerfParse's:" in said
     assert "  column value is float NULL, not double NULL: ALTER TABLE perfdata_service_bin MODIFY value double NULL" in said
     assert "7 of 8 tables of perfparse are as the loader writes them" in said
+    metrics = "ALTER TABLE perfdata_service_metric"
+    sql(yasu, f"{metrics} CONVERT TO CHARACTER SET latin1; {metrics} DROP KEY metric, MODIFY metric_id BIGINT UNSIGNED NOT NULL")
+    lines = yasu.run([COMMAND, "init-database"]).stdout.splitlines()
+    statements = [line.partition(": ")[2] for line in lines if line.startswith("  ")]
+    assert len(statements) == 3 and "8 of 8 tables" not in lines
+    sql(yasu, "; ".join(statements))
+    assert "8 of 8 tables of perfparse are as the loader writes them" in yasu.run([COMMAND, "init-database"]).stdout
     sql(yasu, "CREATE DATABASE perf2007; CREATE TABLE perf2007.perfdata_service_bin (metric_id INT, ctime INT, value DOUBLE)")
     text = yasu.read(CONFIG)
     yasu.write(CONFIG, text.replace("#database = perfparse", "database = perf2007"), group="nagios", mode=0o640)

@@ -307,6 +307,16 @@ def test_the_trend_is_text_data_and_pictures(lab: Lab, yasu: Host) -> None:
     assert 'id="warn-band-' in svg and 'id="crit-band-' in svg
 
 
+def test_a_threshold_is_the_newest_of_its_slot(lab: Lab, yasu: Host) -> None:
+    now = int(time.time())
+    checks = ((now - 300, "m=1;80;90"), (now - 200, "m=1;100"))
+    lines = "".join(f"{moment}\tlimits\tS\tout\tOK\t{perfdata}\n" for moment, perfdata in checks)
+    yasu.write(f"{PERFDATA}/queue/{now}.2", lines, owner="nagios", group="adm")
+    lab.wait(lambda: number(yasu, "SELECT COUNT(*) FROM perfdata_service_bin WHERE host_name = 'limits'") == 2, 30, "they are loaded")
+    text = yasu.run([COMMAND, "trend", "limits", "S", "m", "--since", "300d"]).stdout
+    assert text.splitlines()[-1].endswith("; 2 values; warn 100")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

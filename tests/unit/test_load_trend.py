@@ -166,12 +166,15 @@ def test_a_file_that_cannot_be_read_holds_up_nothing_before_it(world: World) -> 
     assert len(world.outputs()) == 100
 
 
+@pytest.mark.parametrize("how", ["the same loader", "a loader that was killed"])
 @pytest.mark.parametrize("fault", ["before", "after"])
-def test_a_failure_before_or_after_the_commit_doubles_nothing_and_loses_nothing(world: World, fault: str) -> None:
+def test_a_failure_before_or_after_the_commit_doubles_nothing_and_loses_nothing(world: World, fault: str, how: str) -> None:
     world.queue(100, line(1), line(2), torn="tor")
     world.store.fault = fault
     with pytest.raises(Failed):
         world.load()
+    if how == "a loader that was killed":
+        world.loader = world.new_loader()
     world.store.fault = ""
     world.load_all()
     assert world.outputs() == ["line 1", "line 2"]

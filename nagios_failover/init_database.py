@@ -15,7 +15,7 @@ from nagios_failover.config import Config
 from nagios_failover.config_values import Schema
 from nagios_failover.errors import ConfigError, FailoverError, Refused
 from nagios_failover.programstatus import PROGRAMSTATUS
-from nagios_failover.tables import Table
+from nagios_failover.tables import Found, Key, Table
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -30,13 +30,6 @@ class Wanted(NamedTuple):
     database: str
     tables: Sequence[Table]
     origin: str
-
-
-class Found(NamedTuple):
-    """A table that is there: its columns (name to type, ` NULL` behind it where that may be), and its engine."""
-
-    columns: Mapping[str, str]
-    engine: str
 
 
 def wanted(config: Config) -> list[Wanted]:
@@ -120,7 +113,7 @@ def compared(each: Wanted, found: Mapping[str, Found]) -> Iterator[str]:
     well: list[str] = []
     for table in each.tables:
         there = found[table.name]
-        if differs := table.differences(there.columns, there.engine, origin=each.origin):
+        if differs := table.differences(there, origin=each.origin):
             yield f"the table {each.database}.{table.name} differs from {each.origin}'s:"
             yield from (f"  {line}" for line in differs)
         else:
@@ -159,15 +152,28 @@ def _found(cursor: Cursor, database: str) -> dict[str, Found]:
     """The tables of a database; none where there is no such database."""
     cursor.execute("SELECT table_name, COALESCE(engine, '') FROM information_schema.tables WHERE table_schema = %s", (database,))
     engines = dict(cursor.fetchall())
+    found = {str(table): Found({}, str(engine), [], [], []) for table, engine in engines.items()}
     cursor.execute(
-        "SELECT table_name, column_name, column_type, is_nullable FROM information_schema.columns "
-        "WHERE table_schema = %s ORDER BY table_name, ordinal_position",
+        "SELECT table_name, column_name, column_type, is_nullable, extra, COALESCE(collation_name, '') "
+        "FROM information_schema.columns WHERE table_schema = %s ORDER BY table_name, ordinal_position",
         (database,),
     )
-    columns: dict[str, dict[str, str]] = {}
-    for table, name, kind, null in cursor.fetchall():
-        columns.setdefault(str(table), {})[str(name)] = f"{kind}{'' if null == 'NO' else ' NULL'}"
-    return {str(table): Found(columns.get(str(table), {}), str(engine)) for table, engine in engines.items()}
+    for table, name, kind, null, extra, collation in cursor.fetchall():
+        there = found[str(table)]
+        there.columns[str(name)] = f"{kind}{'' if null == 'NO' else ' NULL'}"
+        if "auto_increment" in str(extra).lower():
+            there.numbered.append(str(name))
+        if collation and collation not in there.collations:
+            there.collations.append(str(collation))
+    cursor.execute(
+        "SELECT table_name, index_name, MIN(non_unique), "
+        "GROUP_CONCAT(CONCAT(column_name, IF(sub_part IS NULL, '', CONCAT('(', sub_part, ')'))) ORDER BY seq_in_index) "
+        "FROM information_schema.statistics WHERE table_schema = %s GROUP BY 1, 2",
+        (database,),
+    )
+    for table, name, repeated, columns in cursor.fetchall():
+        found[str(table)].keys.append(Key(str(name), not repeated, tuple(str(columns).split(","))))
+    return found
 
 
 def _one(cursor: Cursor, query: str, *arguments: str) -> Any:

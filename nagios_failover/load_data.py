@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 Rows = Sequence[tuple[str, ...]]
 
-NULL = "\0N"
-"""What stands for NULL in a row: this very object."""
+NULL = "\ud800N"
+"""What stands for NULL in a row: this very object. Half a character, which no text that was decoded holds."""
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\0": "\\0"})
 
@@ -116,9 +116,8 @@ def _in_memory(data: bytes) -> Iterator[str]:
 def as_lines(rows: Rows) -> bytes:
     r"""Rows as LOAD DATA reads them: fields apart by TABs, \N for NULL."""
     text = "\n".join(map("\t".join, rows)) + "\n"
-    nulls = sum(row.count(NULL) for row in rows)
-    plain = (len(rows), len(rows) * (len(rows[0]) - 1), nulls)
-    if "\\" in text or (text.count("\n"), text.count("\t"), text.count("\0")) != plain:
+    plain = (len(rows), len(rows) * (len(rows[0]) - 1))
+    if "\\" in text or "\0" in text or (text.count("\n"), text.count("\t")) != plain:
         text = "".join(map(_line, rows))
     else:
         text = text.replace(NULL, r"\N")

@@ -4,17 +4,18 @@ up."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from nagios_failover.config_sections import PerfdataSection
-from nagios_failover.errors import FailoverError
+from nagios_failover.errors import Failed, FailoverError
 from nagios_failover.perfdata import QueuedSpool, parse_name
 from nagios_failover.perfdata_counts import CountFiles, LoaderCounts
-from nagios_failover.perfdata_queue import PerfdataFiles
+from nagios_failover.perfdata_queue import PerfdataFiles, SpoolLine
 from nagios_failover.perfparse import Batch, Counts
 from nagios_failover.piece import Piece, parsed
 
@@ -65,6 +66,7 @@ class TrendLoader:
         self.positions: Mapping[str, int] = {}
         self.ahead: Piece | None = None
         self.in_doubt = parse_name(self.count_files.begun())
+        self._end_drop()
         self.counts = self.count_files.counts()
         self.recent: deque[tuple[float, int]] = deque()
         self.rest_until = monotonic()
@@ -96,12 +98,14 @@ class TrendLoader:
         self.ahead = None
         piece.whole()
         finished.extend(piece.finished)
-        self.in_doubt = piece.last
-        self.count_files.begin(piece.last.name)
+        known = [spool for spool in queue if spool.name in positions]
+        # a file that is partly loaded may come behind the batch's last one: named before the clock was set back
+        self.positions, self.in_doubt = positions, max([piece.last, *known[-1:]])
+        self.count_files.begin(self.in_doubt.name)
         if piece.aside:
             self.count_files.set_aside(piece.aside, limit=self.options.aside_megabytes * 1024 * 1024)
-        known = {spool.name: positions[spool.name] for spool in queue if spool.name in positions}
-        moved = {**known, **{name: end for name, end in piece.ends.items() if end}}
+        moved = {spool.name: positions[spool.name] for spool in known}
+        moved.update((name, end) for name, end in piece.ends.items() if end)
         rest = queue[len(piece.finished) :]
         if rest:
             self.ahead = Piece(self.files, rest, moved, min(self.largest, self.limit * 2))
@@ -125,19 +129,29 @@ class TrendLoader:
         return [spool for spool in queue if not self.in_doubt or spool > self.in_doubt]
 
     def drop(self, spools: Sequence[QueuedSpool]) -> None:
-        """Remove files unread. What is in them is counted, but for what is loaded."""
+        """Remove files unread. What is in them is counted, but for what is loaded, and for what a disk does not give any more."""
         for spool in spools:
             lines = metrics = 0
-            offset, finished = self.positions.get(spool.name, 0), False
-            while not finished:
-                found = self.files.read_lines(spool, offset, self.largest)
-                for line in found.lines:
+            with contextlib.suppress(Failed):
+                for line in self._lines(spool, self.positions.get(spool.name, 0)):
                     sample = parsed(line)
                     lines += 1
                     metrics += 0 if isinstance(sample, str) else len(sample.metrics)
-                offset, finished = found.end, found.finished
             self.count_files.drop(spool.name, lines=lines, metrics=metrics, now=self.clock())
             self.files.remove((spool,))
+
+    def _lines(self, spool: QueuedSpool, offset: int) -> Iterator[SpoolLine]:
+        finished = False
+        while not finished:
+            found = self.files.read_lines(spool, offset, self.largest)
+            yield from found.lines
+            offset, finished = found.end, found.finished
+
+    def _end_drop(self) -> None:
+        """A loader that was killed had counted a file as dropped and not removed it yet: loaded now, it would be counted twice."""
+        if dropped := parse_name(self.count_files.dropped().last):
+            with contextlib.suppress(Failed):  # the disk's reason is told by the round itself
+                self.files.remove((dropped,))
 
     def forget(self) -> None:
         """A small piece of what is older than the retention; nothing for a while where nothing is."""

@@ -67,10 +67,11 @@ class CountFiles:
     def dropped(self) -> DroppedCounts:
         """The loader's, and what process_perfdata's own backstop took where no loader could start (it counts no metrics)."""
         found = _read(self.dropped_path, DroppedCounts)
-        with contextlib.suppress(OSError, ValueError):
-            lines = self.backstop_path.read_text(encoding="ascii").splitlines()
+        with contextlib.suppress(OSError):
+            lines = self.backstop_path.read_text(encoding="ascii", errors="replace").splitlines()
             at = int(self.backstop_path.stat().st_mtime)
-            more = sum(int(line.split()[1]) for line in lines)
+            # what was gone before it was counted, and what a full disk cut off, has no number
+            more = sum(int(count) for count in (line.partition(" ")[2] for line in lines) if count.isdecimal())
             found = replace(found, files=found.files + len(lines), lines=found.lines + more, at=max(found.at, at))
         return found
 

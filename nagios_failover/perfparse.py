@@ -29,6 +29,9 @@ LONGEST_CACHE = 500_000
 RAW_COLUMNS = ("host_name", "service_description", "ctime", "output", "nagios_status", "perfdata")
 BIN_COLUMNS = ("id", "host_name", "service_description", "metric", "ctime", "value", "state", "warn", "critical")
 
+_MOMENT = "TIMESTAMPDIFF(SECOND, '1970-01-01', ctime)"
+"""UNIX_TIMESTAMP is NULL from 2038 on, where a clock may have been for a moment."""
+
 Service = tuple[str, str]
 Row = tuple[str, ...]
 Newest = dict[tuple[str, str, str], tuple[int, str]]
@@ -145,6 +148,9 @@ class PerfParse:
                     local_infile=True,
                 )
             )
+            with opened.cursor() as cursor:
+                # whatever this server's is: what does not fit is an error, and a backslash escapes
+                cursor.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES'")
             self._load_data = allows_load_data(opened)
             self._known = _Known()
             self._kept = opened
@@ -224,7 +230,7 @@ class PerfParse:
         self._remember_metrics(cursor, hosts)
         newest = f"SELECT host_name, service_description, MAX(ctime) AS ctime FROM {RAW.name} WHERE host_name IN %s GROUP BY 1, 2"
         cursor.execute(
-            f"SELECT host_name, service_description, UNIX_TIMESTAMP(ctime), nagios_status FROM {RAW.name} "
+            f"SELECT host_name, service_description, {_MOMENT}, nagios_status FROM {RAW.name} "
             f"JOIN ({newest}) AS newest USING (host_name, service_description, ctime)",
             (hosts,),
         )

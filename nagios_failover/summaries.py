@@ -28,15 +28,16 @@ def summaries(
     samples: Iterable[Sample], last: dict[tuple[str, str], tuple[int, int]], services: Mapping[tuple[str, str], int]
 ) -> Sums:
     """(service id, day's beginning) to seconds OK, WARNING, CRITICAL, undefined. `last` holds each service's newest sample
-    (moment, state), and is brought up to date; samples that are older than that change nothing."""
+    (moment, state), and is brought up to date; samples that are older than that change nothing, unless they are so much older
+    that the clock was set back."""
     sums: dict[tuple[int, int], list[int]] = {}
     for sample in samples:
         service = (sample.host.rstrip(" "), sample.service.rstrip(" "))
         before = last.get(service)
-        if before and before[0] >= sample.moment:
+        if before and before[0] >= sample.moment > before[0] - LONGEST_GAP:
             continue
         last[service] = (sample.moment, sample.state)
-        if before:
+        if before and before[0] < sample.moment:
             state = before[1] if sample.moment - before[0] <= LONGEST_GAP else _UNDEFINED
             for day, seconds in _days(before[0], sample.moment):
                 sums.setdefault((services[service], day), [0, 0, 0, 0])[state] += seconds

@@ -26,6 +26,7 @@ from nagios_failover.user import become_nagios
 from nagios_failover.words import CONFIG_FILE, Role
 
 NAME = "PERFDATA"
+RATE_SECONDS = 60
 
 _DESCRIPTION = """Says how the trend data gets from Nagios into the database: how much waits and for how long, how many rows are
 loaded per second, what was set aside (malformed lines) or dropped (a queue beyond its limits). On a standby, and where no trend
@@ -65,8 +66,7 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
         yield nagiosplugin.Metric("age", round(self.age), "s", min=0)
         yield nagiosplugin.Metric("files", self.waiting, min=0)
         yield nagiosplugin.Metric("size", sum(sizes), "B", min=0, context="number")
-        rate = self.counts.rows_per_second if self.now - self.counts.loaded_at < 60 else 0.0
-        yield nagiosplugin.Metric("rows_per_second", rate, min=0, context="number")
+        yield nagiosplugin.Metric("rows_per_second", self.rate(), min=0, context="number")
         for name, value in (
             ("rows", self.counts.raw_rows + self.counts.bin_rows),
             ("lines_aside", self.counts.lines_aside),
@@ -83,6 +83,10 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
             return ""
         left = f"; {files_wait(waiting)} until it is the master" if waiting else ""
         return f"role {role}: no trend data is loaded here{left}"
+
+    def rate(self) -> float:
+        """Rows per second in the last minute: nothing where the loader has counted none since."""
+        return self.counts.rows_per_second if self.now - self.counts.loaded_at < RATE_SECONDS else 0.0
 
     def lost(self) -> str:
         """What was dropped or set aside lately; "" for nothing."""
@@ -129,9 +133,10 @@ class QueueSummary(nagiosplugin.Summary):  # type: ignore[misc]
         if queue.nothing:
             return one_line(f"{queue.config.this.name}: {queue.nothing}")
         waits = f"{files_wait(queue.waiting)}, the oldest for {span(queue.age)}" if queue.waiting else "nothing waits"
-        rate = queue.counts.rows_per_second
         lost = queue.lost()
-        return one_line(f"{queue.config.this.name}: {waits}, {rate:g} rows/s in the last minute{'; ' if lost else ''}{lost}")
+        return one_line(
+            f"{queue.config.this.name}: {waits}, {queue.rate():g} rows/s in the last minute{'; ' if lost else ''}{lost}"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

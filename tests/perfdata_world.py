@@ -22,8 +22,9 @@ HOLDER = "/root/holder.pid"
 END = "<the end of the file>"
 PROGRAM = "/opt/nagios-failover/bin/process_perfdata"
 
-Raw = tuple[str, str, str, int]
-Bin = tuple[str, str, str, str, str]
+Raw = tuple[str, str, str, int, str]
+"""Host, service, time, state; output and perfdata, each in hexadecimal digits."""
+Bin = tuple[str, str, str, str, str, str, str]
 
 
 class Tables(NamedTuple):
@@ -136,22 +137,30 @@ def expected(samples: list[Sample]) -> Tables:
     measured: Counter[Bin] = Counter()
     for sample in samples:
         when = utc(sample.moment)
-        raw[sample.host, sample.service, when, sample.state] += 1
+        raw[_raw(sample)] += 1
         for metric in sample.metrics:
             value = "NULL" if metric.value is None else f"{metric.value:.15g}"
-            measured[sample.host, sample.service, when, named(metric.label), value] += 1
+            limits = (metric.warn or "NULL", metric.crit or "NULL")
+            measured[sample.host, sample.service, when, named(metric.label), value, *limits] += 1
     return Tables(raw, measured)
+
+
+def _raw(sample: Sample) -> Raw:
+    texts = ":".join(text.encode().hex() for text in (sample.output, sample.perfdata))
+    return sample.host, sample.service, utc(sample.moment), sample.state, texts
 
 
 def stored(host: Host) -> Tables:
     raw: Counter[Raw] = Counter()
-    for line in sql(host, "SELECT host_name, service_description, ctime, nagios_status FROM perfdata_service_raw").splitlines():
-        name, service, when, state = line.split("\t")
-        raw[name, service, when, int(state)] += 1
+    names = "host_name, service_description, ctime"
+    texts = "LOWER(CONCAT(HEX(output), ':', HEX(perfdata)))"
+    for line in sql(host, f"SELECT {names}, nagios_status, {texts} FROM perfdata_service_raw").splitlines():
+        name, service, when, state, text = line.split("\t")
+        raw[name, service, when, int(state), text] += 1
     measured: Counter[Bin] = Counter()
-    for line in sql(host, "SELECT host_name, service_description, ctime, metric, value FROM perfdata_service_bin").splitlines():
-        name, service, when, metric, value = line.split("\t")
-        measured[name, service, when, metric, value if value == "NULL" else f"{float(value):.15g}"] += 1
+    for line in sql(host, f"SELECT {names}, metric, value, warn, critical FROM perfdata_service_bin").splitlines():
+        name, service, when, metric, value, warn, crit = line.split("\t")
+        measured[name, service, when, metric, value if value == "NULL" else f"{float(value):.15g}", warn, crit] += 1
     return Tables(raw, measured)
 
 
@@ -177,9 +186,7 @@ def times_loaded(host: Host, lines: Sequence[str]) -> dict[str, int]:
     """How often each of these spool lines is in the raw table."""
     samples = {line: parse_line(line.encode()) for line in lines}
     raw = stored(host).raw
-    return {
-        line: raw[one.host, one.service, utc(one.moment), one.state] for line, one in samples.items() if isinstance(one, Sample)
-    }
+    return {line: raw[_raw(one)] for line, one in samples.items() if isinstance(one, Sample)}
 
 
 def miscounted(host: Host) -> str:

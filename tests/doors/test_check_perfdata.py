@@ -83,6 +83,19 @@ def test_what_the_backstop_of_process_perfdata_took_counts_too(site: Site) -> No
     assert code == 1 and "2 files with 12 lines were dropped" in output
 
 
+def test_what_the_backstop_could_not_count_is_a_file_all_the_same(site: Site) -> None:
+    (site.perfdata / "dropped.backstop").write_text("1763800000.1 \n1763800001.1 7\n17638")
+    code, output = site.check()
+    assert code == 1 and "3 files with 7 lines were dropped" in output
+
+
+def test_a_rate_of_long_ago_is_none(site: Site) -> None:
+    site.counted.write_counts(LoaderCounts(100, 300, loaded_at=int(time.time()) - 61, rows_per_second=6.5))
+    site.queue(30)
+    output = site.check()[1]
+    assert ", 0 rows/s in the last minute" in output and "rows_per_second=0;" in output
+
+
 @pytest.mark.parametrize("role", [Role.STANDBY, Role.TAKING_OVER, Role.STANDING_DOWN])
 def test_on_a_host_that_is_not_the_master_it_is_ok(site: Site, role: Role) -> None:
     site.role(role)

@@ -154,6 +154,47 @@ def test_killed_loaders_and_a_database_killed_frozen_slow_read_only_and_without_
     assert counts(yasu)["dropped_lines"] == 0
 
 
+def test_a_commit_that_comes_to_pass_later_is_waited_for_and_nothing_is_kept_of_files_that_are_gone(lab: Lab, yasu: Host) -> None:
+    """A loader that was killed had sent it; the server is still at it."""
+    settle(lab, yasu)
+    now = int(time.time())
+    yasu.write(
+        "/tmp/doubt.sql",
+        f"""
+        START TRANSACTION;
+        UPDATE nagios_failover_count SET raw_rows = raw_rows WHERE host_name = 'yasu';
+        SELECT SLEEP(1);
+        INSERT INTO nagios_failover_position VALUES ('yasu', '{now}.1', 1000);
+        SELECT SLEEP(8);
+        COMMIT;
+    """,
+    )
+    kill_loader(yasu)
+    yasu.run("setsid -f mariadb perfparse </tmp/doubt.sql >/dev/null 2>&1")
+    lab.wait(
+        lambda: number(yasu, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'"), 10, "begun"
+    )
+    for counter in (1, 2):
+        line = f"{now}\tdoubt{counter}\tS\tout\tOK\tm=1\n"
+        yasu.write(f"{PERFDATA}/queue/{now}.{counter}", line, owner="nagios", group="adm")
+    settle(lab, yasu)
+    assert sql(yasu, "SELECT DISTINCT host_name FROM perfdata_service_raw WHERE host_name LIKE 'doubt%'") == "doubt2"
+    yasu.write(f"{PERFDATA}/queue/{now}.3", f"{now}\tdoubt3\tS\tout\tOK\tm=1\n", owner="nagios", group="adm")
+    settle(lab, yasu)
+    assert sql(yasu, "SELECT queue_file FROM nagios_failover_position WHERE host_name = 'yasu'") == f"{now}.3"
+
+
+def test_a_state_goes_on_over_the_death_of_a_loader(lab: Lab, yasu: Host) -> None:
+    now = int(time.time()) - 120
+    for moment, state in ((now, "CRITICAL"), (now + 60, "OK"), (now + 70, "OK")):
+        kill_loader(yasu)
+        yasu.write(f"{PERFDATA}/queue/{moment}.4", f"{moment}\tlasting\tS\tout\t{state}\t\n", owner="nagios", group="adm")
+        loaded = f"SELECT COUNT(*) FROM perfdata_service_raw WHERE host_name = 'lasting' AND UNIX_TIMESTAMP(ctime) = {moment}"
+        lab.wait(lambda query=loaded: number(yasu, query) == 1, 30, "it is loaded")  # type: ignore[misc]
+    sums = "SELECT SUM(sum_uptime), SUM(sum_warntime), SUM(sum_criticaltime), SUM(sum_undeftime) FROM perfdata_raw_summary_data"
+    assert sql(yasu, f"{sums} JOIN perfdata_service USING (service_id) WHERE host_name = 'lasting'") == "10\t0\t60\t0"
+
+
 def test_malformed_lines_and_metrics_are_set_aside_and_warned_of(lab: Lab, yasu: Host) -> None:
     before = counts(yasu)
     lab.set_state("web1", "HTTP", "OK", "odd | good=1 bad,metric also=2")
@@ -237,12 +278,46 @@ def test_a_change_from_and_to_summer_time_neither_doubles_nor_skips(lab: Lab, ya
         sql(yasu, "SET GLOBAL time_zone = 'SYSTEM'")
 
 
+def test_a_clock_that_was_far_ahead_for_a_moment_stops_no_loader(lab: Lab, yasu: Host) -> None:
+    """To UNIX_TIMESTAMP there is no time behind 2038. The loader reads each service's newest row when it connects."""
+    rows = "SELECT ctime FROM perfdata_service_bin WHERE host_name = 'ahead' ORDER BY id"
+    stored: list[str] = []
+    for moment in (4102444800, int(time.time())):
+        kill_loader(yasu)
+        spool = f"{PERFDATA}/queue/{int(time.time())}.{len(stored)}"
+        yasu.write(spool, f"{moment}\tahead\tS\tout\tOK\tm=1\n", owner="nagios", group="adm")
+        stored.append(time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment)))
+        lab.wait(lambda: sql(yasu, rows).splitlines() == stored, 30, "it is loaded")
+    assert stored[0] == "2100-01-01 00:00:00"
+
+
+def test_a_server_s_own_sql_mode_changes_nothing(lab: Lab, yasu: Host) -> None:
+    text = r"C:\temp"
+    sql(yasu, "SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES'")
+    try:
+        kill_loader(yasu)
+        line = f"{int(time.time())}\tmode\tS\t{text}\tOK\t\n"
+        yasu.write(f"{PERFDATA}/queue/{int(time.time())}.1", line, owner="nagios", group="adm")
+        mine = "SELECT HEX(output) FROM perfdata_service_raw WHERE host_name = 'mode'"
+        lab.wait(lambda: sql(yasu, mine), 30, "it is loaded")
+        assert bytes.fromhex(sql(yasu, mine)).decode() == text
+    finally:
+        sql(yasu, "SET GLOBAL sql_mode = DEFAULT")
+        kill_loader(yasu)
+
+
 def test_old_rows_are_deleted_a_few_at_a_time(lab: Lab, yasu: Host) -> None:
     row = "'old', 'S', 'm', UTC_TIMESTAMP() - INTERVAL 500 DAY, seq, 0"
     sql(
         yasu,
         "INSERT INTO perfdata_service_bin (host_name, service_description, metric, ctime, value, state) "
         f"SELECT {row} FROM seq_1_to_2500",
+    )
+    sql(
+        yasu,
+        "INSERT INTO perfdata_service_raw (host_name, service_description, ctime) "
+        "SELECT 'old', 'S', UTC_TIMESTAMP() - INTERVAL 500 DAY FROM seq_1_to_1500; INSERT INTO perfdata_raw_summary_data "
+        "(service_id, ctime) SELECT 1, UTC_DATE() - INTERVAL 500 + seq DAY FROM seq_1_to_20",
     )
     old = "SELECT COUNT(*) FROM perfdata_service_bin WHERE host_name = 'old'"
     seen = set()
@@ -253,7 +328,11 @@ def test_old_rows_are_deleted_a_few_at_a_time(lab: Lab, yasu: Host) -> None:
 
     lab.wait(left, 120, "they are deleted", poll=0.1)
     assert seen <= {2500, 1500, 500, 0}
-    assert number(yasu, "SELECT COUNT(*) FROM perfdata_service_bin") > 0
+    for table in ("perfdata_service_bin", "perfdata_service_raw", "perfdata_raw_summary_data"):
+        rows = f"SELECT COUNT(*) FROM {table}"
+        none = f"{rows} WHERE ctime < UTC_TIMESTAMP() - INTERVAL 450 DAY"
+        lab.wait(lambda query=none: number(yasu, query) == 0, 60, f"those of {table}, too")  # type: ignore[misc]
+        assert number(yasu, rows) > 0
 
 
 def test_the_trend_is_text_data_and_pictures(lab: Lab, yasu: Host) -> None:
@@ -280,6 +359,17 @@ def test_the_trend_is_text_data_and_pictures(lab: Lab, yasu: Host) -> None:
     assert 'id="warn-band-' in svg and 'id="crit-band-' in svg
 
 
+def test_a_threshold_is_the_newest_of_its_slot(lab: Lab, yasu: Host) -> None:
+    now = int(time.time())
+    checks = ((now - 300, "m=1;80;90"), (now - 200, "m=1;100"))
+    lines = "".join(f"{moment}\tlimits\tS\tout\tOK\t{perfdata}\n" for moment, perfdata in checks)
+    yasu.write(f"{PERFDATA}/queue/{now}.2", lines, owner="nagios", group="adm")
+    rows = "SELECT COUNT(*) FROM perfdata_service_bin WHERE host_name = 'limits'"
+    lab.wait(lambda: number(yasu, rows) == 2, 30, "they are loaded")
+    text = yasu.run([COMMAND, "trend", "limits", "S", "m", "--since", "300d"]).stdout
+    assert text.splitlines()[-1].endswith("; 2 values; warn 100")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -302,6 +392,13 @@ def test_init_database_says_what_differs_and_refuses_the_layout_of_2007(yasu: Ho
     assert "the table perfparse.perfdata_service_bin differs from PerfParse's:" in said
     assert "  column value is float NULL, not double NULL: ALTER TABLE perfdata_service_bin MODIFY value double NULL" in said
     assert "8 of 9 tables of perfparse are as the loader writes them" in said
+    metrics = "ALTER TABLE perfdata_service_metric"
+    sql(yasu, f"{metrics} CONVERT TO CHARACTER SET latin1; {metrics} DROP KEY metric, MODIFY metric_id BIGINT UNSIGNED NOT NULL")
+    lines = yasu.run([COMMAND, "init-database"]).stdout.splitlines()
+    statements = [line.partition(": ")[2] for line in lines if line.startswith("  ")]
+    assert len(statements) == 3 and "9 of 9 tables" not in lines
+    sql(yasu, "; ".join(statements))
+    assert "9 of 9 tables of perfparse are as the loader writes them" in yasu.run([COMMAND, "init-database"]).stdout
     sql(yasu, "CREATE DATABASE perf2007; CREATE TABLE perf2007.perfdata_service_bin (metric_id INT, ctime INT, value DOUBLE)")
     text = yasu.read(CONFIG)
     yasu.write(CONFIG, text.replace("#database = perfparse", "database = perf2007"), group="nagios", mode=0o640)

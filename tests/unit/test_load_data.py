@@ -21,6 +21,7 @@ from nagios_failover.load_data import NULL, _in_memory, as_lines, guarded_connec
         (("C:\\", "x"), "C:\\\\\tx\n"),
         (("\\N", NULL), "\\\\N\t\\N\n"),
         (("a\0b", NULL), "a\\0b\t\\N\n"),
+        (("\0N", "x"), "\\0N\tx\n"),
         (("größe 温", ""), "größe 温\t\n"),
     ],
 )

@@ -273,6 +273,7 @@ class FakeTrend:
         self.loaded: list[str] = []
         self.heartbeats: list[int] = []
         self.dropped: list[str] = []
+        self.forgot: list[int] = []  # how much was loaded then
 
     def load(self, queue: Sequence[QueuedSpool]) -> Loaded:
         self.heartbeats.append(len(self.world.heartbeat.written))
@@ -288,7 +289,7 @@ class FakeTrend:
         self.world.files.remove(spools)
 
     def forget(self) -> None:
-        pass
+        self.forgot.append(len(self.loaded))
 
 
 def test_what_the_old_master_had_not_loaded_is_loaded_first_and_under_its_own_name(world: World) -> None:
@@ -301,6 +302,15 @@ def test_what_the_old_master_had_not_loaded_is_loaded_first_and_under_its_own_na
     world.run(trend=trend, fetched=fetched)
     assert (fetched.loaded, trend.loaded) == (["900.1", "905.1"], ["995.1"])
     assert world.fetched.queue() == [] and world.queued() == []
+
+
+def test_what_is_old_is_forgotten_when_nothing_waits_however_soon_there_is_more(world: World) -> None:
+    trend = FakeTrend(world, seconds=1)
+    for moment in (990, 991, 992):
+        world.call(moment)
+    world.at(1003, lambda: world.call(1003))
+    world.run(trend=trend)
+    assert (trend.loaded, trend.forgot[:2]) == (["990.1", "991.1", "992.1", "1003.1"], [3, 4])
 
 
 def test_a_new_fetch_begins_with_nothing(world: World) -> None:

@@ -166,12 +166,15 @@ def test_a_file_that_cannot_be_read_holds_up_nothing_before_it(world: World) -> 
     assert len(world.outputs()) == 100
 
 
+@pytest.mark.parametrize("how", ["the same loader", "a loader that was killed"])
 @pytest.mark.parametrize("fault", ["before", "after"])
-def test_a_failure_before_or_after_the_commit_doubles_nothing_and_loses_nothing(world: World, fault: str) -> None:
+def test_a_failure_before_or_after_the_commit_doubles_nothing_and_loses_nothing(world: World, fault: str, how: str) -> None:
     world.queue(100, line(1), line(2), torn="tor")
     world.store.fault = fault
     with pytest.raises(Failed):
         world.load()
+    if how == "a loader that was killed":
+        world.loader = world.new_loader()
     world.store.fault = ""
     world.load_all()
     assert world.outputs() == ["line 1", "line 2"]
@@ -300,6 +303,45 @@ def test_what_is_dropped_is_counted_once_with_what_was_in_it(world: World) -> No
     dropped = world.loader.count_files.dropped()
     assert (dropped.files, dropped.lines, dropped.metrics, dropped.at, dropped.last) == (2, 4, 6, 1000, "200.1")
     assert world.waiting() == []
+
+
+def test_a_drop_that_was_cut_off_is_ended_and_the_file_is_not_loaded_as_well(world: World) -> None:
+    world.queue(100, line(1))
+    world.queue(200, line(2))
+    world.loader.count_files.drop("100.1", lines=1, metrics=2, now=1.0)  # and was killed before it removed the file
+    world.loader = world.new_loader()
+    world.load_all()
+    assert (world.outputs(), world.loader.count_files.dropped().lines) == (["line 2"], 1)
+
+
+def test_a_file_that_a_disk_does_not_give_any_more_is_dropped_with_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.queue(100, line(1))
+    world.queue(200, line(2))
+    read_lines = world.files.read_lines
+
+    def some(spool: QueuedSpool, offset: int, limit: int) -> SpoolLines:
+        if spool.name == "100.1":
+            raise Failed("cannot read 100.1: Input/output error")
+        return read_lines(spool, offset, limit)
+
+    monkeypatch.setattr(world.files, "read_lines", some)
+    world.loader.drop(world.files.queue())
+    dropped = world.loader.count_files.dropped()
+    assert (world.waiting(), dropped.files, dropped.lines) == ([], 2, 1)
+
+
+def test_what_is_partly_loaded_is_not_counted_as_dropped_where_the_clock_was_set_back(world: World) -> None:
+    world.loader = world.new_loader(batch_kilobytes=16)
+    world.queue(4600, *(line(number, perfdata="x" * 200) for number in range(300)))
+    world.load()
+    world.queue(1000, *(line(number, perfdata="x" * 200) for number in range(300, 600)))
+    world.load()
+    world.loader = world.new_loader(batch_kilobytes=16)
+    world.loader.drop(world.loader.droppable(world.files.queue()))
+    world.load_all()
+    assert len(world.outputs()) + world.loader.count_files.dropped().lines == 600
 
 
 @pytest.mark.parametrize("how", ["the same loader", "a loader that was killed"])

@@ -8,6 +8,7 @@ from nagios_failover.config import Config
 from nagios_failover.config_file import parse
 from nagios_failover.init_database import grants, mismatches
 from nagios_failover.programstatus import COLUMNS, PROGRAMSTATUS, row
+from nagios_failover.tables import Found
 
 AS_MADE = {column.name: column.type for column in COLUMNS}
 
@@ -65,21 +66,23 @@ def test_the_table_has_nagios_1x_fourteen_columns_and_transactions() -> None:
     assert PROGRAMSTATUS.create().endswith("ENGINE=InnoDB")
 
 
+def found(columns: dict[str, str], *, engine: str = "InnoDB") -> Found:
+    return Found(columns, engine, [], [], [])
+
+
 def test_the_table_as_we_make_it_differs_in_nothing() -> None:
-    assert PROGRAMSTATUS.differences(AS_MADE, "InnoDB", origin="Nagios 1.x") == []
+    assert PROGRAMSTATUS.differences(found(AS_MADE), origin="Nagios 1.x") == []
 
 
 def test_mysql_8_tells_no_width_of_integers() -> None:
-    assert (
-        PROGRAMSTATUS.differences({name: kind.partition("(")[0] for name, kind in AS_MADE.items()}, "InnoDB", origin="Nagios 1.x")
-        == []
-    )
+    plain = {name: kind.partition("(")[0] for name, kind in AS_MADE.items()}
+    assert PROGRAMSTATUS.differences(found(plain), origin="Nagios 1.x") == []
 
 
 def test_what_differs_is_named_with_the_statement_that_mends_it() -> None:
-    found = {**AS_MADE, "nagios_pid": "varchar(10)", "last_update": "datetime NULL", "instance": "int(11)"}
-    del found["daemon_mode"]
-    assert PROGRAMSTATUS.differences(found, "MyISAM", origin="Nagios 1.x") == [
+    columns = {**AS_MADE, "nagios_pid": "varchar(10)", "last_update": "datetime NULL", "instance": "int(11)"}
+    del columns["daemon_mode"]
+    assert PROGRAMSTATUS.differences(found(columns, engine="MyISAM"), origin="Nagios 1.x") == [
         "column last_update is datetime NULL, not datetime: ALTER TABLE programstatus MODIFY last_update datetime NOT NULL "
         "DEFAULT '0000-00-00 00:00:00'",
         "column daemon_mode is missing: ALTER TABLE programstatus ADD daemon_mode tinyint(4) NOT NULL DEFAULT '0'",

@@ -41,3 +41,14 @@ def test_it_goes_on_from_what_the_table_has_and_older_samples_change_nothing() -
         (7, MIDNIGHT): [0, 0, 60, 0]
     }
     assert last == {SERVICE: (MIDNIGHT + 160, 0)}
+
+
+def test_what_is_not_known_of_a_gap_is_a_year_at_most() -> None:
+    sums = summed(sample(0, 0), sample(MIDNIGHT, 0))
+    assert len(sums) == 366 and set(map(tuple, sums.values())) == {(0, 0, 0, DAY)}
+
+
+def test_a_clock_that_was_ahead_for_a_moment_ends_no_summary() -> None:
+    ahead = sample(MIDNIGHT + 300 * DAY, 0)
+    last = {SERVICE: (ahead.moment, ahead.state)}
+    assert summed(sample(MIDNIGHT, 1), sample(MIDNIGHT + 60, 0), last=last) == {(7, MIDNIGHT): [0, 60, 0, 0]}

@@ -136,7 +136,7 @@ def classify(error: BaseException, *, section: str = "heartbeat") -> NoAnswer | 
     return Blocked(f"{text} ({code})", "see the server's error log")
 
 
-WRITE_HINT = "nagios-failover init-database says which rights [database] user needs"
+WRITE_HINT = "nagios-failover init-database makes what is missing, and says what differs and which rights [database] user needs"
 
 
 @contextmanager

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pwd
 import tempfile
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import nan
@@ -21,19 +25,57 @@ WARN_COLOUR = "#f0a30a"
 CRIT_COLOUR = "#d13438"
 LINE_COLOUR = "#1f6fb2"
 GAP = 3
+MOST_PANELS = 20
+LARGEST = 1e300
+"""A scale for more than that is beyond what a number holds."""
 
 
 def check_output(path: Path) -> None:
     """Before anything is read: is it a picture of a kind that can be drawn, in a place that is there?"""
     if path.suffix.lower() not in KINDS:
         raise UsageError(f"{path}: the file's name ends neither in .svg nor in .png", hint="--output web1.svg")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path}: there is no directory {path.absolute().parent}")
+    parent = path.absolute().parent
+    try:
+        there = parent.is_dir()
+    except PermissionError as error:
+        raise UsageError(f"{path}: {_who()} may not look into {parent}", hint=_where()) from error
+    if not there:
+        raise UsageError(f"{path}: there is no directory {parent}")
+
+
+def _who() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _where() -> str:
+    return f"it is drawn by the user {_who()}: --output {tempfile.gettempdir()}/web1.svg"
 
 
 def draw(path: Path, series: Sequence[Series], failovers: Sequence[Takeover]) -> None:
     """One panel a metric: the average, between the lowest and the highest; where a value would be WARNING or CRITICAL the ground
     is coloured; failovers are dashed lines. Raises Failed without the library, or where the file cannot be written."""
+    if any(abs(value or 0) > LARGEST for one in series for slot in one.slots for value in (slot.low, slot.high)):
+        raise Failed("there are values that are too large to be drawn", hint="--csv shows them")
+    pyplot = _pyplot()
+    figure, panels = pyplot.subplots(
+        len(series), 1, sharex=True, squeeze=False, figsize=(10, 1 + 2.4 * len(series)), layout="constrained"
+    )
+    for panel, one in zip(panels[:, 0], series, strict=True):
+        _panel(panel, one, failovers)
+    _show_time(panels[-1, 0].xaxis)
+    shown = {label: handle for panel in panels[:, 0] for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), fontsize=8, frameon=False)
+    kind, picture = path.suffix[1:].lower(), io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of signs that the font has not
+            figure.savefig(picture, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    finally:
+        pyplot.close(figure)
+    _write(path, picture.getvalue())
+
+
+def _pyplot() -> Any:
     # Nagios's user has no home to keep fonts' names in
     os.environ.setdefault("MPLCONFIGDIR", str(Path(tempfile.gettempdir()) / f"nagios-failover-plot-{os.geteuid()}"))
     try:
@@ -46,24 +88,25 @@ def draw(path: Path, series: Sequence[Series], failovers: Sequence[Takeover]) ->
             f"the plotting library is not there: {error}",
             hint="/opt/nagios-failover/bin/pip install 'nagios-failover[plot]' (or matplotlib); without --output it is text",
         ) from error
-    figure, panels = pyplot.subplots(
-        len(series), 1, sharex=True, squeeze=False, figsize=(10, 1 + 2.4 * len(series)), layout="constrained"
-    )
-    for panel, one in zip(panels[:, 0], series, strict=True):
-        _panel(panel, one, failovers)
-    _show_time(panels[-1, 0].xaxis)
-    shown = {label: handle for panel in panels[:, 0] for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), fontsize=8, frameon=False)
+    return pyplot
+
+
+def _write(path: Path, picture: bytes) -> None:
+    """Whole, or not at all: a disk may be full."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        pyplot.savefig(path, format=path.suffix[1:].lower(), metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+        temporary.write_bytes(picture)
+        temporary.replace(path)
     except OSError as error:
-        raise Failed(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        pyplot.close(figure)
+        with suppress(OSError):
+            temporary.unlink()
+        raise Failed(f"cannot write {path}: {error.strerror}", hint=_where()) from error
 
 
 def _panel(panel: Any, series: Series, failovers: Sequence[Takeover]) -> None:
-    slots = with_gaps(series.slots)
+    slots = with_gaps([slot for slot in series.slots if slot.values])
+    if not slots:
+        panel.text(0.5, 0.5, "nothing was measured in this time", transform=panel.transAxes, ha="center")
     times = [datetime.fromtimestamp(series.moment(slot), UTC) for slot in slots]
     lows, averages, highs = ([getattr(slot, name) for slot in slots] for name in ("low", "average", "high"))
     panel.plot(times, averages, color=LINE_COLOUR, linewidth=1.2, marker=".", markersize=2.5, gid="average", label="average")
@@ -81,6 +124,7 @@ def _panel(panel: Any, series: Series, failovers: Sequence[Takeover]) -> None:
     panel.set_xlim(datetime.fromtimestamp(series.span.begin, UTC), datetime.fromtimestamp(series.span.end, UTC))
     panel.set_title(series.title, fontsize=10, loc="left", parse_math=False)
     panel.set_ylabel(series.unit, parse_math=False)
+    panel.ticklabel_format(axis="y", useOffset=False)
     panel.grid(alpha=0.3)
 
 
@@ -110,8 +154,8 @@ def with_gaps(slots: Sequence[Slot]) -> list[Slot]:
 
 def _view(series: Series) -> tuple[float, float]:
     """From the lowest value to the highest, and a threshold that is not far from them."""
-    low = min((slot.low for slot in series.slots), default=0.0)
-    high = max((slot.high for slot in series.slots), default=1.0)
+    low = min((slot.low for slot in series.slots if slot.low is not None), default=0.0)
+    high = max((slot.high for slot in series.slots if slot.high is not None), default=1.0)
     size = high - low or abs(high) or 1.0
     edges = [edge for limits in (series.warn, series.crit) if limits for edge in (limits.low, limits.high) if edge is not None]
     near = [edge for edge in edges if low - size <= edge <= high + size]

@@ -46,8 +46,8 @@ def a_range(text: str) -> str:
     """The argument of -w and -c, a range as the Monitoring Plugins guidelines have it."""
     try:
         nagiosplugin.Range(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range: {error}") from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range; hint: 10, 10:, ~:10, 10:20 or @10:20") from None
     return text
 
 

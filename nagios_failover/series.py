@@ -32,20 +32,21 @@ class Span(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """What was measured in one piece of time; `state` is the worst."""
+    """What was measured in one piece of time; `state` is the worst. Where every check said `U` there are no values."""
 
     number: int
     values: int
-    low: float
-    average: float
-    high: float
+    low: float | None
+    average: float | None
+    high: float | None
+    last: float | None
     state: int
     warn: str
     crit: str
 
 
 class Series(NamedTuple):
-    """One metric of a service; slots without a value are left out."""
+    """One metric of a service; slots without a check are left out. `newest` is when it was last measured at all (epoch seconds)."""
 
     host: str
     service: str
@@ -53,6 +54,7 @@ class Series(NamedTuple):
     unit: str
     span: Span
     slots: Sequence[Slot]
+    newest: int | None = None
 
     @property
     def title(self) -> str:
@@ -99,7 +101,8 @@ COLUMNS = (
 
 def _records(series: Sequence[Series], failovers: Sequence[Takeover]) -> Iterator[dict[str, Any]]:
     for one in series:
-        marked = {one.span.slot(failover.moment) for failover in failovers}
+        numbers = [slot.number for slot in one.slots]
+        marked = {_first_from(one.span.slot(failover.moment), numbers) for failover in failovers}
         for slot in one.slots:
             begin = one.moment(slot)
             values = (
@@ -116,6 +119,11 @@ def _records(series: Sequence[Series], failovers: Sequence[Takeover]) -> Iterato
             )
             more = (slot.state, slot.warn, slot.crit, int(slot.number in marked))
             yield dict(zip(COLUMNS, (*values, *more), strict=True))
+
+
+def _first_from(number: int, numbers: Sequence[int]) -> int | None:
+    """While the role changes nothing may be measured: the mark is then at what comes next."""
+    return next((other for other in numbers if other >= number), None)
 
 
 def as_csv(series: Sequence[Series], failovers: Sequence[Takeover]) -> str:
@@ -154,20 +162,18 @@ def iso(moment: float) -> str:
 def chart(series: Series, failovers: Sequence[Takeover], *, height: int = 8, ascii_only: bool = False) -> list[str]:
     """The series as lines of text: a title, `height` rows of blocks with the scale before them, states that are not OK, failovers
     (F), the time, and what it comes to."""
-    if not series.slots:
-        return [series.title, "  nothing was measured in this time"]
+    levels = {slot.number: slot.average for slot in series.slots if slot.average is not None}
+    if not levels:
+        return [series.title, f"  nothing was measured in this time{_but(series)}"]
     blocks = ASCII_BLOCKS if ascii_only else BLOCKS
-    low = min(slot.average for slot in series.slots)
-    high = max(slot.average for slot in series.slots)
-    bottom = 0.0 if 0 <= low <= high / 2 or high == low == 0 else low - (high - low or abs(high)) / 10
-    scale = (high - bottom) or 1.0
-    levels = {slot.number: max(1, round((slot.average - bottom) / scale * height * 8)) for slot in series.slots}
+    bottom, high = _scale(list(levels.values()))
+    margin = max(len(number(high)), len(number(bottom)), len("state"))
+    eighths = {place: max(1, round((level - bottom) / ((high - bottom) or 1.0) * height * 8)) for place, level in levels.items()}
     columns = range(series.span.slot(series.span.end - 1) + 1)
-    margin = max(len(number(high)), len(number(bottom)))
     lines = [series.title]
     for row in reversed(range(height)):
-        label = number(high) if row == height - 1 else number(bottom) if row == 0 else ""
-        cells = "".join(blocks[min(8, max(0, levels.get(column, 0) - row * 8))] for column in columns)
+        label = number(bottom) if row == 0 else number(high) if row == height - 1 and high != bottom else ""
+        cells = "".join(blocks[min(8, max(0, eighths.get(column, 0) - row * 8))] for column in columns)
         lines.append(f"  {label:>{margin}} |{cells}".rstrip())
     states = {slot.number: STATE_MARKS[slot.state] for slot in series.slots}
     marks = {series.span.slot(failover.moment) for failover in failovers}
@@ -176,24 +182,48 @@ def chart(series: Series, failovers: Sequence[Takeover], *, height: int = 8, asc
         ("F", "".join("F" if column in marks else " " for column in columns)),
     ):
         if cells.strip():
-            lines.append(f"  {name[:margin]:>{margin}} |{cells}".rstrip())
-    begin, end = (datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M") for moment in (series.span.begin, series.span.end))
-    lines.append(f"  {'':>{margin}}  {begin}{end:>{max(len(end) + 1, len(columns) - len(begin))}}")
+            lines.append(f"  {name:>{margin}} |{cells}".rstrip())
+    begin, end = local(series.span.begin), local(series.span.end)
+    zone = datetime.fromtimestamp(series.span.end).astimezone().tzname()
+    lines.append(f"  {'':>{margin}}  {begin}{end:>{max(len(end) + 1, len(columns) - len(begin))}} {zone}")
     return [*lines, *_summary(series, failovers)]
+
+
+def _scale(levels: Sequence[float]) -> tuple[float, float]:
+    """From 0 on where that leaves the values half of the height."""
+    low, high = min(levels), max(levels)
+    from_nothing = 0 <= low <= high / 2 or high == low == 0
+    return 0.0 if from_nothing else low - (high - low or abs(high)) / 10, high
+
+
+def _but(series: Series) -> str:
+    checks = "; checks said U: the value is not known" if series.slots else ""
+    return checks + (f"; the newest value is of {local(series.newest)}" if series.newest else "")
 
 
 def _summary(series: Series, failovers: Sequence[Takeover]) -> Iterator[str]:
     count = sum(slot.values for slot in series.slots)
-    average = sum(slot.average * slot.values for slot in series.slots) / count
-    lowest, highest = min(slot.low for slot in series.slots), max(slot.high for slot in series.slots)
-    numbers = (("min", lowest), ("average", average), ("max", highest), ("last", series.slots[-1].average))
+    average = sum((slot.average or 0) * slot.values for slot in series.slots) / count
+    lowest = min(slot.low for slot in series.slots if slot.low is not None)
+    highest = max(slot.high for slot in series.slots if slot.high is not None)
+    last = next(slot.last for slot in reversed(series.slots) if slot.last is not None)
+    numbers = (("min", lowest), ("average", average), ("max", highest), ("last", last))
     words = ", ".join(f"{word} {number(value)}{series.unit}" for word, value in numbers)
     limits = [f"{word} {limit}" for word, limit in (("warn", series.slots[-1].warn), ("crit", series.slots[-1].crit)) if limit]
-    yield f"  {words}; {count} values" + (f"; {', '.join(limits)}" if limits else "")
+    yield f"  {words}; {counted(count)}" + (f"; {', '.join(limits)}" if limits else "")
     if failovers:
-        when = (f"{datetime.fromtimestamp(moment):%Y-%m-%d %H:%M:%S} to {host}" for host, moment in failovers)
-        yield f"  failovers (F): {', '.join(when)}"
+        yield f"  failovers (F): {', '.join(f'{local(moment, seconds=True)} to {host}' for host, moment in failovers)}"
+
+
+def local(moment: float, *, seconds: bool = False) -> str:
+    """In the time zone of whoever asks."""
+    return datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+
+def counted(values: int) -> str:
+    return "1 value" if values == 1 else f"{values} values"
 
 
 def number(value: float) -> str:
-    return f"{value:.4g}"
+    """Four digits, and all of those before the point."""
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"

@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 QUERY_SECONDS = 60.0
 """A person waits for it; the loader's own time limit is for single rows."""
 
-_NEWEST = "SUBSTRING(MAX(CONCAT(ctime, COALESCE({0}, ''))), 20)"
+_NEWEST = "SUBSTRING(MAX(CONCAT(ctime, {})), 20)"
 """A time is 19 characters."""
 
+_BY_SEVERITY = (0, 0, 1, 3, 2)
+"""What FIELD counts from 1 on, with 0 for none of them: worse than UNKNOWN is CRITICAL."""
+
 _SERIES = (
-    "SELECT FLOOR((UNIX_TIMESTAMP(ctime) - %s) / %s) AS slot, COUNT(value), MIN(value), AVG(value), MAX(value), MAX(state), "
-    f"{_NEWEST.format('warn')}, {_NEWEST.format('critical')} "
+    "SELECT FLOOR((UNIX_TIMESTAMP(ctime) - %s) / %s) AS slot, COUNT(value), MIN(value), AVG(value), MAX(value), "
+    f"{_NEWEST.format('value')}, MAX(FIELD(state, 0, 1, 3, 2)), "
+    f"""{_NEWEST.format("COALESCE(warn, '')")}, {_NEWEST.format("COALESCE(critical, '')")} """
     f"FROM {BIN.name} WHERE host_name = %s AND service_description = %s AND metric = %s "
-    "AND ctime >= FROM_UNIXTIME(%s) AND ctime < FROM_UNIXTIME(%s) AND value IS NOT NULL GROUP BY slot ORDER BY slot"
+    "AND ctime >= FROM_UNIXTIME(%s) AND ctime < FROM_UNIXTIME(%s) GROUP BY slot ORDER BY slot"
 )
 
 
@@ -35,8 +39,8 @@ def read_series(config: Config, host: str, service: str, metric: str | None, spa
     there is none of this name, with those that are alike; Failed when the server does not answer."""
     with _cursor(config) as cursor:
         series = [
-            Series(host, service, name, unit, span, _slots(cursor, host, service, name, span))
-            for name, unit in _metrics(cursor, host, service, metric)
+            Series(host, service, name, unit, span, _slots(cursor, host, service, name, span), newest)
+            for name, unit, newest in _metrics(cursor, host, service, metric)
         ]
         return series, _takeovers(cursor, span)
 
@@ -60,12 +64,14 @@ def _cursor(config: Config) -> Iterator[Cursor]:
         yield cursor
 
 
-def _metrics(cursor: Cursor, host: str, service: str, metric: str | None) -> Sequence[tuple[str, str]]:
+def _metrics(cursor: Cursor, host: str, service: str, metric: str | None) -> Sequence[tuple[str, str, int | None]]:
+    """Names, units, and when they were measured last."""
     cursor.execute(
-        f"SELECT metric, unit FROM {METRICS.name} WHERE host_name = %s AND service_description = %s ORDER BY metric_id",
+        f"SELECT m.metric, unit, UNIX_TIMESTAMP(ctime) FROM {METRICS.name} m LEFT JOIN {BIN.name} b ON b.id = last_perfdata_bin "
+        "WHERE m.host_name = %s AND m.service_description = %s ORDER BY metric_id",
         (host, service),
     )
-    found = [(str(name), str(unit)) for name, unit in cursor.fetchall()]
+    found = [(str(name), str(unit), None if moment is None else int(moment)) for name, unit, moment in cursor.fetchall()]
     if not found:
         cursor.execute(f"SELECT DISTINCT service_description FROM {METRICS.name} WHERE host_name = %s", (host,))
         if services := [str(row[0]) for row in cursor.fetchall()]:
@@ -76,15 +82,18 @@ def _metrics(cursor: Cursor, host: str, service: str, metric: str | None) -> Seq
         raise UsageError(f"there is no trend data of {host}", hint=hint)
     if metric is None:
         return found
-    chosen = [pair for pair in found if pair[0] == metric]
+    chosen = [one for one in found if one[0] == metric]
     if not chosen:
-        names = [name for name, _ in found]
+        names = [name for name, _, _ in found]
         raise UsageError(f"{host} {service} has no metric {metric!r}", hint=f"it has {_alike(metric, names)}")
     return chosen
 
 
 def _alike(name: str, names: Sequence[str], most: int = 8) -> str:
-    near = difflib.get_close_matches(name, names, n=most, cutoff=0.4)
+    folded: dict[str, list[str]] = {}
+    for other in names:
+        folded.setdefault(other.casefold(), []).append(other)
+    near = [other for found in difflib.get_close_matches(name.casefold(), folded, n=most, cutoff=0.4) for other in folded[found]]
     chosen = (near + [other for other in names if other not in near])[:most]
     more = len(names) - len(chosen)
     return ", ".join(chosen) + (f" and {more} more" if more else "")
@@ -93,8 +102,18 @@ def _alike(name: str, names: Sequence[str], most: int = 8) -> str:
 def _slots(cursor: Cursor, host: str, service: str, metric: str, span: Span) -> list[Slot]:
     cursor.execute(_SERIES, (span.begin, span.width, host, service, metric, span.begin, span.end))
     return [
-        Slot(int(slot), int(count), float(low), float(average), float(high), int(state), warn or "", crit or "")
-        for slot, count, low, average, high, state, warn, crit in cursor.fetchall()
+        Slot(
+            number=int(slot),
+            values=int(count),
+            low=low,
+            average=average,
+            high=high,
+            last=None if last is None else float(last),
+            state=_BY_SEVERITY[severity],
+            warn=warn or "",
+            crit=crit or "",
+        )
+        for slot, count, low, average, high, last, severity, warn, crit in cursor.fetchall()
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 
@@ -55,19 +55,21 @@ class Table(NamedTuple):
 
     def differences(self, found: Found, *, origin: str) -> list[str]:
         """How a table differs from what we make."""
+        if not found.engine:
+            return [f"it is a view: DROP VIEW {self.name}, and init-database makes the table"]
         lines = []
         for column in self.columns:
             kind = found.columns.get(column.name)
             wanted = f"{column.type}{' NULL' if column.null else ''}"
             if kind is None:
-                lines.append(f"column {column.name} is missing: ALTER TABLE {self.name} ADD {column.definition}")
+                lines.append(f"column {column.name} is missing: ALTER TABLE {self.name} ADD {self._with_key(column)}")
             elif _plain(kind) not in {_plain(wanted), *(_plain(other) for other in column.others)}:
                 lines.append(f"column {column.name} is {kind}, not {wanted}: ALTER TABLE {self.name} MODIFY {column.definition}")
             elif column.default == "AUTO_INCREMENT" and column.name not in found.numbered:
                 lines.append(f"column {column.name} does not number itself: ALTER TABLE {self.name} MODIFY {column.definition}")
         known = {column.name for column in self.columns}
         lines.extend(f"column {name} is not of {origin}" for name in found.columns if name not in known)
-        lines.extend(self._differing_keys(found.keys))
+        lines.extend(self._differing_keys(found))
         collation = self.options.rpartition("COLLATE=")[2].partition(" ")[0] if "COLLATE=" in self.options else ""
         if collation and (others := [name for name in found.collations if name != collation]):
             change = f"CONVERT TO CHARACTER SET {collation.partition('_')[0]} COLLATE {collation}"
@@ -76,7 +78,12 @@ class Table(NamedTuple):
             lines.append(f"its engine is {found.engine}, which knows no transactions: ALTER TABLE {self.name} ENGINE=InnoDB")
         return lines
 
-    def _differing_keys(self, found: Sequence[Key]) -> Iterator[str]:
+    def _with_key(self, column: Column) -> str:
+        """One that numbers itself has to be added with its key."""
+        key = f"PRIMARY KEY ({column.name})"
+        return f"{column.definition}, ADD {key}" if column.default == "AUTO_INCREMENT" and key in self.keys else column.definition
+
+    def _differing_keys(self, found: Found) -> Iterator[str]:
         """Where a unique one is missing rows would be doubled, where there is one too many rows would be refused; and without the
         others it would be slow."""
         unique = set()
@@ -85,12 +92,13 @@ class Table(NamedTuple):
             columns = tuple(names.split(", "))
             if "KEY" in kind.split()[1:]:  # PRIMARY KEY, UNIQUE KEY
                 unique.add(columns)
-                there = any(each.unique and each.columns == columns for each in found)
+                there = any(each.unique and each.columns == columns for each in found.keys)
             else:
-                there = any(each.columns[: len(columns)] == columns for each in found)
-            if not there:
+                there = any(each.columns[: len(columns)] == columns for each in found.keys)
+            comes_with_its_column = kind == "PRIMARY KEY" and len(columns) == 1 and columns[0] not in found.columns
+            if not there and not comes_with_its_column:
                 yield f"there is no {key}: ALTER TABLE {self.name} ADD {key}"
-        for each in found:
+        for each in found.keys:
             if self.keys and each.unique and each.columns not in unique:
                 drop = f"ALTER TABLE {self.name} DROP KEY `{each.name}`"
                 yield f"its key {each.name} takes nothing twice ({', '.join(each.columns)}), and is not ours: {drop}"

@@ -17,6 +17,7 @@ from nagios_failover import __version__
 from nagios_failover.config import Config
 from nagios_failover.config_file import load
 from nagios_failover.errors import FailoverError
+from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
 from nagios_failover.perfdata_counts import CountFiles, DroppedCounts, LoaderCounts
 from nagios_failover.perfdata_queue import PerfdataFiles
 from nagios_failover.plugin_words import NumberContext, PluginParser, a_range, add_line, one_line, unknown_because
@@ -34,7 +35,11 @@ data is configured, it is OK."""
 
 _EPILOG = """OK, WARNING and CRITICAL go by the age of the oldest file that waits (-w and -c, ranges in seconds, by default
 [perfdata] warning and critical) and, where they are given, by the number of files. WARNING: something was dropped or set aside
-within [perfdata] lost_warning. UNKNOWN: the configuration, the role or the queue cannot be read."""
+within [perfdata] lost_warning; performance data is switched off in Nagios. UNKNOWN: the configuration, the role or the queue cannot
+be read."""
+
+
+SWITCHED_OFF = "Nagios hands over no performance data: it is switched off there"
 
 
 class Queue(nagiosplugin.Resource):  # type: ignore[misc]
@@ -44,6 +49,7 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
         self.config = config
         self.now = time.time()
         self.nothing = ""
+        self.off = ""
         self.age = 0.0
         self.waiting = 0
         self.counts = LoaderCounts()
@@ -58,11 +64,12 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
         if self.nothing:
             yield nagiosplugin.Metric("lost", "")
             return
+        self.off = self._is_off()
         kept = CountFiles(files.directory)
         self.counts, self.dropped = kept.counts(), kept.dropped()
         self.waiting = len(queue)
         self.age = max(0.0, self.now - queue[0].moment) if queue else 0.0
-        yield nagiosplugin.Metric("lost", self.lost())
+        yield nagiosplugin.Metric("lost", self.off or self.lost())
         yield nagiosplugin.Metric("age", round(self.age), "s", min=0)
         yield nagiosplugin.Metric("files", self.waiting, min=0)
         yield nagiosplugin.Metric("size", sum(sizes), "B", min=0, context="number")
@@ -83,6 +90,14 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
             return ""
         left = f"; {files_wait(waiting)} until it is the master" if waiting else ""
         return f"role {role}: no trend data is loaded here{left}"
+
+    def _is_off(self) -> str:
+        """Why nothing comes, by Nagios's own status.dat; "" also where that cannot be read, which is other checks' business."""
+        try:
+            status = read_program_status(read_nagios_cfg(self.config.this.nagios_cfg).status_file)
+        except FailoverError:
+            return ""
+        return SWITCHED_OFF if status.values.get("process_performance_data") == "0" else ""
 
     def rate(self) -> float:
         """Rows per second in the last minute: nothing where the loader has counted none since."""
@@ -126,6 +141,8 @@ class QueueSummary(nagiosplugin.Summary):  # type: ignore[misc]
         if self._queue.waiting and self._queue.age > self._queue.config.perfdata.warning:
             log = self._queue.config.paths.state / "perfdata" / "loader.log"
             add_line(f"hint: {log} says why it waits")
+        if self._queue.off:
+            add_line("hint: ENABLE_PERFORMANCE_DATA to Nagios's command file; process_performance_data=1 in nagios.cfg")
         return self._sentence()
 
     def _sentence(self) -> str:
@@ -133,10 +150,8 @@ class QueueSummary(nagiosplugin.Summary):  # type: ignore[misc]
         if queue.nothing:
             return one_line(f"{queue.config.this.name}: {queue.nothing}")
         waits = f"{files_wait(queue.waiting)}, the oldest for {span(queue.age)}" if queue.waiting else "nothing waits"
-        lost = queue.lost()
-        return one_line(
-            f"{queue.config.this.name}: {waits}, {queue.rate():g} rows/s in the last minute{'; ' if lost else ''}{lost}"
-        )
+        parts = [f"{waits}, {queue.rate():g} rows/s in the last minute", queue.off, queue.lost()]
+        return one_line(f"{queue.config.this.name}: {'; '.join(filter(None, parts))}")
 
 
 def _parser() -> argparse.ArgumentParser:

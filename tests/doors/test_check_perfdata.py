@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nagios_failover.perfdata_counts import CountFiles, LoaderCounts
-from nagios_failover.words import Role
+from nagios_failover.words import STATUS_KEY, Role
 from tests.doors.plugin_site import THIS, PluginSite
 
 SOCKET = "[database]\nsocket = /run/mysqld/mysqld.sock\n[heartbeat]\nschema = nagios1\n"
@@ -94,6 +94,18 @@ def test_a_rate_of_long_ago_is_none(site: Site) -> None:
     site.queue(30)
     output = site.check()[1]
     assert ", 0 rows/s in the last minute" in output and "rows_per_second=0;" in output
+
+
+@pytest.mark.parametrize(("setting", "code"), [("1", 0), ("0", 1)])
+def test_performance_data_that_is_switched_off_in_nagios_is_warned_of(site: Site, tmp_path: Path, setting: str, code: int) -> None:
+    (tmp_path / "nagios.cfg").write_text(f"status_file={tmp_path}/status.dat\n")
+    flags = "".join(f"\t{key}=1\n" for key in STATUS_KEY.values())
+    program = f"programstatus {{\n\tnagios_pid=1\n\tprogram_start=1\n{flags}\tprocess_performance_data={setting}\n\t}}\n"
+    (tmp_path / "status.dat").write_text(f"info {{\n\tcreated={int(time.time())}\n\t}}\n\n{program}\n")
+    told, output = site.check()
+    assert told == code
+    assert ("; Nagios hands over no performance data: it is switched off there" in output) == (code == 1), output
+    assert ("hint: ENABLE_PERFORMANCE_DATA to Nagios's command file" in output) == (code == 1)
 
 
 @pytest.mark.parametrize("role", [Role.STANDBY, Role.TAKING_OVER, Role.STANDING_DOWN])

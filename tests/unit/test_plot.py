@@ -17,7 +17,7 @@ from nagios_failover.plot import bands, check_output, draw, with_gaps
 from nagios_failover.series import Series, Slot, Span, Takeover
 
 SPAN = Span(1_763_820_000, 1_763_823_600, 60)
-SLOTS = tuple(Slot(number, 4, number / 100, number / 50, number / 25, 0, "0.5", "@1:2") for number in range(60))
+SLOTS = tuple(Slot(number, 4, number / 100, number / 50, number / 25, number / 25, 0, "0.5", "@1:2") for number in range(60))
 SERIES = [Series("web1", "HTTP", name, "s", SPAN, SLOTS) for name in ("time", "$5 & <size>")]
 
 needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is an extra (plot)")
@@ -63,10 +63,33 @@ def test_the_png_is_one_even_without_values(tmp_path: Path) -> None:
 
 
 @needs_matplotlib
-def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_without_values_that_is_what_the_picture_says(tmp_path: Path) -> None:
+    draw(tmp_path / "x.svg", [SERIES[0]._replace(slots=())], [])
+    assert "nothing was measured in this time" in (tmp_path / "x.svg").read_text()
+
+
+@needs_matplotlib
+def test_a_file_that_cannot_be_written_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "x.svg").mkdir()
-    with pytest.raises(Failed, match="cannot write"):
+    with pytest.raises(Failed, match="cannot write") as caught:
         draw(tmp_path / "x.svg", SERIES, [])
+    assert caught.value.hint.startswith("it is drawn by the user ")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.svg"]
+
+
+@needs_matplotlib
+def test_values_beyond_what_can_be_drawn_are_said(tmp_path: Path) -> None:
+    slots = [
+        SLOTS[number]._replace(low=sign * 1e308, average=sign * 1e308, high=sign * 1e308) for number, sign in ((0, 1), (1, -1))
+    ]
+    with pytest.raises(Failed, match="too large to be drawn"):
+        draw(tmp_path / "x.png", [SERIES[0]._replace(slots=slots)], [])
+
+
+@needs_matplotlib
+def test_a_name_in_signs_that_the_font_has_not_is_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    draw(tmp_path / "x.png", [SERIES[0]._replace(metric="日本")], [])
+    assert list(recwarn) == []
 
 
 def test_without_the_library_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

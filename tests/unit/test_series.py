@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from nagios_failover.series import Series, Slot, Span, Takeover, as_csv, as_json, chart
+from nagios_failover.series import Series, Slot, Span, Takeover, as_csv, as_json, chart, number
 
 SPAN = Span(1_763_820_000, 1_763_823_600, 60)
 SERIES = Series(
@@ -16,9 +16,9 @@ SERIES = Series(
     "s",
     SPAN,
     (
-        Slot(0, 4, 0.1, 0.2, 0.3, 0, "1", "2"),
-        Slot(1, 4, 0.1, 0.4, 0.9, 1, "1", "2"),
-        Slot(59, 2, 0.6, 0.8, 1.0, 2, "1", "2"),
+        Slot(0, 4, 0.1, 0.2, 0.3, 0.3, 0, "1", "2"),
+        Slot(1, 4, 0.1, 0.4, 0.9, 0.1, 1, "1", "2"),
+        Slot(59, 2, 0.6, 0.8, 1.0, 1.0, 2, "1", "2"),
     ),
 )
 FAILOVERS = [Takeover("nabira", 1_763_820_065)]
@@ -72,14 +72,14 @@ def test_json_says_the_same_with_stable_keys() -> None:
 def test_the_chart_shows_values_states_failovers_and_what_it_comes_to() -> None:
     assert chart(SERIES, FAILOVERS, height=4) == [
         "web1 HTTP time [s]",
-        "  0.8 |" + " " * 59 + "█",
-        "      |" + " " * 59 + "█",
-        "      | █" + " " * 57 + "█",
-        "    0 |██" + " " * 57 + "█",
-        "  sta | w" + " " * 57 + "c",
-        "    F | F",
-        "       2025-11-22 14:00" + " " * 28 + "2025-11-22 15:00",
-        "  min 0.1s, average 0.4s, max 1s, last 0.8s; 10 values; warn 1, crit 2",
+        "    0.8 |" + " " * 59 + "█",
+        "        |" + " " * 59 + "█",
+        "        | █" + " " * 57 + "█",
+        "      0 |██" + " " * 57 + "█",
+        "  state | w" + " " * 57 + "c",
+        "      F | F",
+        "         2025-11-22 14:00" + " " * 28 + "2025-11-22 15:00 UTC",
+        "  min 0.1s, average 0.4s, max 1s, last 1s; 10 values; warn 1, crit 2",
         "  failovers (F): 2025-11-22 14:01:05 to nabira",
     ]
 
@@ -89,11 +89,45 @@ def test_a_terminal_without_utf8_gets_plain_characters() -> None:
 
 
 def test_a_flat_line_is_drawn() -> None:
-    flat = SERIES._replace(slots=(Slot(0, 1, 5.0, 5.0, 5.0, 0, "", ""), Slot(1, 1, 5.0, 5.0, 5.0, 0, "", "")))
-    assert chart(flat, [], height=2)[1].startswith("    5 |██")
-    zero = SERIES._replace(slots=(Slot(0, 1, 0.0, 0.0, 0.0, 0, "", ""),))
-    assert len(chart(zero, [], height=2)) == 5
+    flat = SERIES._replace(slots=(Slot(0, 1, 5.0, 5.0, 5.0, 5.0, 0, "", ""), Slot(1, 1, 5.0, 5.0, 5.0, 5.0, 0, "", "")))
+    assert chart(flat, [], height=2)[1].startswith("      5 |██")
+    zero = SERIES._replace(slots=(Slot(0, 1, 0.0, 0.0, 0.0, 0.0, 0, "", ""),))
+    assert chart(zero, [], height=2)[1:3] == ["        |", "      0 |▁"]
 
 
-def test_nothing_measured_is_said() -> None:
-    assert chart(SERIES._replace(slots=()), []) == ["web1 HTTP time [s]", "  nothing was measured in this time"]
+def test_nothing_measured_is_said_and_when_something_was() -> None:
+    nothing = "  nothing was measured in this time"
+    assert chart(SERIES._replace(slots=()), []) == ["web1 HTTP time [s]", nothing]
+    before = SERIES._replace(slots=(), newest=1_763_800_000)
+    assert chart(before, []) == ["web1 HTTP time [s]", f"{nothing}; the newest value is of 2025-11-22 08:26"]
+    unknown = SERIES._replace(slots=(Slot(3, 0, None, None, None, None, 3, "", ""),))
+    assert chart(unknown, []) == ["web1 HTTP time [s]", f"{nothing}; checks said U: the value is not known"]
+
+
+def test_checks_without_a_value_have_their_state_and_no_numbers() -> None:
+    series = SERIES._replace(slots=(*SERIES.slots[:2], Slot(2, 0, None, None, None, None, 3, "", "")))
+    lines = chart(series, [], height=2)
+    assert (lines[2], lines[3]) == ("      0 |██", "  state | wu")
+    assert lines[-1] == "  min 0.1s, average 0.3s, max 0.9s, last 0.1s; 8 values"
+    assert as_csv([series], []).splitlines()[-1] == "2025-11-22T14:02:00Z,1763820120,web1,HTTP,time,s,0,,,,3,,,0"
+    assert as_json([series], [])["series"][0]["slots"][2]["average"] is None
+
+
+def test_a_failover_in_which_nothing_was_measured_is_marked_at_what_came_next() -> None:
+    lines = as_csv([SERIES], [Takeover("nabira", SPAN.begin + 600)]).splitlines()
+    assert [line[-1] for line in lines[1:]] == ["0", "0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.00012345, "0.0001234"),
+        (1.5, "1.5"),
+        (9999.4, "9999"),
+        (1234567.5, "1234568"),
+        (-123456789012, "-123456789012"),
+        (1e15, "1e+15"),
+    ],
+)
+def test_a_number_has_four_digits_and_all_of_those_before_the_point(value: float, shown: str) -> None:
+    assert number(value) == shown

@@ -50,3 +50,18 @@ def test_text_in_which_two_names_are_one_is_named() -> None:
         "its text is latin1_swedish_ci, not utf8mb4_bin: "
         "ALTER TABLE perfdata_service_metric CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
     ]
+
+
+def test_an_id_that_is_missing_is_added_with_its_key_in_one_statement() -> None:
+    found = there(Key("metric", True, NAMES))
+    del found.columns["metric_id"]
+    assert differences(found) == [
+        "column metric_id is missing: ALTER TABLE perfdata_service_metric ADD metric_id bigint(20) unsigned NOT NULL "
+        "AUTO_INCREMENT, ADD PRIMARY KEY (metric_id)"
+    ]
+
+
+def test_a_view_in_a_table_s_place_is_named() -> None:
+    assert differences(there()._replace(engine="")) == [
+        "it is a view: DROP VIEW perfdata_service_metric, and init-database makes the table"
+    ]

@@ -399,7 +399,7 @@ def test_init_database_says_what_differs_and_refuses_the_layout_of_2007(yasu: Ho
     sql(yasu, f"{metrics} CONVERT TO CHARACTER SET latin1; {metrics} DROP KEY metric, MODIFY metric_id BIGINT UNSIGNED NOT NULL")
     lines = yasu.run([COMMAND, "init-database"]).stdout.splitlines()
     statements = [line.partition(": ")[2] for line in lines if line.startswith("  ")]
-    assert len(statements) == 3 and "9 of 9 tables" not in lines
+    assert len(statements) == 3 and "8 of 9 tables of perfparse are as the loader writes them" in lines
     sql(yasu, "; ".join(statements))
     assert "9 of 9 tables of perfparse are as the loader writes them" in yasu.run([COMMAND, "init-database"]).stdout
     sql(yasu, "CREATE DATABASE perf2007; CREATE TABLE perf2007.perfdata_service_bin (metric_id INT, ctime INT, value DOUBLE)")

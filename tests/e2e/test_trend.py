@@ -217,6 +217,9 @@ def set_all(lab: Lab, output: str) -> None:
             lab.set_state(host, service, "OK", output)
 
 
+# From here on there are lines in the queue that Nagios did not write: what is counted is more than what it wrote.
+
+
 def test_a_commit_that_comes_to_pass_later_is_waited_for_and_nothing_is_kept_of_files_that_are_gone(lab: Lab, yasu: Host) -> None:
     """A loader that was killed had sent it; the server is still at it."""
     settle(lab, yasu)
@@ -403,7 +406,7 @@ def test_init_database_says_what_differs_and_refuses_the_layout_of_2007(yasu: Ho
     sql(yasu, f"{metrics} CONVERT TO CHARACTER SET latin1; {metrics} DROP KEY metric, MODIFY metric_id BIGINT UNSIGNED NOT NULL")
     lines = yasu.run([COMMAND, "init-database"]).stdout.splitlines()
     statements = [line.partition(": ")[2] for line in lines if line.startswith("  ")]
-    assert len(statements) == 3 and "9 of 9 tables" not in lines
+    assert len(statements) == 3 and "8 of 9 tables of perfparse are as the loader writes them" in lines
     sql(yasu, "; ".join(statements))
     assert "9 of 9 tables of perfparse are as the loader writes them" in yasu.run([COMMAND, "init-database"]).stdout
     sql(yasu, "CREATE DATABASE perf2007; CREATE TABLE perf2007.perfdata_service_bin (metric_id INT, ctime INT, value DOUBLE)")

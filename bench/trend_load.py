@@ -9,7 +9,7 @@ import statistics
 import time
 from typing import Final
 
-from bench.common import add
+from bench.common import add, promise
 from tests import perfdata_world
 from tests.lab import Host, Lab
 from tests.lab.suite import COMMAND
@@ -58,7 +58,9 @@ def against_hand(lab: Lab, yasu: Host) -> None:
     rows = SERVICES * ROUNDS * ROWS_OF_A_LINE
     add(HAND, rows / statistics.median(hand for _, hand in runs), "rows/s", RUNS)
     mine = rows / statistics.median(loader for loader, _ in runs)
-    add("trend_load", mine, "rows/s", RUNS, HAND, statistics.median(hand / loader for loader, hand in runs))
+    ratio = statistics.median(hand / loader for loader, hand in runs)
+    add("trend_load", mine, "rows/s", RUNS, HAND, ratio)
+    promise("trend_load beside LOAD DATA LOCAL by hand", 1 / ratio, 2, "times as long")
 
 
 def load(lab: Lab, yasu: Host, rounds: int) -> float:
@@ -103,6 +105,7 @@ def memory(lab: Lab, yasu: Host) -> None:
         peaks.append(int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024)
     add("trend_load, memory for a queue", peaks[0], "MiB", 1)
     add("trend_load, memory for four times that queue", peaks[1], "MiB", 1, "one queue", peaks[1] / peaks[0])
+    promise("trend_load, memory for four times that queue", peaks[1] / peaks[0], 1.1, "times one queue's")
 
 
 def month(yasu: Host) -> None:
@@ -133,7 +136,9 @@ def month(yasu: Host) -> None:
         said = yasu.run([COMMAND, "trend", "host7", "HTTP", "time", "--since", "30d", *options], timeout=120).stdout
         found = re.search(r"(\d+) values", said)
         assert found and int(found[1]) > 0.99 * each, said
-        add(f"trend of a month out of {rows} rows, {name}", time.monotonic() - began, "s", 1)
+        took = time.monotonic() - began
+        add(f"trend of a month out of {rows} rows, {name}", took, "s", 1)
+        promise(f"trend of a month, {name}", took, 5, "s")
 
 
 def clear(yasu: Host, *, keep_names: bool = False) -> None:

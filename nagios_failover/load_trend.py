@@ -117,11 +117,18 @@ class TrendLoader:
         while self.recent[0][0] < now - RATE_SECONDS:
             self.recent.popleft()
         aside_at = self.counts.aside_at
-        if (counts.lines_aside, counts.metrics_aside) != (self.counts.lines_aside, self.counts.metrics_aside):
+        if self._is_more_aside(batch, counts):
             aside_at = int(self.clock())
         rate = round(sum(rows for _, rows in self.recent) / RATE_SECONDS, 2)
         self.counts = LoaderCounts(*counts, aside_at=aside_at, loaded_at=int(self.clock()), rows_per_second=rate)
         self.count_files.write_counts(self.counts)
+
+    def _is_more_aside(self, batch: Batch, counts: Counts) -> bool:
+        """Since the counts were last written, by this loader or one that was killed. Where none were, as of another host's queue,
+        it is what this batch brings: what that host has set aside before, it has told itself."""
+        if not self.counts.loaded_at:
+            return bool(batch.lines_aside or batch.metrics_aside)
+        return (counts.lines_aside, counts.metrics_aside) != (self.counts.lines_aside, self.counts.metrics_aside)
 
     def droppable(self, queue: Sequence[QueuedSpool]) -> Sequence[QueuedSpool]:
         """The files of which it is known what is loaded. The commit of a batch that a server has not answered, to this loader or

@@ -52,7 +52,7 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
         self.off = ""
         self.age = 0.0
         self.waiting = 0
-        self.counts = LoaderCounts()
+        self.counts = self.fetched = LoaderCounts()
         self.dropped = DroppedCounts()
 
     def probe(self) -> Iterable[nagiosplugin.Metric]:
@@ -67,6 +67,7 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
         self.off = self._is_off()
         kept = CountFiles(files.directory)
         self.counts, self.dropped = kept.counts(), kept.dropped()
+        self.fetched = CountFiles(files.fetched_from(self.config.peer.name).directory).counts()
         self.waiting = len(queue)
         self.age = max(0.0, self.now - queue[0].moment) if queue else 0.0
         yield nagiosplugin.Metric("lost", self.off or self.lost())
@@ -76,8 +77,8 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
         yield nagiosplugin.Metric("rows_per_second", self.rate(), min=0, context="number")
         for name, value in (
             ("rows", self.counts.raw_rows + self.counts.bin_rows),
-            ("lines_aside", self.counts.lines_aside),
-            ("metrics_aside", self.counts.metrics_aside),
+            ("lines_aside", self.counts.lines_aside + self.fetched.lines_aside),
+            ("metrics_aside", self.counts.metrics_aside + self.fetched.metrics_aside),
             ("dropped_files", self.dropped.files),
             ("dropped_lines", self.dropped.lines),
         ):
@@ -110,10 +111,11 @@ class Queue(nagiosplugin.Resource):  # type: ignore[misc]
         if self.dropped.at > since:
             ago = span(self.now - self.dropped.at)
             parts.append(f"{self.dropped.files} files with {self.dropped.lines} lines were dropped, the last {ago} ago")
-        if self.counts.aside_at > since:
-            ago = span(self.now - self.counts.aside_at)
-            aside = f"{self.counts.lines_aside} lines and {self.counts.metrics_aside} metrics are set aside"
-            parts.append(f"{aside}, the last {ago} ago (see {CountFiles(Path('perfdata')).aside_path} in [paths] state)")
+        for counts, place in ((self.counts, "perfdata"), (self.fetched, f"perfdata/from-{self.config.peer.name}")):
+            if counts.aside_at > since:
+                aside = f"{counts.lines_aside} lines and {counts.metrics_aside} metrics are set aside"
+                ago = span(self.now - counts.aside_at)
+                parts.append(f"{aside}, the last {ago} ago (see {CountFiles(Path(place)).aside_path} in [paths] state)")
         return "; ".join(parts)
 
 

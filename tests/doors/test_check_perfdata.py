@@ -9,7 +9,7 @@ import pytest
 
 from nagios_failover.perfdata_counts import CountFiles, LoaderCounts
 from nagios_failover.words import STATUS_KEY, Role
-from tests.doors.plugin_site import THIS, PluginSite
+from tests.doors.plugin_site import PEER, THIS, PluginSite
 
 SOCKET = "[database]\nsocket = /run/mysqld/mysqld.sock\n[heartbeat]\nschema = nagios1\n"
 
@@ -75,6 +75,18 @@ def test_what_was_set_aside_or_dropped_is_warned_of_for_a_day(site: Site) -> Non
     assert "rows=400c" in output and "rows_per_second=6.5;" in output and "dropped_lines=7c" in output
     site.configure(SOCKET + "[perfdata]\nlost_warning = 30\n")
     assert site.check()[0] == 0
+
+
+def test_what_was_set_aside_of_the_other_host_s_queue_is_warned_of_too(site: Site) -> None:
+    now = int(time.time())
+    fetched = CountFiles(site.perfdata / f"from-{PEER}")
+    fetched.counts_path.parent.mkdir()
+    fetched.write_counts(LoaderCounts(10, 30, 1, 2, aside_at=now - 60, loaded_at=now))
+    code, output = site.check()
+    assert code == 1
+    assert "; 1 lines and 2 metrics are set aside, the last " in output
+    assert f" ago (see perfdata/from-{PEER}/aside in [paths] state)" in output
+    assert "lines_aside=1c" in output and "metrics_aside=2c" in output
 
 
 def test_what_the_backstop_of_process_perfdata_took_counts_too(site: Site) -> None:

@@ -403,3 +403,13 @@ def test_the_counts_outlive_the_loader(world: World) -> None:
     world.load_all()
     counts = world.loader.count_files.counts()
     assert (counts.raw_rows, counts.bin_rows, counts.lines_aside, counts.aside_at, counts.loaded_at) == (2, 4, 1, 1000, 1500)
+
+
+def test_what_another_host_had_set_aside_before_is_not_news(world: World) -> None:
+    world.store.counts = Counts(9, 9, 5, 5)
+    world.queue(100, line(1))
+    world.load()
+    assert world.loader.counts.aside_at == 0
+    world.queue(200, "garbage")
+    world.load()
+    assert (world.loader.counts.lines_aside, world.loader.counts.aside_at) == (6, 1000)

@@ -109,7 +109,7 @@ def _panel(panel: Any, series: Series, failovers: Sequence[Takeover]) -> None:
         panel.text(0.5, 0.5, "nothing was measured in this time", transform=panel.transAxes, ha="center")
     times = [datetime.fromtimestamp(series.moment(slot), UTC) for slot in slots]
     lows, averages, highs = ([getattr(slot, name) for slot in slots] for name in ("low", "average", "high"))
-    panel.plot(times, averages, color=LINE_COLOUR, linewidth=1.2, marker=".", markersize=2.5, gid="average", label="average")
+    panel.plot(times, averages, color=LINE_COLOUR, linewidth=1.2, marker=".", markersize=3, gid="average", label="average")
     panel.fill_between(times, lows, highs, color=LINE_COLOUR, alpha=0.2, linewidth=0, label="lowest to highest")
     bottom, top = _view(series)
     for limits, colour, name in ((series.warn, WARN_COLOUR, "WARNING"), (series.crit, CRIT_COLOUR, "CRITICAL")):
@@ -124,7 +124,7 @@ def _panel(panel: Any, series: Series, failovers: Sequence[Takeover]) -> None:
     panel.set_xlim(datetime.fromtimestamp(series.span.begin, UTC), datetime.fromtimestamp(series.span.end, UTC))
     panel.set_title(series.title, fontsize=10, loc="left", parse_math=False)
     panel.set_ylabel(series.unit, parse_math=False)
-    panel.ticklabel_format(axis="y", useOffset=False)
+    panel.ticklabel_format(axis="y", useOffset=False, scilimits=(-5, 12))
     panel.grid(alpha=0.3)
 
 

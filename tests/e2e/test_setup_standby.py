@@ -134,7 +134,7 @@ def test_from_nothing_to_a_replica_that_is_the_same(lab: Lab) -> None:
         r"source: done: yasu is a source as it should be, MariaDB 10\.\d+\.\d+, over verified TLS \(TLS_\w+\)", lines[1]
     )
     assert re.fullmatch(r"copy: done: nagios, perfparse \([\d.]+ MB in [\d.]+ s\), as of (0-1-\d+|the beginning)", lines[6])
-    assert re.fullmatch(r"verify: done: CHECKSUM TABLE is equal for all 10 tables, at (0-1-\d+|the beginning)", lines[9])
+    assert re.fullmatch(r"verify: done: CHECKSUM TABLE is equal for all 11 tables, at (0-1-\d+|the beginning)", lines[9])
     assert lines[10].startswith(
         "heartbeat: done: the table nagios.programstatus is as Nagios 1.x has it; "
         "9 of 9 tables of perfparse are as the loader writes them; accounts nagios@localhost, "

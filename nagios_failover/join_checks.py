@@ -92,8 +92,8 @@ def decide(flow: Joining) -> str:
     config = flow.config
     with source(config) as there, administered(config) as here:
         status, position = here.replica_status(), here.value(here.dialect.position)
-        theirs = there.value(there.dialect.history)
         own = here.value(here.dialect.history)
+        theirs = there.value(there.dialect.history)  # after ours: what a replica has received meanwhile is its source's
         errant = here.minus(own, theirs)
         many = in_words(here.dialect.count_alone(own, theirs, here.value))
         alone = f"{many} that {config.peer.name} has not ({errant})" if errant else ""

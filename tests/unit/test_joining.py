@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from nagios_failover import join_checks
 from nagios_failover.database_server import Server
 from nagios_failover.dialect import Statement, dialect_of
 from nagios_failover.errors import Failed, Incomplete, Refused
@@ -203,3 +205,37 @@ def test_an_account_that_does_not_see_the_databases_is_refused_before_anything_i
     )
     assert raised.value.hint == "as root on yasu: nagios-failover init-database gives the account what it needs"
     _require_sight(config, cast(Server, _There("REPLICATION SLAVE", "SHOW DATABASES")))
+
+
+class Following:
+    """Both servers, as they are while the one replicates from the other: with every question both have a transaction more."""
+
+    host = "yasu"
+    dialect = dialect_of("10.11.6-MariaDB", "yasu")
+    number = 5
+
+    def value(self, statement: Statement) -> str:
+        self.number += 1
+        return f"0-1-{self.number}"
+
+    def minus(self, one: str, other: str) -> str:
+        return self.dialect.minus(one, other, self.value)
+
+    def replica_status(self) -> ReplicaStatus | None:
+        return replace(HEALTHY, source_host="yasu")
+
+    def is_read_only(self) -> bool:
+        return True
+
+    def rows(self, statement: Statement) -> list[dict[str, object]]:
+        return []
+
+
+def test_what_a_replica_receives_while_it_is_compared_is_not_its_own(state: StateFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Following()
+    for name in ("source", "administered"):
+        monkeypatch.setattr(join_checks, name, lambda config: nullcontext(server))
+    monkeypatch.setattr(join_checks, "existing", lambda config, there: [])
+    monkeypatch.setattr(join_checks, "_size", lambda config, there: 0)
+    flow = run(state, join_checks.decide)
+    assert flow is not None and (flow.notes["errant"], flow.way) == ("", Way.NOTHING)

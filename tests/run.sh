@@ -25,7 +25,7 @@ code=$?
 rm -rf "$short"
 if [ -z "$problem" ]; then
     # mostly waiting, so three labs at a time; a file's tests share its lab, so a file is never split
-    .venv/bin/python -m pytest tests/e2e -n 3 --dist loadfile || code=1
+    .venv/bin/python -m pytest tests/e2e -n 3 --dist loadfile --durations 15 || code=1
     exit "$code"
 fi
 echo

@@ -74,7 +74,9 @@ def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there
                 not_half_way, 10, what, shown=lambda: new.run(f"ls -l {STATE}; tail {STATE}/role {STATE}/handler.log").stdout
             )
             time.sleep(1)
-        assert told() == [body]
+        # a full disk may not have taken the look: the state is mailed then, and its reason when it has; each once
+        with_the_reason = [mail.startswith(f"{old.name}: ") for mail in told()]
+        assert with_the_reason in ([True], [False], [False, True]), told()
     finally:
         new.unfill()
     pair.lab.wait(lambda: role_of(new)["role"] == "master", 40, "with room on the disk the next check fails over")

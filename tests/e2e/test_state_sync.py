@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Host, Lab, why_not
-from tests.lab.suite import CONFIG, STATE
+from tests.lab.suite import CONFIG, STATE, with_options
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -26,8 +26,8 @@ def lab() -> Iterator[Lab]:
     """nabira's own Nagios is stopped: the test alone says when something is copied."""
     with Lab.up(name=f"sync-{os.getpid()}") as lab:
         for host in (lab.yasu, lab.nabira):
-            text = host.read(CONFIG).replace("#watch = no\n# Of one pull", "watch = yes\n# Of one pull")
-            host.write(CONFIG, text, owner="root", group="nagios", mode=0o640)
+            options = {("sync", "watch"): "yes", ("sync", "timeout"): "12"}
+            host.write(CONFIG, with_options(host.read(CONFIG), options), owner="root", group="nagios", mode=0o640)
         lab.nabira.service("nagios").stop()
         yield lab
 

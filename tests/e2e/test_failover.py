@@ -91,7 +91,8 @@ def test_twenty_handlers_at_once_run_once(pair: Pair) -> None:
     new.run(f"for i in $(seq 20); do {HANDLER} {words} & done; wait", user="nagios", timeout=60)
     pair.lab.wait(lambda: role_of(new).get("role") == "master", 30, "the standby takes over")
     time.sleep(6)
-    assert [outcome(run) for run in runs_of(new, since=began - 1)] == ["done"]
+    runs = runs_of(new, since=began - 1)
+    assert [outcome(run) for run in runs] == ["done"], [run[-1] for run in runs]
     assert len(pair.mails_since(began, "is the master now")) == 1
     mend(pair.lab, old)
 

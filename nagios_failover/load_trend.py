@@ -14,14 +14,13 @@ from typing import NamedTuple, Protocol
 from nagios_failover.config_sections import PerfdataSection
 from nagios_failover.errors import Failed, FailoverError
 from nagios_failover.perfdata import QueuedSpool, parse_name
-from nagios_failover.perfdata_counts import CountFiles, LoaderCounts
+from nagios_failover.perfdata_counts import RATE_SECONDS, CountFiles, LoaderCounts
 from nagios_failover.perfdata_queue import PerfdataFiles, SpoolLine
 from nagios_failover.perfparse import Batch, Counts
 from nagios_failover.piece import Piece, parsed
 
 SMALLEST_BATCH = 16 * 1024
 """Bytes; a server that is too slow for more at a time gets so little."""
-RATE_SECONDS = 60.0
 REST_SECONDS = 60.0
 """Between two looks for old rows, where the last one found none."""
 

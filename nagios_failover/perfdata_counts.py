@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+RATE_SECONDS = 60.0
+"""Over which rows_per_second is counted."""
+
 _MODE = 0o640
 _DROPPED_WIDTH = 160
 _NAME_WIDTH = 40

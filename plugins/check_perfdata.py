@@ -1,7 +1,7 @@
 """check_perfdata: how the trend data is loaded: what waits and for how long, rows per second, what was set aside or dropped.
 
-Acquire (Queue), evaluate (contexts), present (QueueSummary), main. It looks at the loader's files only, so that it says the same
-whatever state the database is in.
+Acquire (Queue), evaluate (contexts), present (QueueSummary), main. It looks at the loader's files and at Nagios's status.dat only,
+so that it says the same whatever state the database is in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nagios_failover.config import Config
 from nagios_failover.config_file import load
 from nagios_failover.errors import FailoverError
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
-from nagios_failover.perfdata_counts import CountFiles, DroppedCounts, LoaderCounts
+from nagios_failover.perfdata_counts import RATE_SECONDS, CountFiles, DroppedCounts, LoaderCounts
 from nagios_failover.perfdata_queue import PerfdataFiles
 from nagios_failover.plugin_words import NumberContext, PluginParser, a_range, add_line, one_line, unknown_because
 from nagios_failover.printing import span
@@ -27,7 +27,6 @@ from nagios_failover.user import become_nagios
 from nagios_failover.words import CONFIG_FILE, Role
 
 NAME = "PERFDATA"
-RATE_SECONDS = 60
 
 _DESCRIPTION = """Says how the trend data gets from Nagios into the database: how much waits and for how long, how many rows are
 loaded per second, what was set aside (malformed lines) or dropped (a queue beyond its limits). On a standby, and where no trend
@@ -37,7 +36,6 @@ _EPILOG = """OK, WARNING and CRITICAL go by the age of the oldest file that wait
 [perfdata] warning and critical) and, where they are given, by the number of files. WARNING: something was dropped or set aside
 within [perfdata] lost_warning; performance data is switched off in Nagios. UNKNOWN: the configuration, the role or the queue cannot
 be read."""
-
 
 SWITCHED_OFF = "Nagios hands over no performance data: it is switched off there"
 

@@ -92,9 +92,7 @@ def test_twenty_handlers_at_once_run_once(pair: Pair) -> None:
     pair.lab.wait(lambda: role_of(new).get("role") == "master", 30, "the standby takes over")
     time.sleep(6)
     runs = runs_of(new, since=began - 1)
-    said = [run[-1] for run in runs]
-    assert [outcome(run) for run in runs if outcome(run) != "refused"] == ["done"], said
-    assert len(runs) <= 2, said  # a first look may not have seen enough, which refuses before anything is changed
+    assert [outcome(run) for run in runs] == ["done"], [run[-1] for run in runs]
     assert len(pair.mails_since(began, "is the master now")) == 1
     mend(pair.lab, old)
 

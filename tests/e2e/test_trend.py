@@ -152,6 +152,8 @@ def test_killed_loaders_and_a_database_killed_frozen_slow_read_only_and_without_
     assert disagreement(yasu) == ""
     assert miscounted(yasu) == ""
     assert counts(yasu)["dropped_lines"] == 0
+    later = "perfdata_service_raw a JOIN perfdata_service_raw b USING (host_name, service_description)"
+    assert number(yasu, f"SELECT COUNT(*) FROM {later} WHERE a.id < b.id AND a.ctime > b.ctime") == 0, "caught up in order"
 
 
 def test_malformed_lines_and_metrics_are_set_aside_and_warned_of(lab: Lab, yasu: Host) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -154,6 +155,27 @@ def test_killed_loaders_and_a_database_killed_frozen_slow_read_only_and_without_
     assert counts(yasu)["dropped_lines"] == 0
     later = "perfdata_service_raw a JOIN perfdata_service_raw b USING (host_name, service_description)"
     assert number(yasu, f"SELECT COUNT(*) FROM {later} WHERE a.id < b.id AND a.ctime > b.ctime") == 0, "caught up in order"
+
+
+def test_before_each_batch_of_what_waited_comes_the_heartbeat(lab: Lab, yasu: Host) -> None:
+    """By the server's own log of statements: no two loads without a heartbeat between them, and the first after one."""
+    sql(yasu, "SET GLOBAL log_output = 'TABLE'; TRUNCATE mysql.general_log; SET GLOBAL general_log = 1")
+    database = yasu.service("mariadbd")
+    database.freeze()
+    time.sleep(6)
+    assert len(queued(yasu)) > 2
+    database.thaw()
+    lab.wait(lambda: len(queued(yasu)) <= 1, 60, "it has caught up")
+    time.sleep(3)  # and more comes
+    sql(yasu, "SET GLOBAL general_log = 0")
+    kinds = "IF(argument LIKE '%INTO TABLE perfdata\\_service\\_raw%', 'load', IF(argument LIKE 'SELECT%', '', 'heartbeat'))"
+    about = "argument LIKE '%INTO TABLE perfdata\\_service\\_raw%' OR argument LIKE '%programstatus%'"
+    logged = (
+        f"SELECT {kinds} AS kind FROM mysql.general_log WHERE user_host LIKE 'nagios[%' AND command_type = 'Query' AND ({about})"
+    )
+    order = [kind for kind in sql(yasu, f"{logged} ORDER BY event_time").splitlines() if kind]
+    assert order.count("load") > 1 and order[0] == "heartbeat", order
+    assert ("load", "load") not in set(pairwise(order)), order
 
 
 def test_malformed_lines_and_metrics_are_set_aside_and_warned_of(lab: Lab, yasu: Host) -> None:

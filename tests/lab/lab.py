@@ -181,12 +181,12 @@ class Lab:
         write_atomically(directory / service, f"{value} {output or ''}".rstrip() + "\n")
 
     def mails(self, subject_contains: str | None = None) -> list[Mail]:
-        """Mails that arrived at the witness, oldest first."""
+        """Mails that arrived at the witness, oldest first. A line without its end is one that the sink is still writing."""
         try:
-            lines = (self._store.path / "mail" / "mail.jsonl").read_text().splitlines()
+            lines = (self._store.path / "mail" / "mail.jsonl").read_text().split("\n")
         except FileNotFoundError:
             return []
-        raws = [json.loads(line) for line in lines]
+        raws = [json.loads(line) for line in lines[:-1]]
         mails = [Mail(raw["arrived"], raw["sender"], tuple(raw["to"]), raw["subject"], raw["body"]) for raw in raws]
         return [mail for mail in mails if subject_contains is None or subject_contains in mail.subject]
 

@@ -15,7 +15,7 @@ from nagios_failover.isolated_database import let_write
 from nagios_failover.journal import Journal
 from nagios_failover.lease import Away, Free, Held, Outranked
 from nagios_failover.lease_steps import MEND
-from nagios_failover.lock import run_lock
+from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.role import Override, Owner, RoleRecord
 from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import StateFiles
@@ -50,7 +50,7 @@ def first_record(
 def write_first_role(config: Config, state: StateFiles, *, master: bool, force: bool) -> list[str]:
     """Write STATE/role, journaled, and set the flags if Nagios runs. Returns what was done, a sentence each. Raises Refused."""
     this, peer = config.this.name, config.peer.name
-    with run_lock(config.paths.state, wait=0):
+    with run_lock(config.paths.state, wait=A_MOMENT):
         old = _own_role(state)
         theirs, unseen = _peer_role(config, state)
         refused = refusal(this, peer, old, theirs, master=master)
@@ -85,7 +85,7 @@ def write_first_role(config: Config, state: StateFiles, *, master: bool, force: 
         if master and held:  # a person says that this host goes on: with its database
             said += let_write(config, held)
         run.close(Outcome.DONE, said[0])
-    return [*said, *_set_flags(config, state)]
+        return [*said, *_set_flags(config, state)]
 
 
 def _require_lease(config: Config, state: StateFiles) -> int:
@@ -142,6 +142,6 @@ def _peer_role(config: Config, state: StateFiles) -> tuple[RoleRecord | None, st
 def _set_flags(config: Config, state: StateFiles) -> list[str]:
     """The role is written whatever comes of the flags: the state watch sets them as soon as it can."""
     try:
-        return flags.correct(config, state) or [f"{config.this.name}: Nagios's flags are as the role wants them"]
+        return flags.correct_locked(config, state) or [f"{config.this.name}: Nagios's flags are as the role wants them"]
     except FailoverError as error:
         return [f"{config.this.name}: Nagios's flags are not set now: {error.what}", "the state watch sets them when Nagios runs"]

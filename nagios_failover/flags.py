@@ -18,7 +18,7 @@ from nagios_failover.event_log import Position, operators_word
 from nagios_failover.flag_report import FlagReport, Limits, OpenRun, Problem, Seen, describe_role, report
 from nagios_failover.flag_setting import set_flags
 from nagios_failover.journal import Journal
-from nagios_failover.lock import LockHeld, held_for, is_held, run_lock
+from nagios_failover.lock import A_MOMENT, LockHeld, held_for, is_held, run_lock
 from nagios_failover.log_tail import read_new_switches
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
@@ -110,13 +110,14 @@ def correct(config: Config, state: StateFiles) -> list[str]:
     Takes the lock of the runs and does nothing while one is on its way or open, nor without a readable role. Raises CouldNotLook
     when status.dat cannot be seen, NoReader or Failed when Nagios does not do it."""
     try:
-        with run_lock(state.directory, wait=0):
-            return _correct(config, state)
+        with run_lock(state.directory, wait=A_MOMENT):
+            return correct_locked(config, state)
     except LockHeld:
         return []
 
 
-def _correct(config: Config, state: StateFiles) -> list[str]:
+def correct_locked(config: Config, state: StateFiles) -> list[str]:
+    """`correct`, for who has the lock of the runs already."""
     host = config.this.name
     try:
         role = state.role()

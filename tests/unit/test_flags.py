@@ -3,6 +3,7 @@ import pwd
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -249,6 +250,15 @@ def test_during_a_run_and_while_one_is_open_nothing_is_corrected(config: Config,
     assert compare(config, state).state is State.CRITICAL
     run.close(Outcome.DONE, "done")
     assert nagios.commands == []
+    assert correct(config, state) != []
+
+
+def test_who_only_asks_for_the_lock_keeps_nobody_from_correcting(config: Config, state: StateFiles, nagios: FakeNagios) -> None:
+    """Every check of the state watch has it for an instant."""
+    master(state)
+    asking = ExitStack()
+    asking.enter_context(run_lock(state.directory, wait=0))
+    threading.Timer(0.1, asking.close).start()
     assert correct(config, state) != []
 
 

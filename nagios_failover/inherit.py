@@ -27,11 +27,14 @@ from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
 from nagios_failover.role import Override, describe_flags, role_flags
 from nagios_failover.snapshot import Own, read_own
 from nagios_failover.sync import pull
+from nagios_failover.verdict import Code
 from nagios_failover.words import STATUS_KEY
 from nagios_failover.workflow import Flow
 
 NAMED = 10
 """So many are named in a sentence; the journal has all."""
+SEEN_THERE = frozenset({Code.CRASHED, Code.STOPPED, Code.HUNG, Code.STOPPED_CLEANLY, Code.PASSIVE})
+"""Verdicts on a Nagios that its own host has told of."""
 
 
 # --- fetch ---
@@ -53,13 +56,19 @@ def fetch(flow: Flow) -> str:
 
 
 def _pull(flow: Flow) -> CopyRecord:
-    """Of a master that hands over, twice if need be: a log that was rotated, or merged, in that very moment is read again."""
-    limit = flow.config.sync.fetch_timeout
-    if flow.quiet_since:
+    """Twice if need be: of a master that hands over, a log that was rotated, or merged, in that very moment is read again, in the
+    whole time anew; of a dead one whose host answered this run's look, one login that was too slow is not the last word."""
+    limit, began = flow.config.sync.fetch_timeout, flow.hands.uptime()
+    if flow.quiet_since or _host_answered(flow):
         with suppress(FailoverError):
-            return pull(flow.config, flow.state, timeout=limit, for_failover=True, handing_over=True)
+            return pull(flow.config, flow.state, timeout=limit, for_failover=True, handing_over=bool(flow.quiet_since))
         flow.hands.sleep(0.5)
-    return pull(flow.config, flow.state, timeout=limit, for_failover=True, handing_over=bool(flow.quiet_since))
+    left = limit if flow.quiet_since else max(1.0, limit - (flow.hands.uptime() - began))
+    return pull(flow.config, flow.state, timeout=left, for_failover=True, handing_over=bool(flow.quiet_since))
+
+
+def _host_answered(flow: Flow) -> bool:
+    return any(look.by == flow.run.id and look.code in SEEN_THERE for look in ring_of(flow.state))
 
 
 def would_fetch(flow: Flow) -> str:

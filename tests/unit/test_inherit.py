@@ -13,20 +13,23 @@ from nagios_failover.account import Account
 from nagios_failover.config import Config
 from nagios_failover.config_file import parse
 from nagios_failover.copies import Copies, CopyRecord
-from nagios_failover.errors import ConfigError, NoReader
+from nagios_failover.errors import ConfigError, Failed, NoReader
 from nagios_failover.failover import finish, run_failover
 from nagios_failover.fenced import Fenced
 from nagios_failover.role import Flags
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.switchover import run_switchover
-from nagios_failover.words import Flag
-from tests.fake_world import World, config_of, standby
+from nagios_failover.verdict import Code
+from nagios_failover.words import Flag, State
+from tests.fake_world import CRASHED, World, config_of, standby
 from tests.unit.snapshots import CREATED, comment, contact, downtime, host, info, program, service
 
 OPEN = service("web1", "HTTP", 2, current_notification_number=1, last_notification=CREATED - 500)
 THEIRS = "".join([info(), program(), host("web1"), OPEN, contact(), comment("web1", "HTTP", 7)])
 OURS = "".join([info(), program(), host("web1"), service("web1", "HTTP"), contact(), downtime("web1", "HTTP", 4)])
+
+HOST_DOWN = (State.CRITICAL, Code.HOST_DOWN, "yasu: the host is down")
 
 
 class Site:
@@ -115,6 +118,26 @@ def test_a_master_that_does_not_answer_any_more_is_no_failure(site: Site) -> Non
     run = site.run()
     assert detail(run, "fetch").startswith("nothing was fetched: yasu: ssh fails: ")
     assert "; the last copy is of " in detail(run, "fetch")
+
+
+@pytest.mark.parametrize(("seen", "pulls"), [(CRASHED, 2), (HOST_DOWN, 1)])
+def test_a_login_that_was_too_slow_is_tried_again_where_the_host_had_answered(
+    site: Site, monkeypatch: pytest.MonkeyPatch, seen: tuple[State, Code, str], pulls: int
+) -> None:
+    """Within the same fetch_timeout: a host that is away must not keep the standby waiting."""
+    site.copy()
+    site.world.sees = [seen]
+    limits: list[float] = []
+
+    def pull(*_: object, timeout: float, **__: object) -> None:
+        limits.append(timeout)
+        site.world.now += 0.4
+        raise Failed("ssh fails: no answer within 1 s", host="yasu")
+
+    monkeypatch.setattr("nagios_failover.inherit.pull", pull)
+    run = site.run()
+    assert detail(run, "fetch").startswith("nothing was fetched: yasu: ssh fails: ")
+    assert limits == [2.0, pytest.approx(1.1)][:pulls]
     assert run.outcome == Outcome.DONE
 
 

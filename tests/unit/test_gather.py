@@ -57,6 +57,11 @@ def test_the_way_through_a_witness_is_taken_only_when_the_direct_one_fails_and_a
     assert isinstance(late.ssh, NoAnswer) and late.ssh.reason.startswith("no answer within 1.") and not late.reached
 
 
+def test_that_the_host_does_not_answer_may_come_late_within_the_look() -> None:
+    """On a busy machine a ping that has ended is reaped later than its own limit; without this word there is no failover."""
+    assert timed(Probes(at_once(REFUSED), after(0.9, False)))[0].evidence.reachable is False
+
+
 def test_it_ends_in_time_when_everything_hangs() -> None:
     gathered, seconds = timed(Probes(hanging, hanging, (("w", hanging),), hanging, hanging))
     assert seconds < TIMES.whole

@@ -91,6 +91,7 @@ class Loader:
         options: DatabaseSection,
         limits: Limits,
         versions: Callable[[], object] = lambda: None,
+        began_with: object = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -115,7 +116,7 @@ class Loader:
         self.noted_term = 0
         self.bounded = monotonic()
         self.worked = monotonic()
-        self.began_with = versions()
+        self.began_with = began_with
 
     def run(self) -> str:
         """Returns the sentence that says why the loader ended."""
@@ -243,8 +244,9 @@ class Loader:
         self.loaded = 0
 
 
-def load_with(config: Config, files: PerfdataFiles) -> str:
-    """Be the loader of this host until something ends it; returns why. Raises Refused when another one runs."""
+def load_with(config: Config, files: PerfdataFiles, *, began_with: object) -> str:
+    """Be the loader of this host until something ends it, such as `versions_of` that are not what this process `began_with`;
+    returns why. Raises Refused when another one runs."""
     files.claim()
     with contextlib.suppress(OSError):  # only the one that has the lock is called so
         Path("/proc/self/comm").write_text(PROCESS_NAME, encoding="ascii")
@@ -263,9 +265,6 @@ def load_with(config: Config, files: PerfdataFiles) -> str:
             raise Failed("this master is cut off and mute (override.isolated): what comes is kept, and loaded when it goes on")
         return state.role()
 
-    def versions() -> object:
-        return version_of(config.path), version_of(Path(__file__))
-
     heartbeat = Heartbeat(config.database, time_zone=config.heartbeat.time_zone) if config.database.socket else None
     store = PerfParse(config) if config.database.socket and config.perfdata.load else None
     peer = config.peer.name
@@ -280,7 +279,8 @@ def load_with(config: Config, files: PerfdataFiles) -> str:
         note_takeover=store.note_takeover if store else None,
         options=config.database,
         limits=limits_of(config.database, config.perfdata),
-        versions=versions,
+        versions=lambda: versions_of(config.path),
+        began_with=began_with,
     )
     files.log("started" if heartbeat else "started; [database] socket is not set: no heartbeat is written")
     reason = loader.run()
@@ -288,6 +288,11 @@ def load_with(config: Config, files: PerfdataFiles) -> str:
         store.close()
     files.log(f"ended: {reason}")
     return reason
+
+
+def versions_of(config_file: Path) -> object:
+    """Of what a loader goes by: its configuration and its program."""
+    return version_of(config_file), version_of(Path(__file__))
 
 
 def limits_of(database: DatabaseSection, perfdata: PerfdataSection) -> Limits:
@@ -302,6 +307,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("state", type=Path, nargs="?", metavar="STATE")
     options = parser.parse_args(arguments)
     try:
+        began_with = versions_of(options.config.absolute())  # before it is read: no change is missed
         config = load(options.config.absolute())
         if options.state and options.state.resolve() != config.paths.state.resolve():
             raise UsageError(
@@ -311,7 +317,7 @@ def main(arguments: list[str] | None = None) -> int:
         become_nagios(config)
         _leave_nagios()
         gc.set_threshold(100_000, 20, 20)  # a batch is many small objects and no circles: looking for them is a third of its time
-        load_with(config, PerfdataFiles(config.paths.state))
+        load_with(config, PerfdataFiles(config.paths.state), began_with=began_with)
     except Refused:
         return DONE
     except FailoverError as error:

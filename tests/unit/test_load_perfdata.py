@@ -95,6 +95,7 @@ class World:
             options=self.options,
             limits=limits_of(self.options, PerfdataSection(queue_age=Seconds(500))),
             versions=lambda: self.version,
+            began_with=self.version,
             clock=lambda: self.now,
             monotonic=lambda: self.now,
             sleep=self.sleep,

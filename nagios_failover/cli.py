@@ -112,6 +112,7 @@ def _add_setting_up(add: Add) -> None:
         "init-database",
         replication_commands.init_database,
         "make this host's database server ready: its tables, the accounts, and what replication needs",
+        "A table that is there is not changed; the exit code is 1 when one differs.",
     )
     database.add_argument("--restart", action="store_true", help="the database server may be restarted for its new settings")
     database.set_defaults(stays_root=True, finishes_runs=False)

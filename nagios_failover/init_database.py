@@ -7,7 +7,7 @@ import os
 import pwd
 import re
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nagios_failover import mysql, perfparse_tables
@@ -40,9 +40,16 @@ def wanted(config: Config) -> list[Wanted]:
     return everything
 
 
-def init_database(config: Config) -> list[str]:
-    """What was made and what differs, line by line. The two users' accounts are made, too, with the passwords of the
-    configuration; without one the statements are printed for a person to run.
+class Said(NamedTuple):
+    """What was made and what differs, line by line; and is a table that was there another one than the loader writes to?"""
+
+    lines: list[str]
+    differs: bool
+
+
+def init_database(config: Config) -> Said:
+    """Make what is missing and compare the rest. The two users' accounts are made, too, with the passwords of the
+    configuration; without one the statements are among the lines, for a person to run.
 
     Connects through [database] socket as the account that is named like the user who runs this, without a password: for root
     that is what MariaDB's unix_socket and MySQL's auth_socket are for. Raises ConfigError without [database] socket, Refused
@@ -61,13 +68,13 @@ def init_database(config: Config) -> list[str]:
             server.cursor() as cursor,
         ):
             version = str(_one(cursor, "SELECT VERSION()"))
-            lines = _set_up(cursor, wanted(config))
+            tables = _set_up(cursor, wanted(config))
             statements = grants(config, [_address(host.address) for host in config.hosts], version)
             accounts = _make_accounts(cursor, config, statements)
     except FailoverError as error:
         error.host = config.this_name
         raise
-    return [*lines, *mismatches(config), *accounts]
+    return Said([*tables.lines, *mismatches(config), *accounts], tables.differs)
 
 
 def _make_accounts(cursor: Cursor, config: Config, statements: Sequence[str]) -> list[str]:
@@ -90,13 +97,15 @@ def _make_accounts(cursor: Cursor, config: Config, statements: Sequence[str]) ->
     return [f"accounts {', '.join(names)} have what they need"]
 
 
-def _set_up(cursor: Cursor, everything: Sequence[Wanted]) -> list[str]:
+def _set_up(cursor: Cursor, everything: Sequence[Wanted]) -> Said:
     for each in everything:
         _refuse_2007(each, _found(cursor, each.database))
-    lines = _make_missing(cursor, everything)
+    lines, differs = _make_missing(cursor, everything), False
     for each in everything:
-        lines.extend(compared(each, _found(cursor, each.database)))
-    return lines
+        said = _compared(each, _found(cursor, each.database))
+        lines.extend(said.lines)
+        differs |= said.differs
+    return Said(lines, differs)
 
 
 def _refuse_2007(each: Wanted, found: Mapping[str, Found]) -> None:
@@ -108,20 +117,22 @@ def _refuse_2007(each: Wanted, found: Mapping[str, Found]) -> None:
         )
 
 
-def compared(each: Wanted, found: Mapping[str, Found]) -> Iterator[str]:
+def _compared(each: Wanted, found: Mapping[str, Found]) -> Said:
     """A line for tables that are as they should be, and one for each difference."""
+    lines: list[str] = []
     well: list[str] = []
     for table in each.tables:
         there = found[table.name]
         if differs := table.differences(there, origin=each.origin):
-            yield f"the table {each.database}.{table.name} differs from {each.origin}'s:"
-            yield from (f"  {line}" for line in differs)
+            lines.append(f"the table {each.database}.{table.name} differs from {each.origin}'s:")
+            lines.extend(f"  {line}" for line in differs)
         else:
             well.append(table.name)
     if len(each.tables) == 1 and well:
-        yield f"the table {each.database}.{well[0]} is as {each.origin} has it"
+        lines.append(f"the table {each.database}.{well[0]} is as {each.origin} has it")
     elif well:
-        yield f"{len(well)} of {len(each.tables)} tables of {each.database} are as the loader writes them"
+        lines.append(f"{len(well)} of {len(each.tables)} tables of {each.database} are as the loader writes them")
+    return Said(lines, differs=len(well) < len(each.tables))
 
 
 def _make_missing(cursor: Cursor, everything: Sequence[Wanted]) -> list[str]:

@@ -13,7 +13,7 @@ from nagios_failover.commands import _report as report
 from nagios_failover.commands import _say as say
 from nagios_failover.commands import finish_open_runs
 from nagios_failover.config import Config
-from nagios_failover.errors import DONE, FailoverError
+from nagios_failover.errors import DONE, FAILED, FailoverError
 from nagios_failover.state_files import StateFiles
 from nagios_failover.user import become_nagios
 from nagios_failover.words import Role
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
 
 def init_database(config: Config, args: argparse.Namespace) -> int:
-    """The table, and with [replication] everything that this host's server needs to be what its role says."""
+    """The tables, and with [replication] everything that this host's server needs to be what its role says; FAILED when a table
+    differs, whatever else could be done."""
     from nagios_failover.init_database import init_database as create
 
     role = StateFiles(config.paths.state).role().role if config.replication.watch else None
+    code = DONE
     if role is not Role.STANDBY:  # a replica gets its tables from the source
-        for line in create(config):
-            print(line)
+        said = create(config)
+        print("\n".join(said.lines))
+        code = FAILED if said.differs else DONE
     if role is not None:
         from nagios_failover import own_database
         from nagios_failover.dialect import Part
@@ -39,7 +42,7 @@ def init_database(config: Config, args: argparse.Namespace) -> int:
         for line in own_database.make_ready(config, Part.REPLICA if role is Role.STANDBY else Part.SOURCE, restart=args.restart):
             print(line)
         print(_trust(config))
-    return DONE
+    return code
 
 
 def _trust(config: Config) -> str:

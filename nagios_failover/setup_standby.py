@@ -229,7 +229,7 @@ def _no_verify(flow: Joining) -> str:
 
 def _heartbeat(flow: Joining) -> str:
     with administered(flow.config) as here, here.admitting_administrator(), as_root():
-        return "; ".join(init_database(flow.config))
+        return "; ".join(init_database(flow.config).lines)
 
 
 STEPS: tuple[Step[Joining], ...] = (

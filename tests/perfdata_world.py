@@ -6,6 +6,7 @@ queued (a full disk, a command that Nagios ended) is copied again by the next ca
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -90,12 +91,23 @@ def kill_loader(host: Host) -> int:
 
 def hold_loader(host: Host) -> None:
     """From now on the queue grows: somebody has the loader's lock, and each one that is started ends at once."""
+    host.run(f"rm -f {HOLDER}")
     host.run(f"setsid -f flock {PERFDATA}/loader.pid sh -c 'echo $$ >{HOLDER}; exec sleep 3600' </dev/null >/dev/null 2>&1")
-    kill_loader(host)
+    deadline = time.monotonic() + 30
+    while not host.run(f"cat {HOLDER}", check=False).stdout:  # until then a loader has the lock, the running one or the next
+        assert time.monotonic() < deadline, "nobody got the loader's lock"
+        kill_loader(host)
+        time.sleep(0.05)
 
 
 def release_loader(host: Host) -> None:
     host.run(f"kill $(cat {HOLDER})")
+
+
+def queue(host: Host, name: str, lines: str) -> None:
+    """As process_perfdata does it: a spool is in the queue under its name when it is whole."""
+    host.write(f"{PERFDATA}/made-{name}", lines, owner="nagios", group="adm")
+    host.run(["mv", f"{PERFDATA}/made-{name}", f"{PERFDATA}/queue/{name}"])
 
 
 def start_loader(host: Host) -> None:

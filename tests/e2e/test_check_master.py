@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.lab import Host, Lab, why_not
+from tests.lab.lab import PATIENCE
+from tests.perfdata_world import hold_loader, release_loader
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -65,7 +67,7 @@ def lab(pair: Lab) -> Iterator[Lab]:
 
 def until(lab: Lab, state: str, fragment: str, seconds: float = 25) -> Said:
     """Look every half second until the verdict is this one."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while True:
         said = check(lab.nabira)
         if said.state == state and fragment in said.sentence:
@@ -112,11 +114,11 @@ def test_a_healthy_master_is_ok(lab: Lab) -> None:
         rf"process: running \(PID {pid}\)",
         "flags: notifications on, service checks on, host checks on",
         "role: master, term 1",
-        rf"heartbeat: \d s old, written for PID {pid}, read in 0\.\d+ s",
+        rf"heartbeat: \d s old, written for PID {pid}, read in \d+\.\d+ s",
     ):
         assert re.search(line, said.output), said.output
     assert re.search(
-        r"\| database_time=0\.\d+s;;;0 heartbeat_age=\ds;5;10;0 ssh_time=0\.\d+s;;;0 status_age=\ds;5;10;0", said.output
+        r"\| database_time=\d+\.\d+s;;;0 heartbeat_age=\ds;5;10;0 ssh_time=\d+\.\d+s;;;0 status_age=\ds;5;10;0", said.output
     )
 
 
@@ -141,6 +143,7 @@ def test_killed_nagios_has_crashed_at_the_first_look_though_its_workers_live_on(
 
 def test_stopped_nagios_is_critical_once_its_heartbeat_is_not_fresh(lab: Lab) -> None:
     pid = lab.yasu.nagios_pid()
+    lab.wait(lambda: "heartbeat_age=0s" in check(lab.nabira).output, 20, "the heartbeat is new")
     with without_nagios_dying(lab, signal="STOP"):
         assert check(lab.nabira).state == "WARNING"
         said = until(lab, "CRITICAL", f"yasu: Nagios (PID {pid}) is stopped (state T), status.dat is ", 12)
@@ -222,8 +225,8 @@ def test_ten_minutes_old_heartbeat_beside_a_fresh_status_file_is_a_warning(lab: 
 
 @contextmanager
 def frozen_loader(lab: Lab) -> Iterator[None]:
-    """Nobody writes to programstatus: the one loader is stopped, and holds its lock."""
-    lab.yasu.run("pkill -STOP -f [n]agios-failover-loader")
+    """Nobody writes to programstatus."""
+    hold_loader(lab.yasu)
     row = sql(lab.yasu, "SELECT nagios_pid FROM programstatus").strip()
     try:
         yield
@@ -232,7 +235,7 @@ def frozen_loader(lab: Lab) -> Iterator[None]:
             lab.yasu,
             f"DELETE FROM programstatus; INSERT INTO programstatus (last_update, nagios_pid) VALUES (UTC_TIMESTAMP(), {row})",
         )
-        lab.yasu.run("pkill -CONT -f [n]agios-failover-loader")
+        release_loader(lab.yasu)
 
 
 def test_rows_that_cannot_be_are_not_looked_at_and_never_stale(lab: Lab) -> None:
@@ -310,13 +313,17 @@ def test_heartbeats_of_other_schemas(lab: Lab, schema: str) -> None:
         with config(lab.nabira, "schema", schema):
             for time_, state, words in (
                 ("NOW()", "OK", r"the heartbeat is \d s old"),
-                ("NOW() - INTERVAL 8 SECOND", "WARNING", r"but its database link is lost or slow, the heartbeat is [89] s old"),
+                ("NOW() - INTERVAL 8 SECOND", "WARNING", r"but its database link is lost or slow, the heartbeat is (\d+) s old"),
                 ("NOW() - INTERVAL 1 HOUR", "WARNING", r"but its database link is lost or slow, the heartbeat is 360\d s old"),
-                ("NOW() + INTERVAL 1 HOUR", "WARNING", rf"{table[-9:]}|was written 3\d+ s in the future"),
+                ("NOW() + INTERVAL 1 HOUR", "WARNING", r"was written 3\d+ s in the future"),
             ):
+                began = time.monotonic()
                 sql(lab.yasu, f"{zone} DELETE FROM {table}; {insert.format(time=time_, pid=pid)}")
                 said = check(lab.nabira)
-                assert said.state == state and re.search(words, said.sentence), said.output
+                found = re.search(words, said.sentence)
+                assert said.state == state and found, said.output
+                if found.groups():
+                    assert 8 <= int(found[1]) <= 8 + time.monotonic() - began + 1, said.output
     finally:
         sql(lab.yasu, f"REVOKE SELECT ON nagios.{table} FROM nagios_failover@'{lab.nabira.address}'; DROP TABLE {table}")
 
@@ -452,12 +459,14 @@ def test_a_hung_held_connection_is_replaced_within_the_look(lab: Lab) -> None:
     try:
         said = check(lab.nabira)
         assert (said.state, said.seconds < 4) == ("OK", True), said.output
-        assert "ssh_time=0." in check(lab.nabira).output
+        again = re.search(r"ssh_time=([\d.]+)s", check(lab.nabira).output)
+        assert again and float(again[1]) < 0.4 * 3, "the hung connection is not waited for again"
     finally:
         lab.nabira.run("pkill -KILL -f '[s]sh: /var/lib/nagios-failover/ssh/'")
 
 
 def test_looks_share_one_login_until_it_is_renewed(lab: Lab) -> None:
+    lab.wait(lambda: time.time() % 3600 < 3540, 61, "no hour ends meanwhile")
     drop_held_connection(lab)
     with config(lab.nabira, "renew", "3600"):
         inodes = {check(lab.nabira).state + lab.nabira.run(f"ls -i {STATE}/ssh").stdout for _ in range(4)}
@@ -675,7 +684,7 @@ def test_only_plain_looks_by_the_nagios_user_are_recorded_and_nothing_becomes_ro
     assert check(lab.nabira, user="root").state == "OK"
     assert check(lab.nabira, "-C", CONFIG, user="nagios").state == "OK"
     assert lab.nabira.read(f"{STATE}/looks").count("\n") == 2
-    assert lab.nabira.run(f"find {STATE} ! -user nagios").stdout == ""
+    assert lab.nabira.run(f"find {STATE} -ignore_readdir_race ! -user nagios").stdout == ""
     said = check(lab.nabira, user="hb")
     assert (said.state, said.sentence) == ("UNKNOWN", f"configuration file {CONFIG} is not readable by this user")
 
@@ -710,11 +719,19 @@ def test_a_look_that_cannot_be_recorded_says_so(lab: Lab) -> None:
         lab.nabira.run(f"mv {STATE}.away {STATE}")
 
 
+def start_seconds(host: Host) -> float:
+    started = time.monotonic()
+    host.run([CHECK, "--version"], user="nagios", check=False)  # ends as UNKNOWN does
+    return time.monotonic() - started
+
+
 def test_a_short_time_limit_is_kept_whatever_hangs(lab: Lab) -> None:
     lab.yasu.freeze()
     try:
+        start = max(start_seconds(lab.nabira) for _ in range(2))  # which the limit cannot know of
         said = check(lab.nabira, "-t", "2")
-        assert said.seconds < 2.5 and said.state == "WARNING", said.output
+        start = max(start, start_seconds(lab.nabira))
+        assert said.seconds < 2.0 + start and said.state == "WARNING", said.output
     finally:
         lab.yasu.thaw()
 

@@ -36,7 +36,7 @@ def pings(host: Host, other: str) -> bool:
     return host.run(["ping", "-n", "-q", "-c", "1", "-W", "1", other], check=False).returncode == 0
 
 
-def ssh(host: Host, other: str, command: str = "true", seconds: int = 2) -> subprocess.CompletedProcess[str]:
+def ssh(host: Host, other: str, command: str = "true", seconds: int = 20) -> subprocess.CompletedProcess[str]:
     """As Nagios does it; exit code 255 when ssh itself failed."""
     options = ("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", f"ConnectTimeout={seconds}")
     return host.run(["ssh", *options, "-l", "hb", other, command], user="nagios", check=False, timeout=30)
@@ -160,7 +160,7 @@ def test_a_frozen_host_can_lose_its_power(lab: Lab) -> None:
 
 
 def test_a_cut_link_drops_what_is_established_too_and_can_be_mended(lab: Lab) -> None:
-    talk = "for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 0.3; done"
+    talk = "n=0; while n=$((n + 1)); do echo $n; sleep 0.3; done"
     alive = "-o BatchMode=yes -o ServerAliveInterval=1 -o ServerAliveCountMax=1"
     lab.yasu.run(f"ssh {alive} -l hb nabira '{talk}' > /tmp/talk 2>&1 &", user="nagios")
     lab.wait(lambda: "2\n" in lab.yasu.read("/tmp/talk"), 10, "the talk has begun")
@@ -168,8 +168,9 @@ def test_a_cut_link_drops_what_is_established_too_and_can_be_mended(lab: Lab) ->
     assert not pings(lab.yasu, "nabira")
     assert not pings(lab.nabira, "yasu")
     assert pings(lab.yasu, "witness")
+    heard = lab.yasu.read("/tmp/talk")
     time.sleep(2.5)
-    assert "10\n" not in lab.yasu.read("/tmp/talk")
+    assert not [line for line in lab.yasu.read("/tmp/talk")[len(heard) :].splitlines() if line.isdigit()]
     lab.mend("yasu", "nabira")
     assert pings(lab.yasu, "nabira")
 
@@ -204,14 +205,17 @@ def test_a_host_cut_from_all_stays_cut_over_a_power_cycle(lab: Lab) -> None:
 def test_a_slow_link_delays_ssh_and_sql_from_one_side_only(lab: Lab) -> None:
     def seconds(host: Host, other: str) -> float:
         began = time.monotonic()
-        assert ssh(host, other, seconds=20).returncode == 0
+        assert ssh(host, other).returncode == 0
         return time.monotonic() - began
 
-    quick = seconds(lab.yasu, "nabira")
+    def shortest(host: Host, other: str) -> float:  # a busy machine makes some logins longer, a slow link makes each
+        return min(seconds(host, other) for _ in range(3))
+
+    quick = shortest(lab.yasu, "nabira")
     lab.slow("yasu", "nabira", 0.15)
     try:
-        assert seconds(lab.yasu, "nabira") > quick + 0.9  # several questions, each 0.15 s late, and so their answers
-        assert seconds(lab.nabira, "yasu") < quick + 0.9
+        assert shortest(lab.yasu, "nabira") > quick + 0.9  # several questions, each 0.15 s late, and so their answers
+        assert shortest(lab.nabira, "yasu") < quick + 0.9
         seen = lab.yasu.run(["ssh", "-o", "BatchMode=yes", "-l", "hb", "nabira", "echo $SSH_CONNECTION"], user="nagios").stdout
         assert seen.split()[0] == lab.yasu.address
         began = time.monotonic()
@@ -220,7 +224,7 @@ def test_a_slow_link_delays_ssh_and_sql_from_one_side_only(lab: Lab) -> None:
         assert time.monotonic() - began >= 0.15
     finally:
         lab.mend("yasu", "nabira")
-    assert seconds(lab.yasu, "nabira") < quick + 0.9
+    assert shortest(lab.yasu, "nabira") < quick + 0.9
 
 
 def test_a_full_disk_takes_nothing_more_until_it_is_freed(lab: Lab) -> None:

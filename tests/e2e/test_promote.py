@@ -37,10 +37,10 @@ def up() -> Iterator[Lab]:
 def lab(up: Lab) -> Lab:
     """yasu the master and the source, nabira its standby and replica."""
     up.nabira.run([COMMAND, "pause", "--reason", "the pair is made anew"])
+    begin_as(up, up.nabira, "--standby")
+    begin_as(up, up.yasu, "--master")  # before its Nagios runs: with an older term it would stand down
     up.yasu.service("nagios").start()
     begin_anew(up)
-    begin_as(up, up.nabira, "--standby")
-    begin_as(up, up.yasu, "--master")
     up.wait(lambda: is_active(up.yasu) and not is_active(up.nabira), 30, "yasu is the master")
     sql(up.yasu, "DELETE FROM perfparse.t; INSERT INTO perfparse.t (v) VALUES ('before')")
     return up
@@ -160,13 +160,13 @@ def test_a_frozen_source_is_not_waited_for_and_what_is_not_known_is_said(lab: La
 
 
 def test_a_replica_that_is_late_stays_read_only_until_it_has_caught_up(lab: Lab) -> None:
-    follow(lab.yasu, lab.nabira, ", MASTER_DELAY=60")
+    follow(lab.yasu, lab.nabira, ", MASTER_DELAY=600")
     sql(lab.yasu, "INSERT INTO perfparse.t (v) VALUES ('late')")
     run = fail_over(lab)
     detail = step(run)["detail"]
     assert run["outcome"] == "incomplete"
     assert "transactions are received and not applied: received up to yasu-bin." in detail
-    assert "the SQL thread runs, delayed by 60 s: " in detail
+    assert "the SQL thread runs, delayed by 600 s: " in detail
     assert "the database stays as it is; " in detail
     assert "What is left for a person to do\n  promote: nabira: " in last_mail(lab)
     assert not is_writable(lab)

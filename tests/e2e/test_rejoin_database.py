@@ -21,7 +21,7 @@ from tests.lab.debian_root import CHECKOUT
 from tests.lab.followed import DROP_IN, configure, equal, fill, replicates, sql, status
 from tests.lab.suite import COMMAND, STATE, begin_as
 from tests.lab.target import wait_for_mariadb
-from tests.perfdata_world import PERFDATA, hold_loader, queued_lines, release_loader, times_loaded
+from tests.perfdata_world import hold_loader, queue, queued_lines, release_loader, times_loaded
 from tests.readme import blocks, differing
 from tests.takeover import last_look, newest_look, role_of
 
@@ -297,7 +297,7 @@ def test_what_an_old_source_had_not_loaded_is_loaded_once_over_a_rejoin_and_back
         hand_over(lab, lab.yasu, lab.nabira)
     finally:
         release_loader(lab.yasu)
-    lab.yasu.write(f"{PERFDATA}/queue/{int(time.time())}.1", f"{LATE}\n", owner="nagios", group="adm")
+    queue(lab.yasu, f"{int(time.time())}.1", f"{LATE}\n")
     rejoin(lab.yasu)
     semi_synchronous(lab, lab.nabira)
     waiting = queued_lines(lab.yasu)

@@ -58,10 +58,10 @@ class Site:
 
     def check_now(self, on: Host, *names: str) -> None:
         now = int(time.time())
-        for name in names:
-            host, service = name.split("/")
-            forced = f"HOST_CHECK;{host}" if service == "HOST" else f"SVC_CHECK;{host};{service}"
-            self.command(on, f"SCHEDULE_FORCED_{forced};{now}")
+        objects = [name.split("/") for name in names]
+        forced = [f"HOST_CHECK;{host}" if service == "HOST" else f"SVC_CHECK;{host};{service}" for host, service in objects]
+        if forced:
+            self.command(on, *(f"SCHEDULE_FORCED_{check};{now}" for check in forced))
 
     def is_hard(self, on: Host, name: str, state: int) -> bool:
         row = of(on, name)
@@ -76,11 +76,18 @@ class Site:
         return (lab.yasu, lab.nabira) if self.role(lab.yasu) == "master" else (lab.nabira, lab.yasu)
 
     def wait_copy(self, new: Host, old: Host) -> None:
-        """A copy that has all that is so now; status.dat is written every second."""
-        moment = time.time()
+        """A copy that has all that is so now, by its status.dat, which is written every second: a pull that is on its way has an
+        older one."""
+        moment = time.time() + 1  # Nagios has done by then what it was told just now
+
+        def has_all() -> bool:
+            if known_until(new, old) > moment:
+                return True
+            self.copy_now(new)
+            return False
+
         time.sleep(2)
-        self.copy_now(new)
-        self.lab.wait(lambda: pulled(new, old) > moment + 2, 40, f"{new.name} has copied {old.name}'s state")
+        self.lab.wait(has_all, 40, f"{new.name} has copied {old.name}'s state", poll=1)
 
     def copy_now(self, standby: Host) -> None:
         """Its next copy is not waited for: Nagios is told to run State sync at once."""

@@ -36,12 +36,14 @@ class Pair:
         return next(host for host in (self.lab.yasu, self.lab.nabira) if role_of(host).get("role") == "standby")
 
     def healthy(self) -> bool:
-        """One master that checks and notifies, one standby that does neither and sees the master alive, and nothing open."""
+        """One master that checks and notifies, one standby that does neither and sees the master alive, and no run open."""
         hosts = {role.get("role", ""): self.lab.host(name) for name, role in self.roles().items()}
         if set(hosts) != {"master", "standby"} or not (active(hosts["master"]) and passive(hosts["standby"])):
             return False
         looks = looks_of(hosts["standby"])
-        return bool(looks) and looks[-1]["code"] == "alive" and looks[-1]["by"] == "check"
+        if not looks or looks[-1]["code"] != "alive" or looks[-1]["by"] != "check":
+            return False
+        return not any(has_open_run(host) for host in hosts.values())
 
     def wait_healthy(self, seconds: float = 40) -> None:
         self.lab.wait(self.healthy, seconds, f"a healthy pair; roles are {self.roles()}", poll=0.3)
@@ -78,10 +80,21 @@ def runs_of(host: Host, *, since: float = 0.0, kind: str = "failover") -> list[l
     """The journals of this kind, the oldest first."""
     names = host.run(f"ls {STATE}/runs").stdout.split()
     journals = []
-    for name in sorted(names):
+    for name in names:
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):  # folded into a later refusal, or half a line
             journals.append([json.loads(line) for line in host.read(f"{STATE}/runs/{name}").splitlines()])
-    return [journal for journal in journals if journal and journal[0]["kind"] == kind and journal[0]["time"] >= since]
+    wanted = [journal for journal in journals if journal and journal[0]["kind"] == kind and journal[0]["time"] >= since]
+    return sorted(wanted, key=lambda journal: float(journal[0]["time"]))
+
+
+def acted(journals: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+    """Without the refused ones: a look that hit a time-out confirms no death, and the next call tries again."""
+    return [journal for journal in journals if outcome(journal) != "refused"]
+
+
+def has_open_run(host: Host) -> bool:
+    """Of any kind."""
+    return bool(host.run(f'grep -L \'^{{"event": "closed"\' {STATE}/runs/*.jsonl 2>/dev/null', check=False).stdout)
 
 
 def outcome(journal: list[dict[str, Any]]) -> str:

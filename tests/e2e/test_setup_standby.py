@@ -118,8 +118,9 @@ def test_accounts_have_the_least_and_are_not_replicated(lab: Lab) -> None:
         "GRANT SELECT, SHOW VIEW, EVENT, TRIGGER ON `perfparse`.* TO `nagios_failover_replica`@`10.99.0.12`\n"
         "GRANT SELECT ON `mysql`.`proc` TO `nagios_failover_replica`@`10.99.0.12`"
     )
+    sql(lab.yasu, "CREATE TABLE nagios.replicated (id INT); DROP TABLE nagios.replicated")
     events = lab.yasu.run("mariadb-binlog --no-defaults /var/lib/mysql/nagios-failover-bin.0*").stdout
-    assert "CREATE USER" not in events and "GRANT" not in events
+    assert "CREATE TABLE nagios.replicated" in events and "CREATE USER" not in events and "GRANT" not in events
 
 
 def test_from_nothing_to_a_replica_that_is_the_same(lab: Lab) -> None:
@@ -153,12 +154,13 @@ def sent(host: Host) -> int:
 
 
 def test_again_a_healthy_replica_is_left_alone(lab: Lab) -> None:
-    before = status(lab.nabira)["Slave_IO_Running"], sql(lab.nabira, "SHOW STATUS LIKE 'Uptime'").split()[0]
+    thread = "SELECT id FROM information_schema.processlist WHERE command = 'Slave_IO'"
+    before = sql(lab.nabira, thread)
     code, said = setup(lab.nabira)
     assert code == DONE
     assert re.search(r"^compare: done: it is a healthy replica of yasu, \d s behind: left alone$", said, re.M)
     assert "nabira's database is a replica of yasu's: was so already\n" in said
-    assert status(lab.nabira)["Slave_IO_Running"] == before[0]
+    assert sql(lab.nabira, thread) == before != ""
 
 
 def test_a_stopped_or_forgotten_replica_is_attached_where_it_was(lab: Lab) -> None:
@@ -231,7 +233,7 @@ def test_killed_in_the_middle_of_the_copy_it_shows_no_password_and_is_finished_b
     pid = lab.nabira.run(f"pgrep -of '{COMMAND} setup-standby'").stdout.split()[0]
     lab.nabira.run(["kill", "-9", pid])
     journal = lab.nabira.run(f"cat $(ls -t {STATE}/runs/*.jsonl | head -1)").stdout
-    assert journal.count('"started", "step": "copy"') <= 1
+    assert len(re.findall(r'"started", "time": [\d.]+, "step": "copy"', journal)) == 1
     code, said = setup(lab.nabira)
     assert code == DONE, said
     assert equal(lab.yasu, lab.nabira) and replicates(lab.nabira)

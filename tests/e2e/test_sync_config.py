@@ -11,6 +11,7 @@ import pytest
 from tests.lab import Host, Lab, why_not
 from tests.lab.state import LABS
 from tests.lab.suite import COMMAND, CONFIG, STATE
+from tests.takeover import last_look
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -198,11 +199,16 @@ def test_a_master_copies_nothing_and_nothing_is_copied_from_a_standby(lab: Lab) 
         "error: yasu: role master (term 1): the configuration is copied from the master to its standby\nhint: run it on nabira\n",
     )
     role = lab.yasu.read(f"{STATE}/role")
+    lab.nabira.run([COMMAND, "pause", "--reason", "yasu's Nagios is stopped for a moment"])
     lab.yasu.service("nagios").freeze()
-    lab.yasu.write(f"{STATE}/role", role.replace("role=master", "role=standby"), owner="nagios", group="adm", mode=0o640)
-    code, _, error = sync(lab.nabira)
-    lab.yasu.write(f"{STATE}/role", role, owner="nagios", group="adm", mode=0o640)
-    lab.yasu.service("nagios").thaw()
+    try:
+        lab.yasu.write(f"{STATE}/role", role.replace("role=master", "role=standby"), owner="nagios", group="adm", mode=0o640)
+        code, _, error = sync(lab.nabira)
+    finally:
+        lab.yasu.write(f"{STATE}/role", role, owner="nagios", group="adm", mode=0o640)
+        lab.yasu.service("nagios").thaw()
+        lab.wait(lambda: last_look(lab.nabira) == "OK", 30, "nabira sees yasu well again")
+        lab.nabira.run([COMMAND, "resume"])
     assert (code, error) == (3, "error: yasu: it is standby itself (term 1): nothing is copied from it\n")
 
 

@@ -74,8 +74,8 @@ def tables(host: Host) -> dict[str, str]:
 
 
 def equal(source: Host, replica: Host) -> bool:
-    """Are both the same? A read lock holds the source's writers up meanwhile."""
-    holder = "FLUSH TABLES WITH READ LOCK; SELECT @@gtid_binlog_pos; SELECT SLEEP(30)"
+    """Are both the same? A read lock holds the source's writers up meanwhile; it is gone when this returns."""
+    holder = "FLUSH TABLES WITH READ LOCK; SELECT @@gtid_binlog_pos; SELECT SLEEP(600)"
     source.run(f"rm -f /tmp/locked; mariadb -N --unbuffered -e '{holder}' > /tmp/locked 2>&1 & echo $! > /tmp/holder")
     source.run("while [ ! -s /tmp/locked ]; do sleep 0.02; done")
     try:
@@ -83,7 +83,10 @@ def equal(source: Host, replica: Host) -> bool:
         assert sql(replica, f"SELECT MASTER_GTID_WAIT('{position}', 20)") == "0", status(replica)
         return tables(source) == tables(replica)
     finally:
-        source.run("kill $(cat /tmp/holder)")
+        holds = "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(600)%'"
+        for thread in sql(source, holds).split():  # the server would go on for some seconds after its client
+            sql(source, f"KILL {thread}")
+        source.run("kill $(cat /tmp/holder)", check=False)
 
 
 def sql(host: Host, statements: str, *, check: bool = True) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 from nagios_failover.words import Role
 from tests.lab import Host, Lab, LabError
 from tests.lab.suite import COMMAND, is_active
-from tests.takeover import FAULTS, NAGIOS_LOG, Watcher, last_look, role_of
+from tests.takeover import FAULTS, NAGIOS_LOG, Watcher, has_open_run, last_look, role_of
 
 CHOICES: Final = ("kill", "stop", "power", "link")
 TAKEOVER_SECONDS: Final = 90.0
@@ -74,6 +74,7 @@ def show(lab: Lab, fault: str) -> None:
     mails = lab.wait(lambda: lab.mails("is the master now"), 30, "the failover's mail arrives")
     mail_of_run = mails[0]
     print(quoted(f"Subject: {mail_of_run.subject}\n\n{mail_of_run.body}"))
+    lab.wait(lambda: not has_open_run(lab.nabira), 30, "nabira's run is at its end")
     command(lab.nabira, "status")
     lab.set_state("web5", "LOAD", "CRITICAL", "load average: 97")
     print("   Now web5's LOAD is set to CRITICAL: it is nabira's to say so.")
@@ -84,6 +85,11 @@ def show(lab: Lab, fault: str) -> None:
     FAULTS[fault].mend(lab, lab.yasu)
     lab.wait(lambda: role_of(lab.yasu) is Role.STANDBY and not is_active(lab.yasu), 120, "yasu is the standby")
     seconds = time.monotonic() - began
+    lab.wait(
+        lambda: not has_open_run(lab.yasu) and last_look(lab.nabira) == "OK",
+        60,
+        "yasu is at its run's end, and seen as the standby",
+    )
     print(f"   yasu came back as the master of an older term, saw nabira's, and stood down: {seconds:.1f} s after the repair.")
     command(lab.yasu, "history")
     command(lab.nabira, "status")

@@ -160,6 +160,11 @@ def join_again(lab: Lab, name: str, old: Host, new: Host) -> None:
         raise AssertionError(f"{new.name} is not the master any more")
 
 
+def has_open_run(host: Host) -> bool:
+    """Of any kind. A run is at its end after its mail was sent and the role written."""
+    return bool(host.run(f'grep -sL \'"event": "closed"\' {STATE}/runs/*.jsonl', check=False).stdout)
+
+
 def role_of(host: Host) -> Role | None:
     """The role in the host's role file, None while there is none."""
     try:

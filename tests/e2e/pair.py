@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.lab import Host, Lab
+from tests.takeover import has_open_run
 
 STATE = "/var/lib/nagios-failover"
 BIN = "/opt/nagios-failover/bin"
@@ -90,11 +91,6 @@ def runs_of(host: Host, *, since: float = 0.0, kind: str = "failover") -> list[l
 def acted(journals: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
     """Without the refused ones: a look that hit a time-out confirms no death, and the next call tries again."""
     return [journal for journal in journals if outcome(journal) != "refused"]
-
-
-def has_open_run(host: Host) -> bool:
-    """Of any kind."""
-    return bool(host.run(f'grep -L \'^{{"event": "closed"\' {STATE}/runs/*.jsonl 2>/dev/null', check=False).stdout)
 
 
 def outcome(journal: list[dict[str, Any]]) -> str:

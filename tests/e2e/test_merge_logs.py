@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 LOG = "/var/log/nagios4/nagios.log"
 ARCHIVES = "/var/log/nagios4/archives"
+CHECK = "/opt/nagios-failover/bin/check_state_sync"
 CGI = "/usr/lib/cgi-bin/nagios4"
 DAY = 86_400
 
@@ -54,12 +55,16 @@ class Failover:
 
     def run(self) -> str:
         """Kill the old master's Nagios; returns what the run's last step says, when it has come to it."""
-        self.old.service("nagios").kill9()
-        self.theirs = lines(self.old)
-        self.ours = lines(self.new)
-        self.inode = inode(self.new)
+        self.kill()
         self.lab.wait(lambda: str(role_of(self.new)) == "master", 45, f"{self.new.name} takes over")
         return self.merged()
+
+    def kill(self) -> None:
+        """This host's own is read first, before the run changes it: the dead one's log stays as it is."""
+        self.old.service("nagios").kill9()
+        self.inode = inode(self.new)
+        self.ours = lines(self.new)
+        self.theirs = lines(self.old)
 
     def merged(self) -> str:
         self.lab.wait(lambda: closed(self.new), 60, "the run is at its end")
@@ -88,16 +93,14 @@ class Failover:
 
 
 def wait_for_a_copy(lab: Lab, master: Host, standby: Host) -> None:
-    began = time.time()
+    """By a pull of our own: one of Nagios's may have begun before what is to be copied was there."""
+    said: list[str] = []
 
     def copied() -> bool:
-        try:
-            record = dict(line.split("=", 1) for line in standby.read(f"{STATE}/sync/{master.name}/record").splitlines())
-        except FileNotFoundError:
-            return False
-        return float(record["pulled"]) > began
+        said[:] = [standby.run(CHECK, user="nagios", check=False, timeout=60).stdout]
+        return f"the copy of {master.name}'s state is " in said[0] and "not renewed" not in said[0]
 
-    lab.wait(copied, 40, f"{standby.name} has copied {master.name}'s log")
+    lab.wait(copied, 60, f"{standby.name} has copied {master.name}'s log", shown=lambda: said[0])
 
 
 def lines(host: Host) -> list[str]:
@@ -238,13 +241,13 @@ def test_a_big_merge_that_is_killed_again_and_again(lab: Lab) -> None:
     failover.old.run(
         "awk 'BEGIN { for (n = 0; n < 400000; n++) print \"[0] SERVICE ALERT: web3;HTTP;OK;SOFT;1;number \" n }' > /tmp/lines"
     )
-    # it stands still: or a line of its own falls into the middle of one of these, or is younger than they are
+    # it stands still, for no longer than a master may: or a line of its own falls into the middle of one of these, or is younger
+    # than they are
     failover.old.service("nagios").freeze()
-    failover.old.run(f'sed "s/^.0./[$(date +%s)]/" /tmp/lines >> {LOG}')
+    failover.old.run(f'LC_ALL=C sed "s/^.0./[$(date +%s)]/" /tmp/lines >> {LOG}')
     failover.old.service("nagios").thaw()
     wait_for_a_copy(lab, failover.old, failover.new)
-    failover.old.service("nagios").kill9()
-    failover.theirs, failover.ours, failover.inode = lines(failover.old), lines(failover.new), inode(failover.new)
+    failover.kill()
     chance = random.Random(6)
     lab.wait(
         lambda: '"started"' in journal(failover.new) and '"step": "merge logs"' in journal(failover.new), 45, "it merges", poll=0.02

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -9,15 +10,57 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from nagios_failover.run_record import without_numbers
 from tests.e2e.pair import BIN, STATE, Pair, active, kill, looks_of, mend, outcome, passive, role_of, runs_of, with_hooks
 from tests.lab import Host, Lab, Service, why_not
+from tests.lab.host import BALLAST
+from tests.lab.lab import Mail
+from tests.lab.target import wait_for_mariadb
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+LOG = "/var/log/nagios4/nagios.log"
+
+
+def mails_by(lab: Lab, host: Host, since: float) -> list[Mail]:
+    """What it has mailed of the other host, which may still be telling of the test before, when both were masters for a look."""
+    mails = [mail for mail in lab.mails("Master Nagios is ") if mail.arrived >= since]
+    return [mail for mail in mails if re.search(rf"^seen by +{host.name}$", mail.body, re.M)]
+
+
+def critical(mails: list[Mail]) -> list[str]:
+    return [mail.body for mail in mails if mail.subject.endswith("Master Nagios is CRITICAL")]
+
+
+def told_again(mails: list[Mail]) -> list[str]:
+    """What was mailed twice in a row. A look that hits a time-out gives another reason: that is mailed, and so is the way back."""
+    reasons = [without_numbers(" ".join(mail.body.partition("\n\n")[0].split())) for mail in mails]
+    said = [f"{mail.subject}: {reason}" for mail, reason in zip(mails, reasons, strict=True)]
+    return [then for before, then in itertools.pairwise(said) if then == before]
+
+
+def newest_words(host: Host) -> str:
+    return str(looks_of(host)[-1]["sentence"])
+
+
+def wait_only_refused(lab: Lab, host: Host, since: float) -> None:
+    """Every run has ended, and has changed nothing."""
+
+    def others() -> list[str]:
+        return [outcome(run) for run in runs_of(host, since=since) if outcome(run) != "refused"]
+
+    lab.wait(lambda: not others(), 30, f"{host.name} has refused each run", shown=lambda: str(others()))
 
 
 def test_a_pre_hook_that_says_no_puts_everything_back(pair: Pair) -> None:
     old, new = pair.master, pair.standby
     before = {key: value for key, value in role_of(new).items() if key in ("role", "master")}
+
+    def as_it_was() -> bool:
+        """Between two runs: the next one begins at the next check."""
+        role = {key: value for key, value in role_of(new).items() if key in before}
+        return role == before and passive(new) and not new.exists(f"{STATE}/failover.lock")
+
     with_hooks(new, pre="/bin/false", post="")
     new.run(commands("START_EXECUTING_HOST_CHECKS"))
     pair.lab.wait(lambda: operators_flag(new), 20, "the operator's flag is his")
@@ -25,13 +68,14 @@ def test_a_pre_hook_that_says_no_puts_everything_back(pair: Pair) -> None:
     kill(pair.lab, old)
     try:
         pair.lab.wait(lambda: any(outcome(run) == "aborted" for run in runs_of(new, since=began)), 40, "the run aborts")
-        pair.lab.wait(lambda: role_of(new)["role"] == "standby", 5, "the role is put back")
-        assert {key: value for key, value in role_of(new).items() if key in before} == before
-        assert passive(new) and not new.exists(f"{STATE}/failover.lock")
+        pair.lab.wait(as_it_was, 5, "role, flags and failover.lock are put back", shown=lambda: str(role_of(new)))
+        pair.lab.wait(lambda: critical(mails_by(pair.lab, new, began)), 30, "it is mailed")
         time.sleep(8)
-        assert operators_flag(new), "nobody has turned it back"
-        assert len(pair.mails_since(began, "Master Nagios is CRITICAL")) == 1, "an abort at each check is one mail"
-        assert len(runs_of(new, since=began)) <= 2, "nor does it fill the history"
+        pair.lab.wait(lambda: operators_flag(new), 5, "nobody has turned it back")
+        mails = mails_by(pair.lab, new, began)
+        assert not told_again(mails), "an abort at each check is one mail"
+        what = "nor does it fill the history: aborts are folded"
+        pair.lab.wait(lambda: [outcome(run) for run in runs_of(new, since=began)].count("aborted") == 1, 10, what)
     finally:
         with_hooks(new, pre="", post="")
     pair.lab.wait(lambda: role_of(new)["role"] == "master", 40, "the next check tries again")
@@ -44,18 +88,25 @@ def operators_flag(host: Host) -> bool:
     return "an operator's command keeps host checks on" in said and host.nagios_flags()["active_host_checks_enabled"] == "1"
 
 
+@contextmanager
+def full(host: Host) -> Iterator[None]:
+    """Its disk: what anybody gives back, who renames or removes a file, is taken at once."""
+    take = f"dd if=/dev/zero of={BALLAST} oflag=append conv=notrunc,nocreat bs=4k"
+    host.fill()
+    host.run(f"setsid -f sh -c 'while {take}; [ -e {BALLAST} ]; do sleep 0.03; done' </dev/null >/dev/null 2>&1")
+    try:
+        yield
+    finally:
+        host.unfill()
+        host.service("mariadbd").start()  # a disk without a block may have ended it
+
+
 def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there_is_room(pair: Pair) -> None:
     old, new = pair.master, pair.standby
     began = time.time()
 
-    def told_while_full() -> list[str]:
-        new.fill()
-        return told()
-
     def told() -> list[str]:
-        """By the standby; the master may still be telling of the test before, when both were masters for a look."""
-        mails = [mail for mail in pair.lab.mails("Master Nagios is CRITICAL") if mail.arrived >= began]
-        return [mail.body for mail in mails if re.search(rf"^seen by +{new.name}$", mail.body, re.M)]
+        return critical(mails_by(pair.lab, new, began))
 
     def not_half_way() -> bool:
         """As it was; or the master, for a run that finds room (whoever renames a file gives some back) succeeds, as it should."""
@@ -63,21 +114,17 @@ def test_a_full_disk_under_the_journal_is_mailed_and_fails_over_as_soon_as_there
         as_it_was = role == "standby" and not active(new) and not new.exists(f"{STATE}/failover.lock")
         return as_it_was or role == "master"
 
-    new.fill()
-    try:
+    with full(new):
         kill(pair.lab, old)
-        (body,) = pair.lab.wait(told_while_full, 40, "it is mailed")
+        (body,) = pair.lab.wait(told, 40, "it is mailed")
         assert "No space left on device" in body, body
         for _ in range(5):  # a run may be on its way again
-            new.fill()  # with room for a look the state has another reason, which is mailed
             what = "role, flag file and flags are as they were, or it has taken over"
             pair.lab.wait(
                 not_half_way, 10, what, shown=lambda: new.run(f"ls -l {STATE}; tail {STATE}/role {STATE}/handler.log").stdout
             )
             time.sleep(1)
         assert told() == [body]
-    finally:
-        new.unfill()
     pair.lab.wait(lambda: role_of(new)["role"] == "master", 40, "with room on the disk the next check fails over")
     mend(pair.lab, old)
 
@@ -137,10 +184,12 @@ def commands(*names: str) -> str:
 @contextmanager
 def started_again_stale(master: Host) -> Iterator[None]:
     """Its mysqld was stopped for long: the row that it comes back with is ten minutes old, and its loader is not at it yet."""
-    master.run(f"kill -STOP {LOADER}; {SQL} 'UPDATE programstatus SET last_update = UTC_TIMESTAMP() - INTERVAL 10 MINUTE'")
+    master.run(f"kill -STOP {LOADER}")
     try:
         with stopped(master.service("mariadbd")):
             pass
+        wait_for_mariadb(master)  # only now: a loader that was stopped in its transaction has kept the row locked
+        master.run(f"{SQL} 'UPDATE programstatus SET last_update = UTC_TIMESTAMP() - INTERVAL 10 MINUTE'")
         yield
     finally:
         master.run(f"kill -CONT {LOADER}")
@@ -189,10 +238,10 @@ FAULTS: dict[str, tuple[str, Callable[[Lab, Host, Host], AbstractContextManager[
 }
 
 
-def handler_calls(host: Host) -> int:
+def handler_calls(host: Host, since: float, states: str = "WARNING|CRITICAL|UNKNOWN") -> int:
     """How often Nagios has called it because the master's watch was HARD and not OK."""
-    wanted = re.compile("SERVICE EVENT HANDLER: nagios-failover;Master Nagios;(WARNING|CRITICAL|UNKNOWN);HARD")
-    return len(wanted.findall(host.read("/var/log/nagios4/nagios.log")))
+    wanted = re.compile(rf"^\[(\d+)\] SERVICE EVENT HANDLER: nagios-failover;Master Nagios;(?:{states});HARD;3;", re.M)
+    return sum(int(second) >= int(since) for second in wanted.findall(host.read(LOG)))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -202,12 +251,15 @@ def test_what_is_no_death_is_not_failed_over(pair: Pair, fault: str) -> None:
     words, inflict = FAULTS[fault]
     began = time.time()
     with inflict(pair.lab, master, standby):
-        pair.lab.wait(lambda: words in looks_of(standby)[-1]["sentence"], 25, f"the standby says that {words}")
-        before = handler_calls(standby)
-        pair.lab.wait(lambda: handler_calls(standby) >= before + 3, 60, "Nagios calls the handler")
-        assert looks_of(standby)[-1]["state"] in ("WARNING", "UNKNOWN")
+        says_so = lambda: words in newest_words(standby)  # noqa: E731
+        pair.lab.wait(says_so, 25, f"the standby says that {words}")
+        seen = time.time()
+        pair.lab.wait(lambda: handler_calls(standby, seen) >= 3, 60, "Nagios calls the handler")
+        pair.lab.wait(says_so, 25, f"the standby still says that {words}")
+        states = {look["state"] for look in looks_of(standby) if look["time"] >= began and words in look["sentence"]}
+        assert states and states <= {"WARNING", "UNKNOWN"}, states
         assert role_of(standby)["role"] == "standby" and passive(standby)
-        assert not [run for run in runs_of(standby, since=began) if outcome(run) != "refused"]
+        wait_only_refused(pair.lab, standby, began)
 
 
 def test_a_full_disk_on_the_master_is_not_failed_over(pair: Pair) -> None:
@@ -225,7 +277,7 @@ def test_a_full_disk_on_the_master_is_not_failed_over(pair: Pair) -> None:
         master.service("mariadbd").start()  # a disk without a block may have ended it
     assert "CRITICAL" not in seen and "WARNING" in seen, seen
     assert role_of(standby)["role"] == "standby" and passive(standby)
-    assert not [run for run in runs_of(standby, since=began) if outcome(run) != "refused"]
+    wait_only_refused(pair.lab, standby, began)
 
 
 def test_of_two_standbys_none_fails_over_and_people_are_told(pair: Pair) -> None:
@@ -244,10 +296,12 @@ def test_of_two_standbys_none_fails_over_and_people_are_told(pair: Pair) -> None
         time.sleep(20)
         for host in (old, new):
             assert role_of(host)["role"] == "standby" and passive(host), host.name
-            assert not [run for run in runs_of(host, since=began) if outcome(run) != "refused"]
-            assert looks_of(host)[-1]["sentence"].endswith("; its role is standby; nobody monitors"), looks_of(host)[-1]
+            wait_only_refused(pair.lab, host, began)
+            says_so = lambda host=host: newest_words(host).endswith("; its role is standby; nobody monitors")  # noqa: E731
+            pair.lab.wait(says_so, 20, f"{host.name} says that nobody monitors")
     finally:
-        new.run([f"{BIN}/nagios-failover", "failover"], timeout=60)
+        by_hand = [f"{BIN}/nagios-failover", "failover"]  # refused while a look hits a time-out
+        pair.lab.wait(lambda: new.run(by_hand, check=False, timeout=60).returncode == 0, 60, f"{new.name} is made the master")
     pair.wait_healthy()
     assert pair.master.name == new.name
 
@@ -256,14 +310,18 @@ def test_a_paused_pair_does_not_fail_over_until_it_is_resumed(pair: Pair) -> Non
     old, new = pair.master, pair.standby
     new.run([f"{BIN}/nagios-failover", "pause", "--reason", "maintenance"])
     began = time.time()
-    kill(pair.lab, old)
-    pair.lab.wait(lambda: looks_of(new)[-1]["state"] == "CRITICAL", 20, "the standby sees it")
-    time.sleep(12)
-    assert role_of(new)["role"] == "standby" and passive(new)
-    mails = [mail for mail in pair.lab.mails("Master Nagios is CRITICAL") if mail.arrived >= began]
-    assert len(mails) == 1 and "paused until resumed by" in mails[0].body and "maintenance" in mails[0].body
-    assert len(runs_of(new, since=began)) == 1
-    new.run([f"{BIN}/nagios-failover", "resume"])
+    try:
+        kill(pair.lab, old)
+        pair.lab.wait(lambda: looks_of(new)[-1]["state"] == "CRITICAL", 20, "the standby sees it")
+        pair.lab.wait(lambda: critical(mails_by(pair.lab, new, began)), 30, "it is mailed")
+        time.sleep(12)
+        assert role_of(new)["role"] == "standby" and passive(new)
+        mails = mails_by(pair.lab, new, began)
+        assert not told_again(mails), "once"
+        assert all("paused until resumed by" in body and "maintenance" in body for body in critical(mails)), mails
+        pair.lab.wait(lambda: len(runs_of(new, since=began)) == 1, 10, "refusals are folded")
+    finally:
+        new.run([f"{BIN}/nagios-failover", "resume"])
     pair.lab.wait(lambda: role_of(new)["role"] == "master", 30, "the next check fails over")
     mend(pair.lab, old)
 
@@ -281,26 +339,28 @@ n=$(cat /tmp/count 2>/dev/null || echo 0); echo $((n + 1)) > /tmp/count
 exec {plugin}.real "$@"
 """
     new.run(f"rm -f /tmp/count; cp {plugin} {plugin}.real")
-    new.write(plugin + ".new", script, mode=0o755)
-    new.run(f"mv {plugin}.new {plugin}")
-    refused = lambda: [run for run in runs_of(new, since=began) if outcome(run) == "refused"]  # noqa: E731
-    runs = pair.lab.wait(refused, 40, "a run looks and refuses")
-    new.run(f"mv {plugin}.real {plugin}")
+    try:
+        new.write(plugin + ".new", script, mode=0o755)
+        new.run(f"mv {plugin}.new {plugin}")
+        refused = lambda: [run for run in runs_of(new, since=began) if outcome(run) == "refused"]  # noqa: E731
+        runs = pair.lab.wait(refused, 40, "a run looks and refuses")
+    finally:
+        new.run(f"mv {plugin}.real {plugin}")
     assert len(runs) == 1
     assert runs[0][-1]["sentence"].startswith(f"not confirmed: {pair.master.name}: Nagios (PID "), runs[0][-1]
-    assert "CRITICAL;HARD;3" in new.run("grep 'Master Nagios' /var/log/nagios4/nagios.log").stdout
+    assert handler_calls(new, began, word) == 1 == handler_calls(new, began, "CRITICAL")
     assert role_of(new)["role"] == "standby" and passive(new) and not new.exists(f"{STATE}/failover.lock")
 
 
 @pytest.mark.parametrize("broken", [f"{BIN}/check_master_nagios", f"{BIN}/python3"])
 def test_a_broken_installation_here_does_not_fail_over(pair: Pair, broken: str) -> None:
     new = pair.standby
-    began = int(time.time())
+    began = time.time()
     new.run(f"mv {broken} {broken}.away")
-    time.sleep(14)
-    new.run(f"mv {broken}.away {broken}")
-    alerts = new.run("grep 'SERVICE EVENT HANDLER: nagios-failover;Master Nagios;CRITICAL;HARD' /var/log/nagios4/nagios.log").stdout
-    assert [line for line in alerts.splitlines() if int(line[1:11]) >= began], "Nagios took it for a HARD CRITICAL"
+    try:
+        pair.lab.wait(lambda: handler_calls(new, began, "CRITICAL") >= 3, 60, "Nagios takes it for a HARD CRITICAL")
+    finally:
+        new.run(f"mv {broken}.away {broken}")
     time.sleep(6)
     assert role_of(new)["role"] == "standby" and passive(new)
     assert pair.master.name != new.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import time
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Host, Lab, why_not
-from tests.lab.suite import CONFIG, STATE, with_options
+from tests.lab.suite import CONFIG, STATE, Options, with_options
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -19,6 +20,7 @@ COPY = f"{STATE}/sync/yasu"
 LOG = "/var/log/nagios4/nagios.log"
 ARCHIVES = "/var/log/nagios4/archives"
 STATUS = "/var/lib/nagios4/status.dat"
+PATIENT = {("sync", "timeout"): "50", ("ssh", "timeout"): "10", ("look", "timeout"): "12"}
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +28,13 @@ def lab() -> Iterator[Lab]:
     """nabira's own Nagios is stopped: the test alone says when something is copied."""
     with Lab.up(name=f"sync-{os.getpid()}") as lab:
         for host in (lab.yasu, lab.nabira):
-            options = {("sync", "watch"): "yes", ("sync", "timeout"): "12"}
-            host.write(CONFIG, with_options(host.read(CONFIG), options), owner="root", group="nagios", mode=0o640)
+            configure(host, {("sync", "watch"): "yes", **PATIENT})
         lab.nabira.service("nagios").stop()
         yield lab
+
+
+def configure(host: Host, options: Options) -> None:
+    host.write(CONFIG, with_options(host.read(CONFIG), options), owner="root", group="nagios", mode=0o640)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +44,7 @@ def a_good_copy(lab: Lab) -> None:
 
 
 def check(host: Host) -> tuple[int, str]:
-    done = host.run([CHECK], user="nagios", check=False, timeout=60)
+    done = host.run([CHECK], user="nagios", check=False, timeout=90)
     return done.returncode, done.stdout
 
 
@@ -92,13 +97,15 @@ def test_links_old_archives_and_odd_names_are_left_there(lab: Lab) -> None:
 
 def test_a_connection_lost_in_the_middle_leaves_a_copy_that_is_gone_on_with(lab: Lab) -> None:
     lab.yasu.run(f"head -c 40000000 /dev/urandom | base64 -w 200 | sed 's/^/[{int(time.time())}] /' >> {LOG}", timeout=60)
+    configure(lab.nabira, {("sync", "timeout"): "12"})
     said: list[tuple[int, str]] = []
     before = copied_log(lab.nabira)
     thread = threading.Thread(target=lambda: said.append(check(lab.nabira)))
     thread.start()
     lab.wait(lambda: size(lab.nabira) > len(before) + 100_000, 20, "some of it has come", poll=0.02)
     lab.cut("nabira", "yasu")
-    thread.join(60)
+    thread.join(90)
+    configure(lab.nabira, PATIENT)
     part = copied_log(lab.nabira)
     assert said[0][1].find("not renewed: yasu: the pull failed: ") > 0, said
     assert lab.yasu.read(LOG).startswith(part) and is_whole(lab.nabira)
@@ -114,13 +121,12 @@ def test_a_status_that_is_written_anew_and_smaller_during_the_pull_is_copied(lab
     lab.yasu.run(f"cp -p {STATUS} /tmp/small; {{ echo '# larger'; cat {STATUS}; }} > /tmp/large; mv /tmp/large {STATUS}")
     lab.yasu.run(f"head -c 20000000 /dev/urandom | base64 -w 200 | sed 's/^/[{int(time.time())}] /' >> {LOG}", timeout=60)
     said: list[tuple[int, str]] = []
-    before = size(lab.nabira)
+    before, small = size(lab.nabira), lab.yasu.read("/tmp/small")
     thread = threading.Thread(target=lambda: said.append(check(lab.nabira)))
     thread.start()
     lab.wait(lambda: size(lab.nabira) > before, 20, "the log comes, and behind it the status", poll=0.02)
-    small = lab.yasu.read("/tmp/small")
     lab.yasu.run(f"mv /tmp/small {STATUS}")
-    thread.join(60)
+    thread.join(90)
     nagios.thaw()
     assert said[0][0] == 0 and "not renewed" not in said[0][1], said
     assert lab.nabira.read(f"{COPY}/status.dat") == small
@@ -170,16 +176,19 @@ def test_nothing_is_copied_from_a_standby(lab: Lab) -> None:
 def test_a_failover_with_hostile_copies_ends_with_an_active_host(lab: Lab) -> None:
     """Last, since it takes yasu's power: what was copied is cut off, random, linked and oddly named, and nothing new comes."""
     nabira = lab.nabira
+    configure(nabira, {("sync", "timeout"): "12", ("ssh", "timeout"): "3", ("look", "timeout"): "6"})
     nabira.service("nagios").start()
     lab.wait(lambda: nabira.nagios_flags().get("enable_notifications") == "0", 30, "nabira's Nagios runs")
-    lab.yasu.off()
-    moment = time.time()
-    nabira.run(
-        f"cd {COPY} && head -c 30050 status.dat > cut && cat cut > status.dat && head -c 50000 /dev/urandom > status.dat.1"
-        " && head -c 200000 /dev/urandom > incoming/nagios.log && ln -s /etc/passwd incoming/archives/nagios-link.log"
-        " && head -c 1000 /dev/urandom > \"$(printf 'incoming/archives/a\\nb')\"",
-        user="nagios",
-    )
+    with nabira.from_outside(f"{COPY}/lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # or a pull that is on its way puts a whole status.dat there afterwards
+        lab.yasu.off()
+        moment = time.time()
+        nabira.run(
+            f"cd {COPY} && head -c 30050 status.dat > cut && cat cut > status.dat && head -c 50000 /dev/urandom > status.dat.1"
+            " && head -c 200000 /dev/urandom > incoming/nagios.log && ln -s /etc/passwd incoming/archives/nagios-link.log"
+            " && head -c 1000 /dev/urandom > \"$(printf 'incoming/archives/a\\nb')\"",
+            user="nagios",
+        )
     before = nabira.read("/var/lib/nagios4/retention.dat")
     lab.wait(lambda: "role=master" in nabira.read(f"{STATE}/role"), 60, "nabira takes over")
     flags = nabira.nagios_flags()

@@ -13,10 +13,11 @@ from nagios_failover.steps import CRASH_AFTER
 from tests.e2e.pair import Pair, active, passive
 from tests.lab import Host, Lab
 from tests.lab.replication import sql
-from tests.lab.suite import COMMAND, STATE
+from tests.lab.suite import COMMAND
 from tests.long.result import Result
 from tests.long.trial import Told, in_one_lab
 from tests.switching import acknowledged, may_switch_with_databases, moment_of, ready, switchover
+from tests.takeover import has_open_run
 
 STEPS: Final = tuple(
     step.name
@@ -123,18 +124,14 @@ def settled(lab: Lab, pair: Pair) -> Host:
         other = lab.nabira if master is lab.yasu else lab.yasu
         roles = {name: role.get("role") for name, role in pair.roles().items()}
         well = passive(other) and roles == {master.name: "master", other.name: "standby"}
-        return master if well and not any(map(unfinished, (master, other))) else None
+        return master if well and not any(map(has_open_run, (master, other))) else None
 
     found = lab.wait(one_master, 180, "one of the two is the master", poll=0.5, shown=lambda: states(lab, pair))
     assert found is not None
     return found
 
 
-def unfinished(host: Host) -> bool:
-    return bool(host.run(f'grep -L \'"event": "closed"\' {STATE}/runs/*.jsonl', check=False).stdout)
-
-
 def states(lab: Lab, pair: Pair) -> str:
     hosts = (lab.yasu, lab.nabira)
     flags = {host.name: ("active" if active(host) else "passive" if passive(host) else "neither") for host in hosts}
-    return f"{pair.roles()} {flags} unfinished: {[host.name for host in hosts if unfinished(host)]}"
+    return f"{pair.roles()} {flags} unfinished: {[host.name for host in hosts if has_open_run(host)]}"

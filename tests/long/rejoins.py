@@ -25,6 +25,7 @@ from tests.lab.target import wait_for_mariadb
 from tests.long.result import Result
 from tests.long.trial import Told, chance, in_one_lab
 from tests.switching import let_fence, ready
+from tests.takeover import has_open_run
 
 PART: Final = "rejoins"
 HOOK: Final = "/etc/nagios-failover/guard-hook"
@@ -244,7 +245,7 @@ def prove(lab: Lab, old: Host, new: Host) -> None:
     pair.wait_healthy(60)
     assert (pair.master, pair.standby) == (new, old), f"roles are {pair.roles()}"
     for host in (old, new):
-        lab.wait(lambda host=host: not unfinished(host), 30, f"no run of {host.name} is open")  # type: ignore[misc]
+        lab.wait(lambda host=host: not has_open_run(host), 30, f"no run of {host.name} is open")  # type: ignore[misc]
     assert replicates(old), f"{old.name} does not replicate"
     assert equal(new, old), f"the databases of {new.name} and {old.name} differ"
     for host in (old, new):  # the lock that the comparison needs has kept the heartbeat waiting, too
@@ -267,13 +268,8 @@ def guard(host: Host, *, installed: bool) -> None:
 
 
 def taken_over(new: Host) -> bool:
-    return role_of(new).get("role") == "master" and active(new) and not unfinished(new) and sql(new, "SELECT @@read_only") == "0"
+    return role_of(new).get("role") == "master" and active(new) and not has_open_run(new) and sql(new, "SELECT @@read_only") == "0"
 
 
 def is_silent(host: Host) -> bool:
     return not host.is_on() or host.nagios_pid() is None or host.nagios_flags().get("enable_notifications") == "0"
-
-
-def unfinished(host: Host) -> bool:
-    """Is a run of its journal open?"""
-    return bool(host.run(f'grep -L \'"event": "closed"\' {STATE}/runs/*.jsonl', check=False).stdout)

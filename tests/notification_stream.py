@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import threading
 import time
 from types import TracebackType
 from typing import Final, Self
 
 from tests.lab import Host, Lab
+from tests.lab.machine import LabError
 
 EVERY_SECONDS: Final = 0.5
 PIPE: Final = "/var/lib/nagios4/rw/nagios.cmd"
@@ -40,10 +43,13 @@ class Stream:
     def _ask(self, host: Host) -> None:
         ask = 'echo "[$(date +%s)] SEND_CUSTOM_SVC_NOTIFICATION;web12;HTTP;0;lab;who notifies?"'
         while not self._ended.wait(EVERY_SECONDS):
-            if host.is_on() and not host.is_frozen():
-                host.run(
-                    f"[ -p {PIPE} ] && {ask} | timeout 1 dd of={PIPE} conv=notrunc,nocreat oflag=nonblock status=none", check=False
-                )
+            # One that loses its power, or is frozen, just now: the next question is asked all the same.
+            with contextlib.suppress(subprocess.TimeoutExpired, LabError, OSError):
+                if host.is_on() and not host.is_frozen():
+                    host.run(
+                        f"[ -p {PIPE} ] && {ask} | timeout 1 dd of={PIPE} conv=notrunc,nocreat oflag=nonblock status=none",
+                        check=False,
+                    )
 
     def moments(self, host: Host) -> list[float]:
         """When the sink took a test notification of this host; epochs."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.pair import BIN, Pair, active, kill, mend, outcome, passive, role_of, runs_of
+from tests.e2e.pair import BIN, Pair, active, kill, looks_of, mend, outcome, passive, role_of
+from tests.e2e.test_failover import certain, ended
 from tests.lab import Host, Lab, why_not
 from tests.lab.state import ADDRESSES
 from tests.lab.suite import CONFIG, MAILBOX, with_options
@@ -24,7 +25,8 @@ def watch_flags(pair: Pair, done: Callable[[], bool], seconds: float, what: str)
     seen = []
     deadline = time.time() + seconds
     while not done():
-        seen.append((time.time(), active(pair.lab.yasu), active(pair.lab.nabira)))
+        giving = active(pair.lab.nabira)  # read first: who is off then was off after the other one was on
+        seen.append((time.time(), active(pair.lab.yasu), giving))
         assert time.time() < deadline, f"not within {seconds} s: {what}; roles are {pair.roles()}"
         time.sleep(0.2)
     return seen
@@ -51,12 +53,18 @@ def test_the_returned_preferred_host_gets_the_role_back_and_somebody_always_noti
         )
         assert time.time() - failed_over >= 20, "flap_block holds the way back"
         assert seconds_of(seen, 0) == 0, "there is always one that notifies"
-        assert seconds_of(seen, 2) < 6, "two for a check's time at most"
+        runs = certain(ended(lab, lab.yasu, since=began, kind="failback"))
+        assert [outcome(run) for run in runs] == ["done"], runs
+        standdown = ended(lab, lab.nabira, since=began, kind="standdown")[-1]
+        active_at = next(event["value"] for event in runs[0] if event["event"] == "note" and event["key"] == "active_at")
+        between = [row for row in looks_of(lab.nabira) if row["by"] == "check" and active_at < row["time"] <= standdown[0]["time"]]
+        print(f"measured: two notified for {seconds_of(seen, 2):.1f} s, of {len(between)} looks")
+        assert len(between) <= 2, "two for a check's time at most: one look may have begun before"
         lab.wait(pair.healthy, 20, "a healthy pair")
         assert pair.master.name == "yasu" and role_of(lab.yasu)["term"] == "3" == role_of(lab.nabira)["term"]
-        assert [outcome(run) for run in runs_of(lab.yasu, since=began, kind="failback")] == ["done"]
-        assert len(pair.mails_since(began, "yasu is the master now (term 3)")) == 1
-        assert len(pair.mails_since(began, "nabira is the standby now (term 3)")) == 1
+        for sentence in ("yasu is the master now (term 3)", "nabira is the standby now (term 3)"):
+            lab.wait(lambda said=sentence: pair.mails_since(began, said), 20, f"it is mailed: {sentence}")  # type: ignore[misc]
+            assert len(pair.mails_since(began, sentence)) == 1
 
 
 def test_a_returned_preferred_host_without_the_suite_is_active_by_its_own_flags_and_gets_the_role_back() -> None:
@@ -69,8 +77,9 @@ def test_a_returned_preferred_host_without_the_suite_is_active_by_its_own_flags_
         seen = watch_flags(pair, lambda: role_of(lab.nabira)["role"] == "standby" and passive(lab.nabira), 90, "nabira stands down")
         assert seconds_of(seen, 0) == 0
         assert active(lab.yasu)
-        lab.wait(lambda: outcome(runs_of(lab.nabira, kind="standdown")[-1]) == "done", 20, "the run ends")
-        sentence = runs_of(lab.nabira, kind="standdown")[-1][-1]["sentence"]
+        run = ended(lab, lab.nabira, kind="standdown")[-1]
+        assert outcome(run) == "done"
+        sentence = run[-1]["sentence"]
         assert sentence == "nabira is the standby now (term 2): yasu monitors"
 
 
@@ -124,8 +133,9 @@ def test_redundancy_mode_moves_notifications_and_the_sites_own_handlers() -> Non
         kill(lab, lab.yasu)
         lab.wait(lambda: flags("nabira") == ("1", "1"), 30, "nabira notifies")
         lab.wait(lambda: role_of(lab.nabira)["role"] == "master", 10, "nabira is the master")
-        lab.wait(lambda: outcome(runs_of(lab.nabira)[-1]) == "done", 10, "the run ends")
-        sentence = runs_of(lab.nabira)[-1][-1]["sentence"]
+        run = ended(lab, lab.nabira)[-1]
+        assert outcome(run) == "done"
+        sentence = run[-1]["sentence"]
         assert sentence.startswith("nabira is the master now (term 2): it notifies since "), sentence
         lab.set_state("web7", "HTTP", "OK")
         lab.wait(lambda: restarted(lab.nabira) == ["OK"], 20, "the new master runs the handler")
@@ -143,8 +153,14 @@ def test_the_role_is_given_back_by_command_and_taken_by_command() -> None:
         cli = f"{BIN}/nagios-failover"
         no = lab.nabira.run([cli, "standdown"], check=False)
         assert no.returncode == 3 and "the role is standby" in no.stdout + no.stderr
-        no = lab.nabira.run([cli, "failover"], check=False, timeout=60)
-        assert no.returncode == 3 and "not confirmed: yasu: Nagios (PID" in no.stdout + no.stderr
+
+        def refused() -> str:
+            no = lab.nabira.run([cli, "failover"], check=False, timeout=60)
+            assert no.returncode == 3, no.stdout + no.stderr
+            return no.stdout + no.stderr
+
+        # a look whose login comes late says something else
+        lab.wait(lambda: "not confirmed: yasu: Nagios (PID" in refused(), 20, "it is refused because yasu is seen well")
         dry = lab.nabira.run([cli, "failover", "--dry-run"], timeout=60)
         assert (
             "would look at yasu" in dry.stdout

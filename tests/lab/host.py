@@ -128,12 +128,15 @@ class Host:
         return first
 
     def _wait_for_console(self, console: Path) -> None:
-        deadline = time.monotonic() + BOOT_SECONDS
+        from tests.lab.lab import PATIENCE  # which imports this module
+
+        limit = BOOT_SECONDS * PATIENCE
+        deadline = time.monotonic() + limit
         while "init: up\n" not in console.read_text(errors="replace"):
             if not self.is_on():
                 raise LabError(f"{self.name} did not boot: {console.read_text(errors='replace')[-2000:]}")
             if time.monotonic() > deadline:
-                raise LabError(f"{self.name} did not boot within {BOOT_SECONDS:.0f} s: {console.read_text()[-2000:]}")
+                raise LabError(f"{self.name} did not boot within {limit:.0f} s: {console.read_text()[-2000:]}")
             time.sleep(0.01)
 
     # ---- commands ----

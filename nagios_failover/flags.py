@@ -107,8 +107,8 @@ def count_from_here(config: Config, state: StateFiles, *, term: int) -> None:
 def correct(config: Config, state: StateFiles) -> list[str]:
     """Make Nagios's flags what the role and the overrides ask for. Returns what was done, a sentence each.
 
-    Takes the lock of the runs and does nothing while one is on its way or open, nor without a readable role. Raises CouldNotLook
-    when status.dat cannot be seen, NoReader or Failed when Nagios does not do it."""
+    Takes the lock of the runs, for which it waits a moment, and does nothing while one is on its way or open, nor without a
+    readable role. Raises CouldNotLook when status.dat cannot be seen, NoReader or Failed when Nagios does not do it."""
     try:
         with run_lock(state.directory, wait=A_MOMENT):
             return correct_locked(config, state)
@@ -192,9 +192,9 @@ def _open_runs(state: StateFiles, setup: list[Problem]) -> list[OpenRun]:
 
 def _hanging_lock(config: Config, state: StateFiles, open_runs: Sequence[OpenRun]) -> list[Problem]:
     """Whoever holds the lock keeps every run from starting. A run says in the journal that it is on its way; a correction holds
-    it for [nagios] verify_timeout at most."""
+    it for [nagios] verify_timeout at most, and `init` has looked at the other host before that."""
     holder = None if open_runs else held_for(state.directory)
-    if holder is None or holder[1] <= 2 * config.nagios.verify_timeout:
+    if holder is None or holder[1] <= 2 * config.nagios.verify_timeout + config.look.timeout:
         return []
     pid, seconds = holder
     sentence = f"PID {pid} holds the lock of the runs for {seconds:.0f} s, and no run is open: no failover starts"

@@ -145,12 +145,12 @@ def gather(probes: Probes, times: Times) -> Gathered:
     witnesses: list[Witness] = []
     detours: list[Detour] = []
     if isinstance(seen, NoAnswer) and reach_asked:
-        reach = reach_asked.answer(deadline - time.monotonic())  # proof of a death: not given up for a busy moment of this host
-        reach = (
-            Blocked(f"whether the host answers at all was not known within {reach_asked.limit:.3g} s") if reach is None else reach
-        )
+        # what proves a death, or that it is not this host that is cut off, is not given up for a busy moment of this host
+        reach = reach_asked.answer(deadline - time.monotonic())
+        reach = Blocked("whether the host answers at all was not known in time") if reach is None else reach
         witnesses = [
-            wait(asked) or Witness(address, answered=False, reason=f"no answer within {asked.limit:.3g} s")
+            asked.answer(deadline - time.monotonic())
+            or Witness(address, answered=False, reason=f"no answer within {asked.limit:.3g} s")
             for address, asked in witnesses_asked
         ]
         detours = [_detour(witness, wait(asked), asked.limit) for witness, asked in detours_asked]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 
 from nagios_failover.config_values import Start
@@ -27,12 +26,14 @@ from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
 from nagios_failover.role import Override, describe_flags, role_flags
 from nagios_failover.snapshot import Own, read_own
 from nagios_failover.sync import pull
-from nagios_failover.verdict import Code
+from nagios_failover.verdict import SEEN_THROUGH, Code
 from nagios_failover.words import STATUS_KEY
 from nagios_failover.workflow import Flow
 
 NAMED = 10
 """So many are named in a sentence; the journal has all."""
+PAUSE_SECONDS = 0.5
+"""Before a second pull."""
 SEEN_THERE = frozenset({Code.CRASHED, Code.STOPPED, Code.HUNG, Code.STOPPED_CLEANLY, Code.PASSIVE})
 """Verdicts on a Nagios that its own host has told of."""
 
@@ -56,19 +57,24 @@ def fetch(flow: Flow) -> str:
 
 
 def _pull(flow: Flow) -> CopyRecord:
-    """Twice if need be: of a master that hands over, a log that was rotated, or merged, in that very moment is read again, in the
-    whole time anew; of a dead one whose host answered this run's look, one login that was too slow is not the last word."""
-    limit, began = flow.config.sync.fetch_timeout, flow.hands.uptime()
-    if flow.quiet_since or _host_answered(flow):
-        with suppress(FailoverError):
-            return pull(flow.config, flow.state, timeout=limit, for_failover=True, handing_over=bool(flow.quiet_since))
-        flow.hands.sleep(0.5)
-    left = limit if flow.quiet_since else max(1.0, limit - (flow.hands.uptime() - began))
-    return pull(flow.config, flow.state, timeout=left, for_failover=True, handing_over=bool(flow.quiet_since))
+    """Twice if need be. Of a master that hands over: a log that was rotated, or merged, in that very moment is read again, in the
+    whole time anew. Of a dead one, in the time that is left: one login that was too slow is not the last word of a host that has
+    just answered."""
+    limit, began, living = flow.config.sync.fetch_timeout, flow.hands.uptime(), bool(flow.quiet_since)
+    try:
+        return pull(flow.config, flow.state, timeout=limit, for_failover=True, handing_over=living)
+    except FailoverError as error:
+        left = limit if living else limit - (flow.hands.uptime() - began) - PAUSE_SECONDS
+        if not living and (left < 1.0 or not isinstance(error, Failed) or not _host_has_answered(flow)):
+            raise
+    flow.hands.sleep(PAUSE_SECONDS)
+    return pull(flow.config, flow.state, timeout=left, for_failover=True, handing_over=living)
 
 
-def _host_answered(flow: Flow) -> bool:
-    return any(look.by == flow.run.id and look.code in SEEN_THERE for look in ring_of(flow.state))
+def _host_has_answered(flow: Flow) -> bool:
+    """To this run's newest look, and not through a witness, whose way a pull does not take."""
+    newest = next((look for look in reversed(ring_of(flow.state)) if look.by == flow.run.id), None)
+    return newest is not None and newest.code in SEEN_THERE and SEEN_THROUGH not in newest.sentence
 
 
 def would_fetch(flow: Flow) -> str:

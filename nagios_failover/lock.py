@@ -15,7 +15,8 @@ from nagios_failover.state_files import FILE_MODE, cannot_write
 
 POLL_SECONDS = 0.05
 A_MOMENT = 0.5
-"""Seconds that a run waits for the lock: who only asks whether it is held (`is_held`) has it for an instant."""
+"""Seconds that a run, a correction or `init` waits for the lock: who only asks whether it is held (`is_held`) has it for an
+instant."""
 
 
 class LockHeld(Refused):

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from nagios_failover import shell
 from nagios_failover.evidence import Blocked, Witness
 
+REAP_SECONDS = 1.0
+"""A ping that has used up its time is ended, and on a busy machine it takes a while until that is seen."""
 _PING_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -25,9 +27,11 @@ def reachable(address: str, ports: Sequence[int], timeout: float) -> bool | Bloc
     answer = tcp(address, ports, timeout)
     if answer is True:
         return True
-    pinging.join(max(0.0, started + timeout + 0.2 - time.monotonic()))
+    pinging.join(max(0.0, started + timeout + REAP_SECONDS - time.monotonic()))
     if pinged == [True]:
         return True
+    if not pinged:
+        return Blocked("ping does not end", "is this host very busy?")
     if isinstance(answer, str):
         return Blocked(answer, "write an IP address into [host] address")
     return False

@@ -75,6 +75,10 @@ class Verdict:
     hint: str = ""
 
 
+SEEN_THROUGH = "seen through the witness"
+"""In the sentence of a verdict that did not come directly."""
+
+
 def say(host: str, state: State, code: Code, words: str, hint: str = "") -> Verdict:
     """The verdict on `host` in these words."""
     return Verdict(state, code, f"{host}: {words}", hint)
@@ -88,7 +92,7 @@ def seen_through(host: str, failure: NoAnswer, detour: Detour, seen: Verdict) ->
     """The same verdict, saying that it came through a witness, since ssh fails."""
     words = seen.sentence.removeprefix(f"{host}: ")
     hint = seen.hint or f"mend the network between this host and {host}"
-    sentence = f"{host}: seen through the witness {detour.witness}: {words}; directly {ssh_fails(failure)}"
+    sentence = f"{host}: {SEEN_THROUGH} {detour.witness}: {words}; directly {ssh_fails(failure)}"
     return replace(seen, sentence=sentence, hint=hint)
 
 

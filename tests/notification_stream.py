@@ -28,6 +28,7 @@ class Stream:
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(host,), daemon=True) for host in (lab.yasu, lab.nabira)]
         self._first, self._began = 0, 0.0
+        self._asked: dict[str, list[float]] = {lab.yasu.name: [], lab.nabira.name: []}
 
     def __enter__(self) -> Self:
         self._first, self._began = len(self._lab.mails()), time.time()
@@ -46,10 +47,13 @@ class Stream:
             # One that loses its power, or is frozen, just now: the next question is asked all the same.
             with contextlib.suppress(subprocess.TimeoutExpired, LabError, OSError):
                 if host.is_on() and not host.is_frozen():
-                    host.run(
-                        f"[ -p {PIPE} ] && {ask} | timeout 1 dd of={PIPE} conv=notrunc,nocreat oflag=nonblock status=none",
-                        check=False,
-                    )
+                    put = f"timeout 1 dd of={PIPE} conv=notrunc,nocreat oflag=nonblock status=none"
+                    if host.run(f"[ -p {PIPE} ] && {ask} | {put}", check=False).returncode == 0:
+                        self._asked[host.name].append(time.time())
+
+    def asked(self, host: Host, *, since: float) -> int:
+        """How often a Nagios there has been asked to send one."""
+        return sum(moment >= since for moment in self._asked[host.name])
 
     def moments(self, host: Host) -> list[float]:
         """When the sink took a test notification of this host; epochs."""

@@ -101,7 +101,8 @@ def hold_loader(host: Host) -> None:
 
 
 def release_loader(host: Host) -> None:
-    host.run(f"kill $(cat {HOLDER})")
+    """Whoever still waits for the lock goes, too."""
+    host.run(f"pkill -f '^flock {PERFDATA}/loader.pid'; kill $(cat {HOLDER})", check=False)
 
 
 def queue(host: Host, name: str, lines: str) -> None:

@@ -187,11 +187,13 @@ def switch_under_load(site: Site, number: int) -> float:
         is_told = lambda: all(kinds(site, name)[kind] > before[name][kind] for name in names)  # noqa: E731
         lab.wait(is_told, 40, f"a {kind} of each of {names} is mailed")
 
-    def wait_all_told() -> None:
+    def all_are_told_once() -> None:
         wait_told("RECOVERY", mending)
         wait_told("PROBLEM", breaking)
         site.set("OK", *breaking)
         wait_told("RECOVERY", breaking)
+        mailed = {name: dict(kinds(site, name) - count) for name, count in before.items()}
+        assert mailed == {name: {"PROBLEM": 1, "RECOVERY": 1} for name in mailed}, [site.mails(name) for name in mailed]
 
     for _ in range(TRIES):
         ready(lab, new)
@@ -205,15 +207,14 @@ def switch_under_load(site: Site, number: int) -> float:
         load.join()
         if done.returncode != REFUSED:
             break
-        wait_all_told()  # nothing has begun: the load is over, and comes anew
+        assert "ready: " in done.stdout + done.stderr, done.stdout + done.stderr
+        all_are_told_once()  # nothing has begun: the load is over, and comes anew
     assert done.returncode == 0, done.stdout + done.stderr
     assert active(new) and passive(old) and (site.role(new), site.role(old)) == ("master", "standby")
     assert pauses(lab) == []
     lab.wait(lambda: wrote_since(new, began), 20, f"a program writes on {new.name}")
     assert_kept(lab, new, old)
-    wait_all_told()
-    mailed = {name: dict(kinds(site, name) - count) for name, count in before.items()}
-    assert mailed == {name: {"PROBLEM": 1, "RECOVERY": 1} for name in mailed}, [site.mails(name) for name in mailed]
+    all_are_told_once()
     findings = site.audit(new)["findings"]
     assert not findings, f"the audit finds {findings}"
     return nobody_wrote_for(lab, new, began)

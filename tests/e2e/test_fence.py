@@ -18,7 +18,7 @@ from tests.lab.lab import PATIENCE, Mail
 from tests.lab.suite import COMMAND, CONFIG, STATE, config_text, is_active, notifies, with_options
 from tests.notification_stream import Stream
 from tests.switching import let_fence
-from tests.takeover import join_again, role_of
+from tests.takeover import has_open_run, join_again, role_of
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -57,7 +57,7 @@ def step(host: Host, name: str) -> str:
 
 def taken_over(lab: Lab) -> None:
     lab.wait(lambda: is_active(lab.nabira) and str(role_of(lab.nabira)) == "master", 90, "nabira has taken over")
-    lab.wait(lambda: not lab.nabira.run(f'grep -L \'"event": "closed"\' {STATE}/runs/*').stdout, 20, "the run has ended")
+    lab.wait(lambda: not has_open_run(lab.nabira), 20, "the run has ended")
 
 
 def test_a_stopped_master_is_killed_before_the_standby_notifies_and_is_mute_when_it_is_started_again(lab: Lab) -> None:
@@ -287,12 +287,14 @@ def test_with_the_guard_an_old_master_that_is_powered_on_again_never_mails(guard
     taken_over(lab)
     with Stream(lab) as stream:
         lab.wait(lambda: stream.notifies_now(lab.nabira), 20, "nabira notifies")
+        on_at = time.time()
         lab.yasu.on()
         lab.wait(lambda: str(role_of(lab.yasu)) == "standby" and lab.yasu.nagios_pid() is not None, 60, "yasu is back")
         lab.wait(lambda: look(lab.nabira)[0] == "OK", 60, "nabira sees its standby")
-        assert stream.moments(lab.yasu) == []
-    known = rf"nabira has the higher term \d+|the witness hb@{WITNESS} has recorded the term \d+ of nabira"
-    assert re.fullmatch(rf"yasu: a standby now, term \d+: ({known})", guard_said(lab.yasu)), guard_said(lab.yasu)
+        assert stream.moments(lab.yasu) == [] and stream.asked(lab.yasu, since=on_at) > 0
+    assert re.fullmatch(r"yasu: a standby now, term \d+: nabira has the higher term \d+", guard_said(lab.yasu)), guard_said(
+        lab.yasu
+    )
 
 
 def test_guard_both_hosts_off_and_on_in_either_order_the_higher_term_is_master(guarded: Lab) -> None:
@@ -377,14 +379,13 @@ def test_an_old_master_without_the_suite_is_fenced_at_once_and_what_it_mailed_is
             lab.mend(lab.yasu, lab.nabira)
             mended = time.time()
             (told,) = lab.wait(lambda: fences_told(lab, mailed), 30, "people are told")
-            lab.wait(lambda: not notifies(lab.yasu) or lab.yasu.nagios_pid() is None, 20, "yasu is muted, or killed")
+            lab.wait(lambda: not notifies(lab.yasu), 20, "yasu is muted")
             lab.wait(lambda: not stream.notifies_now(lab.yasu), 20, "yasu notifies nobody")
-            lab.wait(lambda: stream.notifies_now(lab.nabira), 20, "nabira goes on")
+            lab.wait(lambda: stream.notifies_now(lab.nabira), 3, "nabira goes on")
             both = stream.moments(lab.yasu)[-1] - mended
             print(f"measured: both notified for {both:.1f} s after the link was mended")
         assert both < DOUBLED_LIMIT
-        muted = rf"its Nagios (has {ALL_OFF}, seen in its status\.dat|\(PID \d+\) was killed: it did not show its flags off)"
-        assert re.search(muted, " ".join(told.body.split())), told.body
+        assert f"its Nagios has {ALL_OFF}, seen in its status.dat" in " ".join(told.body.split())
         assert "CUSTOM: web12/HTTP is OK, to oncall  (both hosts)" in told.body
         assert step(lab.nabira, "fence, mild").startswith("done: yasu: ")
         lab.yasu.service("nagios").restart()

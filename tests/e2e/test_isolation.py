@@ -239,7 +239,7 @@ def test_a_cut_link_beside_a_witness_that_is_only_an_address_lets_both_notify_un
     with Stream(lab) as stream:
         lab.cut(lab.yasu, lab.nabira)
         lab.wait(lambda: stream.notifies_now(lab.nabira), 60, "nabira has taken over")
-        lab.wait(lambda: stream.notifies_now(lab.yasu), 20, "and yasu goes on")
+        lab.wait(lambda: stream.notifies_now(lab.yasu), 3, "and yasu goes on")
         lab.mend(lab.yasu, lab.nabira)
         mended_at = time.time()
         lab.wait(lambda: not notifies(lab.yasu), 30, "yasu has stood down")

@@ -170,11 +170,11 @@ def test_a_frozen_database_delays_no_check_and_is_caught_up_with(lab: Lab, yasu:
     try:
         time.sleep(12)
         moments = {int(name.partition(".")[0]) for name in queued(yasu)}  # a second's calls are two: services and hosts
-        waiting = len([moment for moment in moments if began < moment <= began + 12])
+        waiting = len([moment for moment in moments if began < moment < began + 12])
     finally:
         database.thaw()
     ended = time.time()
-    assert 8 <= waiting <= 14, "one call a second, each kept"
+    assert waiting >= 8, "a call each second, and each is kept"
     assert max(spacings(yasu, began, ended)) < 7.5, "each service is checked every 5 s all the while"
     lab.wait(lambda: age(yasu) <= 2 and len(queued(yasu)) <= 1, 15, "the heartbeat is fresh again")
     lab.wait(lambda: log(yasu)[-1].startswith("well again: "), 5, "it says so")

@@ -427,7 +427,7 @@ def test_either_host_keeps_its_role_over_a_restart(lab: Lab, how: str) -> None:
         wait_for_mariadb(host)
     assert sql(lab.nabira, "SELECT @@read_only, @@rpl_semi_sync_master_enabled") == "1\t0"
     assert sql(lab.yasu, "SELECT @@read_only, @@rpl_semi_sync_master_enabled") == "0\t1"
-    lab.wait(lambda: replicates(lab.nabira), 30, "it replicates by itself")
+    lab.wait(lambda: replicates(lab.nabira), 30, "it replicates by itself", shown=lambda: str(status(lab.nabira)))
     sql(lab.yasu, "INSERT INTO perfparse.bin (host) VALUES ('after')")
     assert equal(lab.yasu, lab.nabira)
 
@@ -447,7 +447,7 @@ def test_a_source_that_wakes_up_alone_takes_no_writes_until_it_is_known_that_it_
     lab.wait(lambda: not lab.yasu.exists(f"{STATE}/override.isolated"), 10, "and notifies")
     wait_for_mariadb(lab.nabira)
     assert sql(lab.nabira, "SELECT @@read_only") == "1"
-    lab.wait(lambda: replicates(lab.nabira), 30, "it replicates by itself")
+    lab.wait(lambda: replicates(lab.nabira), 30, "it replicates by itself", shown=lambda: str(status(lab.nabira)))
     sql(lab.yasu, "INSERT INTO perfparse.bin (host) VALUES ('together')")
     assert equal(lab.yasu, lab.nabira)
 

@@ -102,14 +102,16 @@ def test_a_connection_lost_in_the_middle_leaves_a_copy_that_is_gone_on_with(lab:
     before = copied_log(lab.nabira)
     thread = threading.Thread(target=lambda: said.append(check(lab.nabira)))
     thread.start()
-    lab.wait(lambda: size(lab.nabira) > len(before) + 100_000, 20, "some of it has come", poll=0.02)
-    lab.cut("nabira", "yasu")
-    thread.join(90)
-    configure(lab.nabira, PATIENT)
-    part = copied_log(lab.nabira)
-    assert said[0][1].find("not renewed: yasu: the pull failed: ") > 0, said
-    assert lab.yasu.read(LOG).startswith(part) and is_whole(lab.nabira)
-    lab.mend("nabira", "yasu")
+    try:
+        lab.wait(lambda: size(lab.nabira) > len(before) + 100_000, 20, "some of it has come", poll=0.02)
+        lab.cut("nabira", "yasu")
+        thread.join(90)
+        part = copied_log(lab.nabira)
+        assert said[0][1].find("not renewed: yasu: the pull failed: ") > 0, said
+        assert lab.yasu.read(LOG).startswith(part) and is_whole(lab.nabira)
+    finally:
+        lab.mend("nabira", "yasu")
+        configure(lab.nabira, PATIENT)
     code, output = check(lab.nabira)
     assert code == 0 and "not renewed" not in output, output
     assert lab.yasu.read(LOG).startswith(copied_log(lab.nabira)) and size(lab.nabira) > 40_000_000

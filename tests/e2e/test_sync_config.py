@@ -207,8 +207,10 @@ def test_a_master_copies_nothing_and_nothing_is_copied_from_a_standby(lab: Lab) 
     finally:
         lab.yasu.write(f"{STATE}/role", role, owner="nagios", group="adm", mode=0o640)
         lab.yasu.service("nagios").thaw()
-        lab.wait(lambda: last_look(lab.nabira) == "OK", 30, "nabira sees yasu well again")
-        lab.nabira.run([COMMAND, "resume"])
+        try:
+            lab.wait(lambda: last_look(lab.nabira) == "OK", 30, "nabira sees yasu well again")
+        finally:
+            lab.nabira.run([COMMAND, "resume"])
     assert (code, error) == (3, "error: yasu: it is standby itself (term 1): nothing is copied from it\n")
 
 

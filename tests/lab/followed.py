@@ -77,8 +77,8 @@ def equal(source: Host, replica: Host) -> bool:
     """Are both the same? A read lock holds the source's writers up meanwhile; it is gone when this returns."""
     holder = "FLUSH TABLES WITH READ LOCK; SELECT @@gtid_binlog_pos; SELECT SLEEP(600)"
     source.run(f"rm -f /tmp/locked; mariadb -N --unbuffered -e '{holder}' > /tmp/locked 2>&1 & echo $! > /tmp/holder")
-    source.run("while [ ! -s /tmp/locked ]; do sleep 0.02; done")
     try:
+        source.run("while [ ! -s /tmp/locked ]; do sleep 0.02; done")
         position = source.read("/tmp/locked").strip()  # empty: nothing has been written since it keeps a binary log
         assert sql(replica, f"SELECT MASTER_GTID_WAIT('{position}', 20)") == "0", status(replica)
         return tables(source) == tables(replica)

@@ -13,7 +13,7 @@ from nagios_failover.account import Account
 from nagios_failover.config import Config
 from nagios_failover.config_file import parse
 from nagios_failover.copies import Copies, CopyRecord
-from nagios_failover.errors import ConfigError, Failed, NoReader
+from nagios_failover.errors import ConfigError, CouldNotLook, Failed, FailoverError, NoReader
 from nagios_failover.failover import finish, run_failover
 from nagios_failover.fenced import Fenced
 from nagios_failover.role import Flags
@@ -30,6 +30,7 @@ THEIRS = "".join([info(), program(), host("web1"), OPEN, contact(), comment("web
 OURS = "".join([info(), program(), host("web1"), service("web1", "HTTP"), contact(), downtime("web1", "HTTP", 4)])
 
 HOST_DOWN = (State.CRITICAL, Code.HOST_DOWN, "yasu: the host is down")
+THROUGH = (State.CRITICAL, Code.CRASHED, "yasu: seen through the witness hb@w: Nagios has crashed; directly ssh fails (no answer)")
 
 
 class Site:
@@ -120,19 +121,37 @@ def test_a_master_that_does_not_answer_any_more_is_no_failure(site: Site) -> Non
     assert "; the last copy is of " in detail(run, "fetch")
 
 
-@pytest.mark.parametrize(("seen", "pulls"), [(CRASHED, 2), (HOST_DOWN, 1)])
-def test_a_login_that_was_too_slow_is_tried_again_where_the_host_had_answered(
-    site: Site, monkeypatch: pytest.MonkeyPatch, seen: tuple[State, Code, str], pulls: int
+SLOW = Failed("ssh fails: no answer within 1 s", host="yasu")
+
+
+@pytest.mark.parametrize(
+    ("seen", "fault", "seconds", "pulls"),
+    [
+        ([CRASHED], SLOW, 0.4, 2),
+        ([HOST_DOWN], SLOW, 0.4, 1),
+        ([CRASHED, CRASHED, HOST_DOWN], SLOW, 0.4, 1),
+        ([THROUGH], SLOW, 0.4, 1),
+        ([CRASHED], SLOW, 0.6, 1),
+        ([CRASHED], CouldNotLook("ssh fails: its event log cannot be read", host="yasu"), 0.4, 1),
+    ],
+)
+def test_a_login_that_was_too_slow_is_tried_again_where_the_host_had_just_answered(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: list[tuple[State, Code, str]],
+    fault: FailoverError,
+    seconds: float,
+    pulls: int,
 ) -> None:
     """Within the same fetch_timeout: a host that is away must not keep the standby waiting."""
     site.copy()
-    site.world.sees = [seen]
+    site.world.sees = seen
     limits: list[float] = []
 
     def pull(*_: object, timeout: float, **__: object) -> None:
         limits.append(timeout)
-        site.world.now += 0.4
-        raise Failed("ssh fails: no answer within 1 s", host="yasu")
+        site.world.now += seconds
+        raise fault
 
     monkeypatch.setattr("nagios_failover.inherit.pull", pull)
     run = site.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -47,6 +48,14 @@ def test_silence_ends_in_time(silent: int, monkeypatch: pytest.MonkeyPatch) -> N
     assert net.tcp("127.0.0.1", [silent, silent], 0.4) is False
     assert net.reachable("127.0.0.1", [silent], 0.4) is False
     assert time.monotonic() - started < 2
+
+
+def test_a_ping_that_does_not_end_proves_nothing(silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(net, "ping", lambda *_: str(ended.wait(10)))
+    monkeypatch.setattr(net, "REAP_SECONDS", 0.2)
+    assert net.reachable("127.0.0.1", [silent], 0.2) == Blocked("ping does not end", "is this host very busy?")
+    ended.set()
 
 
 def test_a_name_that_cannot_be_resolved_is_not_a_host_that_is_down() -> None:

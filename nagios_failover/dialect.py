@@ -470,23 +470,27 @@ class Part(StrEnum):
     """What a server is in the pair."""
 
     SOURCE = "source"
+    HELD = "source, held read-only until it is known who is the master"
     REPLICA = "replica"
 
 
 def drop_in(part: Part, *, semi_sync: bool) -> str:
     """The file that mysqld reads at its next start, one text for both dialects: what a server does not know it skips (loose_).
 
-    init_rpl_role: a replica that crashed as a source gives up what nobody acknowledged, a source keeps it."""
+    init_rpl_role: a source that crashed and starts as a replica gives up the end of its binary log, which may not have been
+    acknowledged (MariaDB takes away what InnoDB had only prepared: the last transaction as a rule, acknowledged or not; seen with
+    10.11). A source, also one that is held, keeps it: its replica may have it."""
     source = part is Part.SOURCE
+    keeps = part is not Part.REPLICA
     waits = "ON" if source and semi_sync else "OFF"
     acknowledges = "ON" if semi_sync else "OFF"
     return f"""# Written by nagios-failover-root: this host's database is the {part}. Replaced with the role; do not edit.
 [mysqld]
 read_only = {"OFF" if source else "ON"}
 loose_super_read_only = {"OFF" if source else "ON"}
-loose_skip_slave_start = {"ON" if source else "OFF"}
-loose_skip_replica_start = {"ON" if source else "OFF"}
-loose_init_rpl_role = {"MASTER" if source else "SLAVE"}
+loose_skip_slave_start = {"ON" if keeps else "OFF"}
+loose_skip_replica_start = {"ON" if keeps else "OFF"}
+loose_init_rpl_role = {"MASTER" if keeps else "SLAVE"}
 loose_rpl_semi_sync_master_enabled = {waits}
 loose_rpl_semi_sync_source_enabled = {waits}
 loose_rpl_semi_sync_slave_enabled = {acknowledges}

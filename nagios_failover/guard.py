@@ -2,8 +2,8 @@
 it was: it is passive until it knows that nobody has taken its place.
 
 Nagios starts with the flags of retention.dat, so these are what is set; a running Nagios is left alone. Where databases replicate,
-mysqld's drop-in is the replica's until this host is the master again; one that was a replica before (a promotion that is not at its
-end) stays one.
+a master's mysqld starts as a held source, read-only, until this host is known to be the master again, and as a replica when another
+one is; one that was a replica before (a promotion that is not at its end) stays one.
 """
 
 from __future__ import annotations
@@ -155,14 +155,16 @@ def _guard(config: Config, state: StateFiles, world: World) -> str:
     _start_with(config, passive)
     was_source = _was_source(config, state)
     if was_source:  # should this guard be cut short, the next one has to know it
-        with contextlib.suppress(Failed):  # a full disk: it is a replica's all the same
+        with contextlib.suppress(Failed):  # a full disk: it is held all the same
             _mute(state, writes_held=True)
-    trouble = _database_starts_as(config, world, "replica")
+    trouble = _database_starts_as(config, world, "held" if was_source else "replica")
     sentence = _decided(config, state, world, passive, was_source=was_source)
     if sentence.startswith(MASTER_AGAIN):
         if was_source:
             trouble = _database_starts_as(config, world, "source")
         state.remove_override(Owner.ISOLATED)  # last: it knows what the database was
+    elif was_source and state.role().role is Role.STANDBY:
+        trouble = _database_starts_as(config, world, "replica")
     return sentence + trouble
 
 
@@ -196,6 +198,8 @@ def _database_starts_as(config: Config, world: World, part: str) -> str:
     if not config.replication.drop_in:
         return ""
     output = world.root(f"database-{part}")
+    if part == "held" and not output.well:  # a sudoers file of before does not know it: a replica is read-only, too
+        output = world.root("database-replica")
     said = " ".join(f"{output.stdout} {output.stderr}".split())[:300]
     return "" if output.well else f"; the drop-in of a {part} was not written: {said or f'exit code {output.code}'}"
 

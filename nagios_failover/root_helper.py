@@ -6,6 +6,7 @@
     install-config   put the files that sync-config fetched below                   [sync] config_dirs
     restore-config   put back what the last install-config replaced
     database-source  write what mysqld is at its next start: the source ...         [replication] drop_in
+    database-held    ... the source, read-only until the guard knows who is the master ...
     database-replica ... or a replica; the running server is not touched
     database-settings    write the settings that both servers of a pair need        beside [replication] drop_in
     start-database, restart-database                                                [replication] service
@@ -40,7 +41,7 @@ from nagios_failover.words import CONFIG_FILE
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEMD = Path("/run/systemd/system")
 START_SECONDS = 60.0
-DROP_INS = {"database-source": Part.SOURCE, "database-replica": Part.REPLICA}
+DROP_INS = {"database-source": Part.SOURCE, "database-held": Part.HELD, "database-replica": Part.REPLICA}
 DATABASE_ACTIONS = {"start-database": "start", "restart-database": "restart"}
 VERBS = (
     *("start-nagios", "start-perfdata", "stop-perfdata", "install-config", "restore-config"),
@@ -89,7 +90,7 @@ def perform(arguments: Sequence[str], config_file: Path) -> list[str]:
 
 
 def write_drop_in(config: Config, part: Part) -> str:
-    """One of two fixed texts, atomically. Raises UsageError where no file is configured, Failed with the disk's reason."""
+    """One of three fixed texts, atomically. Raises UsageError where no file is configured, Failed with the disk's reason."""
     path = config.replication.drop_in
     if path is None:
         raise UsageError("[replication] drop_in is not set", hint="drop_in = /etc/mysql/mariadb.conf.d/zz-nagios-failover.cnf")

@@ -52,7 +52,7 @@ def test_anything_but_one_verb_is_wrong_usage(arguments: tuple[str, ...]) -> Non
     assert error.startswith("error: not a verb of nagios-failover-root: ")
     assert error.endswith(
         "hint: exactly one of start-nagios, start-perfdata, stop-perfdata, install-config, restore-config, database-source, "
-        "database-replica, database-settings, start-database, restart-database, version\n"
+        "database-held, database-replica, database-settings, start-database, restart-database, version\n"
     )
 
 

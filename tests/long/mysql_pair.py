@@ -20,12 +20,13 @@ from nagios_failover.config import Config
 from nagios_failover.config_file import parse
 from nagios_failover.database_server import own_server, peer_server
 from nagios_failover.demote import demote
-from nagios_failover.dialect import Link, Part, drop_in
+from nagios_failover.dialect import Link, drop_in
 from nagios_failover.journal import Journal
 from nagios_failover.promote import promote, promoted
 from nagios_failover.replica_health import healthy, judge
 from nagios_failover.replica_status import ReplicaStatus
 from nagios_failover.role import RoleRecord
+from nagios_failover.root_helper import DROP_INS
 from nagios_failover.shell import Output
 from nagios_failover.state_files import StateFiles
 from nagios_failover.watch_replication import look
@@ -223,7 +224,7 @@ PARTS: Final = ("source", "replica")
 
 
 def _write_drop_in(config: Config, verb: str) -> Output:
-    part = Part(verb.removeprefix("database-"))
+    part = DROP_INS[verb]
     assert config.replication.drop_in
     config.replication.drop_in.write_text(drop_in(part, semi_sync=config.replication.semi_sync))
     return Output(0, f"{verb}: done", "")

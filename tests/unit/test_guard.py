@@ -200,8 +200,8 @@ class Asked:
         return Output(0, "written", "")
 
 
-@pytest.mark.parametrize(("term", "verbs"), [(3, ["database-replica", "database-source"]), (4, ["database-replica"])])
-def test_the_database_starts_as_a_replica_until_this_host_is_the_master_again(
+@pytest.mark.parametrize(("term", "verbs"), [(3, ["database-held", "database-source"]), (4, ["database-held", "database-replica"])])
+def test_the_database_starts_as_a_held_source_until_this_host_is_the_master_again(
     site: tuple[Config, StateFiles, Path], term: int, verbs: list[str]
 ) -> None:
     config, state, _ = with_database(site, Part.SOURCE)
@@ -230,12 +230,35 @@ def test_one_that_learns_nothing_remembers_that_its_database_was_the_source(site
     with_database(site, Part.REPLICA)
     asked = Asked(Evidence(peer(Role.STANDBY, 3)))
     guard(config, state, world=asked.world)
-    assert asked.verbs == ["database-replica", "database-source"] and state.overrides() == [], "the next boot knows it"
+    assert asked.verbs == ["database-held", "database-source"] and state.overrides() == [], "the next boot knows it"
     (state.directory / "guard").unlink()
     guard(config, state, world=Asked(Evidence(SILENT)).world)
     assert state.overrides() == [replace(muted, writes_held=False)], (
         "what was a replica is not made writable by the end of the mute"
     )
+
+
+def test_a_held_source_keeps_the_end_of_its_binary_log_and_takes_no_writes(site: tuple[Config, StateFiles, Path]) -> None:
+    """A replica's recovery would take its last transaction away, which the other host may have."""
+    for semi_sync in (True, False):
+        lines = drop_in(Part.HELD, semi_sync=semi_sync).splitlines()
+        assert {"read_only = ON", "loose_init_rpl_role = MASTER", "loose_rpl_semi_sync_master_enabled = OFF"} <= set(lines)
+    config, state, _ = with_database(site, Part.SOURCE)
+    asked = Asked(Evidence(SILENT))
+    guard(config, state, world=asked.world)
+    assert asked.verbs == ["database-held"]
+
+
+def test_a_sudoers_file_that_does_not_know_the_held_source_leaves_a_replica(site: tuple[Config, StateFiles, Path]) -> None:
+    config, state, _ = with_database(site, Part.SOURCE)
+    asked = Asked(Evidence(SILENT))
+
+    def old(verb: str) -> Output:
+        asked.verbs.append(verb)
+        return Output(1, "", "a password is required") if verb == "database-held" else Output(0, "written", "")
+
+    said = guard(config, state, world=replace(asked.world, root=old))
+    assert asked.verbs == ["database-held", "database-replica"] and "was not written" not in said
 
 
 def test_a_guard_that_is_cut_short_is_no_end_of_the_source(site: tuple[Config, StateFiles, Path]) -> None:
@@ -250,7 +273,7 @@ def test_a_guard_that_is_cut_short_is_no_end_of_the_source(site: tuple[Config, S
         guard(config, state, world=replace(cut_short.world, root=dies))
     asked = Asked(Evidence(peer(Role.STANDBY, 3)))
     guard(config, state, world=asked.world)
-    assert asked.verbs == ["database-replica", "database-source"] and state.overrides() == []
+    assert asked.verbs == ["database-held", "database-source"] and state.overrides() == []
 
 
 def with_database(site: tuple[Config, StateFiles, Path], part: Part, *, semi_sync: bool = False) -> tuple[Config, StateFiles, Path]:

@@ -38,6 +38,7 @@ class FakeNagios:
         self.saves = self.writes = self.obeys = True
         self.commands: list[str] = []
         self._stop = threading.Event()
+        self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.log_file.write_text(f"[{int(time.time()) - 1000}] LOG ROTATION: DAILY\n")
         self.configure()
@@ -63,10 +64,12 @@ class FakeNagios:
         self.write_status()
 
     def write_status(self, *, created: int | None = None) -> None:
-        flags = "".join(f"\t{key}={value}\n" for key, value in self.flags.items())
-        stamp = int(time.time()) if created is None else created
-        head = f"info {{\n\tcreated={stamp}\n\tversion=4.4.6\n\t}}\n\n"
-        self._install(self.status_file, f"{head}programstatus {{\n\tnagios_pid={self.pid}\n\tprogram_start=1\n{flags}\t}}\n\n")
+        with self._writing:  # or what this thread has begun to write would come after what the other one has written
+            flags = "".join(f"\t{key}={value}\n" for key, value in self.flags.items())
+            stamp = int(time.time()) if created is None else created
+            head = f"info {{\n\tcreated={stamp}\n\tversion=4.4.6\n\t}}\n\n"
+            program = f"programstatus {{\n\tnagios_pid={self.pid}\n\tprogram_start=1\n{flags}\t}}\n\n"
+            self._install(self.status_file, head + program)
 
     def log(self, text: str, *, at: int | None = None) -> None:
         with self.log_file.open("a") as file:

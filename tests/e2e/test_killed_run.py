@@ -29,8 +29,9 @@ from tests.lab.suite import with_options
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 
-CRASH_STEPS = ("confirm", "register", "pre hook", "activate", "check at once", "perfdata services", "post hook", "mail")
-"""Those that act in a pair whose hooks and whose master's services are configured."""
+CRASH_STEPS = ("confirm", "register", "activate", "perfdata services", "mail")
+"""Before anything has changed, before and at the point of no return, among what follows, and at the end. After every step that
+acts: make test-long."""
 
 
 @pytest.mark.parametrize("step", CRASH_STEPS)

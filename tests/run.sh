@@ -24,8 +24,8 @@ short="$(mktemp -d)" # pytest's own directories for several processes are too lo
 code=$?
 rm -rf "$short"
 if [ -z "$problem" ]; then
-    # mostly waiting, so three labs at a time; a file's tests share its lab, so a file is never split
-    .venv/bin/python -m pytest tests/e2e -n 3 --dist loadfile --durations 15 || code=1
+    # mostly waiting, so three labs at a time; a file's tests share its lab, so a file is never split; the longest file comes first
+    .venv/bin/python -m pytest tests/e2e -n 3 --dist loadfile --no-loadscope-reorder --durations 15 || code=1
     exit "$code"
 fi
 echo

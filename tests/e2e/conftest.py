@@ -14,7 +14,7 @@ LONGEST_FIRST = (
     *("fence", "no_failover", "inherit", "switchover", "isolation", "rejoin_database", "quorum", "flags", "trend", "promote"),
     *("failover", "check_master", "cli", "setup_standby", "failback", "programstatus", "demo", "killed_run"),
 )
-"""What takes ten minutes to two; the others follow. So that three processes end at about the same time (tests/run.sh)."""
+"""What takes the longest; the others follow. So that three processes end at about the same time (tests/run.sh)."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,14 +22,26 @@ def start_time(pid: int) -> str | None:
 
 
 def kill_session(leader: int) -> None:
-    """SIGKILL to every process of a session, inside the hosts too (they keep the session that they were started in)."""
+    """SIGKILL to every process of a session, inside the hosts too (they keep the session that they were started in).
+
+    Until none is left: one may fork while the others are being killed."""
+    deadline = time.monotonic() + 2
+    while (left := _session(leader)) and time.monotonic() < deadline:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _session(leader: int) -> list[int]:
+    """Its processes that are not ended yet."""
+    found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
+        with contextlib.suppress(OSError):
             fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader:
-                os.kill(int(stat.parent.name), signal.SIGKILL)
-        except OSError:
-            continue
+            if int(fields[3]) == leader and fields[0] not in "ZX":
+                found.append(int(stat.parent.name))
+    return found
 
 
 def only_child(pid: int) -> int:

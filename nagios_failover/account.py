@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from nagios_failover.frozen import frozen
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _ACCOUNT = re.compile(rf"(?P<user>{_NAME})@(?P<host>\[[0-9A-Fa-f:]+\]|{_NAME})(:(?P<port>\d+))?")
 
 
-@dataclass(frozen=True)
+@frozen
 class Account:
     user: str
     host: str

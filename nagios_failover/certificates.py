@@ -13,10 +13,10 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from nagios_failover.errors import Failed
+from nagios_failover.frozen import frozen
 from nagios_failover.shell import run
 from nagios_failover.state_files import sync_directory, write_atomically
 
@@ -25,7 +25,7 @@ OPENSSL_SECONDS = 20.0
 ONE_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n")
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """Where the files are. `server_user` is who the server runs as: the key is its alone."""
 

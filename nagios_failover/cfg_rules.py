@@ -5,10 +5,10 @@ Nagios's compiled-in values are those of 4.x (include/nagios.h).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from nagios_failover.config import Config
+from nagios_failover.frozen import frozen
 from nagios_failover.metrics import HOST_SERVICE
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.role import role_flags
@@ -32,7 +32,7 @@ class Kind(StrEnum):
     UNSEEN = "not seen"  # could not look
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """One line that is wrong. `place` is the file or object it stands in, `found` and `wanted` whole lines as they stand there
     and as they should; both empty where there is only something to say."""
@@ -50,7 +50,7 @@ class Finding:
         return f"{self.host}: {self.place}: {self.found}, should be {self.wanted}: {self.why}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Rule:
     """One setting. `compiled` is what Nagios uses when the line is missing; `wanted` is shown as the right value."""
 

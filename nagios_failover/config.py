@@ -4,7 +4,7 @@ config_file.py makes it from nagios-failover.cfg, which is one and the same on a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from nagios_failover.config_sections import (
@@ -26,9 +26,10 @@ from nagios_failover.config_sections import (
     SyncSection,
     WitnessSection,
 )
+from nagios_failover.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Config:
     """The hosts in the file's order, and the sections. `this` and `peer` are views from one host; where there are more than two
     ([quorum]), `peer_name` says which of the others is looked at: the master, as far as this host knows."""

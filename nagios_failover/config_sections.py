@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from nagios_failover.account import Account
 from nagios_failover.config_values import Failback, Fencing, MailMethod, Options, Port, Schema, Seconds, Severity, Start
+from nagios_failover.frozen import frozen
 from nagios_failover.words import Mode
 
 ETCD_ELECTION_SECONDS = 2.0
@@ -17,7 +17,7 @@ ETCD_ELECTION_SECONDS = 2.0
 holds its lease for so much shorter than etcd does."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PairSection:
     """[pair]"""
 
@@ -30,7 +30,7 @@ class PairSection:
     pause_warning: Seconds = Seconds(3600)  # a pause without an end is warned of after this
 
 
-@dataclass(frozen=True)
+@frozen
 class HostSection:
     """[host NAME]: NAME is what `hostname` prints there, with or without its domain."""
 
@@ -39,10 +39,10 @@ class HostSection:
     nagios_cfg: Path = Path("/etc/nagios4/nagios.cfg")
     nagios_binary: Path = Path("/usr/sbin/nagios4")
     nagios_service: str = "nagios4"  # for `service NAME start`, cold standby only
-    fence_options: Options = Options()  # noqa: RUF009 - immutable; over [fence] options, when this host is cut off
+    fence_options: Options = Options()
 
 
-@dataclass(frozen=True)
+@frozen
 class NagiosSection:
     """[nagios]: names that the object configuration uses too (see commands.cfg.sample)."""
 
@@ -54,14 +54,14 @@ class NagiosSection:
     verify_timeout: Seconds = Seconds(30)  # status.dat shows the wanted flags within this time
 
 
-@dataclass(frozen=True)
+@frozen
 class PathsSection:
     """[paths]"""
 
     state: Path = Path("/var/lib/nagios-failover")
 
 
-@dataclass(frozen=True)
+@frozen
 class SshSection:
     """[ssh]: how the other host is looked at; a maintenance account without privileges."""
 
@@ -73,7 +73,7 @@ class SshSection:
     renew: Seconds = Seconds(60)  # a held connection is opened afresh after this
 
 
-@dataclass(frozen=True)
+@frozen
 class LookSection:
     """[look]: how often, and when Nagios's own signs are stale."""
 
@@ -88,7 +88,7 @@ class LookSection:
     unreachable_services: Severity = Severity.WARNING
 
 
-@dataclass(frozen=True)
+@frozen
 class HeartbeatSection:
     """[heartbeat]: programstatus.last_update or its like, read on the master's own server."""
 
@@ -108,7 +108,7 @@ class HeartbeatSection:
     database_down: Severity = Severity.WARNING
 
 
-@dataclass(frozen=True)
+@frozen
 class WitnessSection:
     """[witness]: addresses (`host` for ping or `host:port` for TCP) that answer if this host is on the network; or none. A
     witness with an ssh account (`user@host`) is a second route to the other host, too."""
@@ -125,7 +125,7 @@ class WitnessSection:
         return (*addresses, *(account.address for account in others))
 
 
-@dataclass(frozen=True)
+@frozen
 class QuorumSection:
     """[quorum]: the master's role is a lease in etcd; without an address of a member, it is not."""
 
@@ -139,7 +139,7 @@ class QuorumSection:
     tls_key: Path | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class FenceSection:
     """[fence]: how the old master is kept from notifying. Its port and known hosts are those of [ssh]."""
 
@@ -149,11 +149,11 @@ class FenceSection:
     timeout: Seconds = Seconds(4)  # of a login, and of what is run there
     verify_timeout: Seconds = Seconds(10)  # the flags are seen off within this, and two of its status_update_intervals
     command: tuple[str, ...] = ()  # e.g. /usr/sbin/fence_ipmilan; never given to a shell
-    options: Options = Options()  # noqa: RUF009 - immutable; what it reads on its standard input, beside action=off
+    options: Options = Options()
     command_timeout: Seconds = Seconds(60)
 
 
-@dataclass(frozen=True)
+@frozen
 class ReplicationSection:
     """[replication]: the databases of both hosts, source and replica. The local server is reached over [database] socket."""
 
@@ -183,7 +183,7 @@ class ReplicationSection:
     service: str = "mariadb"  # as `service NAME restart` takes it
 
 
-@dataclass(frozen=True)
+@frozen
 class SyncSection:
     """[sync]: a standby's copy of the master's state and event log, so that open incidents follow a failover."""
 
@@ -199,7 +199,7 @@ class SyncSection:
     merge_timeout: Seconds = Seconds(120)  # of merging the event logs, after a failover
 
 
-@dataclass(frozen=True)
+@frozen
 class DatabaseSection:
     """[database]: this host's own server, for the loader (a Unix socket, no TLS) and `init-database`."""
 
@@ -214,7 +214,7 @@ class DatabaseSection:
     queue_limit: int = 20000  # spool files kept while the database is away
 
 
-@dataclass(frozen=True)
+@frozen
 class PerfdataSection:
     """[perfdata]: trend data in PerfParse's tables, on the server of [database]."""
 
@@ -231,7 +231,7 @@ class PerfdataSection:
     lost_warning: Seconds = Seconds(86400)  # what was dropped or set aside is warned of for so long
 
 
-@dataclass(frozen=True)
+@frozen
 class RunSection:
     """[run]: hooks (a command line, split as a shell splits words, never given to a shell) and services to start."""
 
@@ -242,7 +242,7 @@ class RunSection:
     perfdata_services: tuple[str, ...] = ()  # names as `service NAME start` takes them; the root helper's file lists them
 
 
-@dataclass(frozen=True)
+@frozen
 class MailSection:
     """[mail]: our own path to people, independent of Nagios's notifications."""
 
@@ -255,7 +255,7 @@ class MailSection:
     timeout: Seconds = Seconds(15)
 
 
-@dataclass(frozen=True)
+@frozen
 class ReadySection:
     """[ready]: what check_failover_ready and a switchover ask for."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from nagios_failover.config import Config
 from nagios_failover.errors import Refused
+from nagios_failover.frozen import frozen
 from nagios_failover.nagios_cfg import NagiosCfg
 
 SIZE_LIMIT = 64 << 20
@@ -24,7 +24,7 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f/]{1,255}")
 _MACRO = re.compile(rb"^[ \t]*\$USER\d+\$[ \t]*=.*$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@frozen
 class ConfigFile:
     """`mode` is the permission bits it has where it was read."""
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from nagios_failover.errors import CouldNotLook, Failed, StateUnreadable
 from nagios_failover.event_log import DIGITS
+from nagios_failover.frozen import frozen
 from nagios_failover.log_merge import archive_end
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_program_status
@@ -35,7 +35,7 @@ be needed. Else the fsync at the end waits for all of it."""
 HEAD_BYTES = 512
 
 
-@dataclass(frozen=True)
+@frozen
 class CopyRecord:
     """`pulled` is epoch seconds here; `created` is info.created there, and `offset` that host's clock minus this one's.
     `log` and `archives` are names in incoming/. `merged` is what that host said of the last time it merged its logs anew."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from nagios_failover.errors import Refused
+from nagios_failover.frozen import frozen
 from nagios_failover.gtid import count_of_set, fork, history_at, minus, transactions_between
 
 
@@ -35,7 +35,7 @@ Rows = Callable[[Statement], list[dict[str, Any]]]
 """Runs a statement on one connection; a dict for each row."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Link:
     """How a replica reaches its source. Without `tls_ca` the link is plain."""
 
@@ -50,7 +50,7 @@ class Link:
     heartbeat_period: float = 2.0
 
 
-@dataclass(frozen=True)
+@frozen
 class SemiSyncNames:
     """Variables that switch semi-synchronous replication on, and status variables that tell whether it is. A server that lacks
     them has not got the plugin."""

@@ -10,19 +10,20 @@ import contextlib
 import json
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from nagios_failover import object_drift, rsync, ssh
 from nagios_failover.config import Config
 from nagios_failover.copies import Copies, chunks
 from nagios_failover.errors import CouldNotLook, FailoverError
+from nagios_failover.frozen import frozen
 from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.state_files import write_atomically
 
 
-@dataclass(frozen=True)
+@frozen
 class Drift:
     """`count` objects differ; the first of them are `named`, a sentence each. `problem`: they could not be compared. `versions` are
     the files that were compared, the other host's and this one's."""

@@ -10,15 +10,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from nagios_failover.config_sections import ETCD_ELECTION_SECONDS, QuorumSection
 from nagios_failover.errors import CouldNotLook
+from nagios_failover.frozen import frozen
 from nagios_failover.lease import Away, Free, Held, Ours, Outranked, Word
 
 
-@dataclass(frozen=True)
+@frozen
 class _Found:
     """All keys, as they were at one moment. `holder` is "" where nobody has the lease; `revision` is the term key's; `standbys` are
     those that looked of late, each with the lease of its key."""

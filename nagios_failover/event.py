@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from nagios_failover.config import Config
 from nagios_failover.config_values import Failback
 from nagios_failover.errors import UsageError
+from nagios_failover.frozen import frozen
 from nagios_failover.looks import Look
 from nagios_failover.role import RoleRecord
 from nagios_failover.verdict import PEER_CODES, Code
@@ -18,7 +18,7 @@ FORBIDDEN = frozenset("'\"`;$\\|&<>")
 """No object name holds these (Nagios's illegal_object_name_chars): in a macro they are somebody's output, or an attack."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Event:
     """`service` is None in the host form."""
 

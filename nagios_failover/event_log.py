@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from nagios_failover.errors import StateUnreadable
+from nagios_failover.frozen import frozen
 from nagios_failover.role import Flags, Override, Owner, parse_pairs
 from nagios_failover.words import COMMAND_TAG, TURN_OFF, TURN_ON, Flag
 
@@ -26,7 +27,7 @@ _SWITCHES: dict[str, tuple[Flag, bool]] = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Position:
     """How far nagios.log has been read: the file (`inode`, and `head`, a sum of its first line, since inodes are used again), the
     `offset` in bytes behind its last whole line, and that line's time. `switched` is when a flag was last switched, by anybody;
@@ -54,7 +55,7 @@ def parse_position(text: str) -> Position:
         raise StateUnreadable(f"the position in nagios.log is garbled: {error}") from error
 
 
-@dataclass(frozen=True)
+@frozen
 class ExternalCommand:
     """`[time] EXTERNAL COMMAND: NAME;arguments`, logged when Nagios obeyed it. `time` is epoch seconds."""
 
@@ -110,7 +111,7 @@ class Notification:
     output: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Period:
     """`DOWNTIME ALERT` (`kind` DOWNTIME) and `FLAPPING ALERT` (FLAPPING): STARTED, STOPPED, CANCELLED or DISABLED."""
 
@@ -189,7 +190,7 @@ def _notification(time: int, rest: str, states: dict[str, int]) -> Notification:
     return Notification(time, contact, *names, form[1] or "NORMAL", states[form[2]], command, output)
 
 
-@dataclass(frozen=True)
+@frozen
 class Switch:
     """A flag was set, by us or by somebody else."""
 

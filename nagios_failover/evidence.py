@@ -7,9 +7,10 @@ could not look is never "fails".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 
+from nagios_failover.frozen import frozen
 from nagios_failover.role import Flags, RoleRecord, describe_flags
 
 
@@ -20,7 +21,7 @@ class NotConfigured(Enum):
 NOT_CONFIGURED = NotConfigured.NOT_CONFIGURED
 
 
-@dataclass(frozen=True)
+@frozen
 class Blocked:
     """Could not look. `reason` continues the sentence "could not look: ..."; `hint` says what mends it."""
 
@@ -28,7 +29,7 @@ class Blocked:
     hint: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class NoAnswer:
     """Looked, and nothing came back: refused, timed out, unreachable."""
 
@@ -43,7 +44,7 @@ class Process(Enum):
     MISSING = "missing"  # no such process, proved
 
 
-@dataclass(frozen=True)
+@frozen
 class PauseMarker:
     """STATE/paused. `until` is epoch seconds, None for "until resumed"."""
 
@@ -53,7 +54,7 @@ class PauseMarker:
     until: int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class HostReport:
     """What one ssh round trip brought from the other host. Ages are seconds on that host's own clock.
 
@@ -79,7 +80,7 @@ class HostReport:
     now: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Heartbeat:
     """The row of programstatus. `age` is seconds, computed in SQL; `pid` is the Nagios that wrote it, 0 where unknown."""
 
@@ -88,7 +89,7 @@ class Heartbeat:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Witness:
     """One witness address and whether it answered; `reason` says what came instead."""
 
@@ -97,7 +98,7 @@ class Witness:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Detour:
     """The same probe, sent through the account of a witness. `reached`: that witness itself let us in, so `ssh` tells of the
     host behind it."""
@@ -107,7 +108,7 @@ class Detour:
     reached: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Evidence:
     """One look. `ssh` NoAnswer: ssh fails. `witnesses` empty: none configured. Items that the look did not need are None or empty
     (`reachable`, `witnesses` and `detours` are asked only when ssh did not answer)."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from nagios_failover.frozen import frozen
 from nagios_failover.role import Flags
 from nagios_failover.words import Flag
 
 
-@dataclass(frozen=True)
+@frozen
 class Fenced:
     """`proved`: the old master's Nagios is gone, its flags were read back off, or a fence agent said so. `sentence` begins with
     the host. `was_on` are the flags that were switched off there: what an abort gives back. `told_at` is when one that hands over

@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from nagios_failover.config import Config
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.evidence import Blocked, HostReport, Process
 from nagios_failover.fenced import Fenced
+from nagios_failover.frozen import frozen
 from nagios_failover.remote import Fence, FenceAnswer, fence_script, parse_fence
 from nagios_failover.role import Flags, RoleRecord, describe_flags, role_flags
 from nagios_failover.shell import Output
@@ -25,7 +26,7 @@ from nagios_failover.words import TURN_OFF, TURN_ON, Role
 POLL_SECONDS = 0.1
 
 
-@dataclass(frozen=True)
+@frozen
 class Clock:
     """A test's stands still while nothing waits."""
 

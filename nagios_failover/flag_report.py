@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nagios_failover.evidence import PauseMarker
+from nagios_failover.frozen import frozen
 from nagios_failover.role import (
     Flags,
     Override,
@@ -21,7 +22,7 @@ from nagios_failover.status_data import ProgramStatus
 from nagios_failover.words import Flag, Mode, Role, State
 
 
-@dataclass(frozen=True)
+@frozen
 class Problem:
     """Something could not be seen: one sentence without the host, and what mends it."""
 
@@ -29,7 +30,7 @@ class Problem:
     hint: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """Something a person should know. `sentence` begins with the host."""
 
@@ -38,7 +39,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class OpenRun:
     """A run that the journal has not closed. `seconds` since it was opened."""
 
@@ -47,7 +48,7 @@ class OpenRun:
     seconds: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Seen:
     """What was seen of this host's state at the epoch second `now`. Each item is itself or the Problem that kept it from being
     seen. `switched` is when a flag was last switched, by anybody; `running`: a process holds the lock of runs; `track_astray`: the
@@ -67,7 +68,7 @@ class Seen:
     setup: Sequence[Problem] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class FlagReport:
     """The role, the flags it asks for (`wanted`; None: nobody may set any now), those that status.dat shows (`actual`; None: not
     seen) and those to be set (`differing`). `overrides` are in force and ask for something else than the role does. `findings` is
@@ -97,7 +98,7 @@ class FlagReport:
         return max((finding.state for finding in self.findings), key=order.index, default=State.OK)
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """Seconds: above `status_age` status.dat is not being written; an open-ended pause is warned of after `pause`."""
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from nagios_failover.evidence import (
@@ -20,6 +19,7 @@ from nagios_failover.evidence import (
     NotConfigured,
     Witness,
 )
+from nagios_failover.frozen import frozen
 
 ASK_OTHERS_AFTER = 1.0
 """Seconds after which an ssh that has not answered is doubted, and the host and the witnesses are asked meanwhile."""
@@ -27,7 +27,7 @@ ASK_OTHERS_AFTER = 1.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@frozen
 class Probes:
     """How each item is asked; the argument is its time limit in seconds. None: not configured."""
 
@@ -39,7 +39,7 @@ class Probes:
     detours: tuple[tuple[str, Callable[[float], Detour]], ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Times:
     """Time limits in seconds: of the whole look, and of the items."""
 
@@ -58,7 +58,7 @@ class Times:
         return min(ASK_OTHERS_AFTER, 0.4 * self.whole)
 
 
-@dataclass(frozen=True)
+@frozen
 class Gathered:
     """What came back. `received` is the replica's counter, not yet compared with an earlier look's."""
 

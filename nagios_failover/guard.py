@@ -12,7 +12,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from nagios_failover import flags, mail, observe, shell, witness_record
@@ -21,6 +21,7 @@ from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import Failed, FailoverError, StateUnreadable
 from nagios_failover.etcd import Etcd
 from nagios_failover.evidence import Evidence, HostReport, Process
+from nagios_failover.frozen import frozen
 from nagios_failover.hands import ROOT_HELPER
 from nagios_failover.isolation import BY_A_PERSON
 from nagios_failover.journal import Journal
@@ -43,7 +44,7 @@ AGAIN_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Decision:
     """`role` is what this host starts as: master, standby, or None: nobody knows, so a master that is mute. `why` is a sentence.
     `term` and `master` are a standby's; "": the peer."""
@@ -54,7 +55,7 @@ class Decision:
     master: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class World:
     """What the guard asks, so that a test can stand in for it."""
 

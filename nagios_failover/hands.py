@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 from nagios_failover import (
@@ -28,6 +27,7 @@ from nagios_failover.config import Config
 from nagios_failover.database_server import Server, own_server, peer_server
 from nagios_failover.event_log import Notification
 from nagios_failover.fenced import Fenced
+from nagios_failover.frozen import frozen
 from nagios_failover.lease import Word
 from nagios_failover.readiness import readiness
 from nagios_failover.role import Flags, RoleRecord
@@ -40,7 +40,7 @@ COMMANDS_AT_ONCE = 200
 ROOT_HELPER = Path(sys.prefix) / "bin" / "nagios-failover-root"
 
 
-@dataclass(frozen=True)
+@frozen
 class Hands:
     """Each is a call; what it raises is a FailoverError."""
 

@@ -13,12 +13,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from nagios_failover import shell
 from nagios_failover.errors import CouldNotLook, Failed
+from nagios_failover.frozen import frozen
 from nagios_failover.nagios_files import read_program_status
 from nagios_failover.remote import NAGIOS_NAMES
 
@@ -26,7 +26,7 @@ STOP_SECONDS = 0.5
 """So long a process may take to stand still; one that waits for its disk does not at once."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Process:
     """A process by its PID and, since PIDs are used again, the moment of its start as the system tells it."""
 

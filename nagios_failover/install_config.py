@@ -12,13 +12,13 @@ import contextlib
 import fcntl
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from nagios_failover.config import Config
 from nagios_failover.config_tree import Tree, changed_paths, directories
 from nagios_failover.errors import Failed, FailoverError, Incomplete, Refused
+from nagios_failover.frozen import frozen
 from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.root_only import require_roots_own, rights_of
 from nagios_failover.shell import run
@@ -36,7 +36,7 @@ def staged(state: Path, directory: Path) -> Path:
     return state / "config" / quote(str(directory), safe="")
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """One of config_dirs: where it is, where its new files are, where its old ones are kept, and the group of new files."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from nagios_failover.config import Config
 from nagios_failover.errors import FailoverError, Incomplete, Refused, StateUnreadable
+from nagios_failover.frozen import frozen
 from nagios_failover.journal import Journal, Run
 from nagios_failover.lock import A_MOMENT, run_lock
 from nagios_failover.run_record import BY_COMMAND_ALONE, Outcome, RunRecord, StepRecord
@@ -73,7 +74,7 @@ def require_standby(flow: Joining) -> str:
     return f"role is standby, term {role.term}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Workflow:
     """`result` says in one sentence what a whole run has come to."""
 

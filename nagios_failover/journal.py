@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -52,7 +51,7 @@ class Journal:
         except OSError as error:
             raise cannot_write(self.directory, error) from error
         now = self._clock()
-        run_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}-{secrets.token_hex(2)}"
+        run_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}-{os.urandom(2).hex()}"
         run = Run(self, run_id)
         try:
             run.append("opened", kind=kind, term=term, host=host, trigger=trigger, pid=os.getpid())

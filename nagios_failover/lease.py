@@ -7,15 +7,15 @@ for, so that this host holds it for shorter than etcd does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from nagios_failover.errors import StateUnreadable
+from nagios_failover.frozen import frozen
 from nagios_failover.role import parse_pairs
 from nagios_failover.words import Role, State
 
 
-@dataclass(frozen=True)
+@frozen
 class Lease:
     """STATE/lease, which handlers/notify_if_master reads too. `until` is when this host's right to notify ends, 0 for none;
     `holder` whose etcd said it is, "" for nobody's; `said` the keeper's last sentence."""
@@ -39,7 +39,7 @@ class Lease:
         return f"until={int(self.until):012d}\n"
 
 
-@dataclass(frozen=True)
+@frozen
 class Promise:
     """STATE/promise: this host takes no lease before `until`, because `to` goes on without etcd meanwhile."""
 
@@ -76,7 +76,7 @@ def parse_promise(text: str) -> Promise:
 # --- what etcd says ---
 
 
-@dataclass(frozen=True)
+@frozen
 class Ours:
     """Renewed, or taken, for this host: `until` by its own clock. `standbys` are those that looked within the last lease's time."""
 
@@ -84,7 +84,7 @@ class Ours:
     standbys: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@frozen
 class Held:
     """Somebody's: `left` seconds by etcd's count. `term` is the highest under which a master has reigned, 0 for none."""
 
@@ -93,14 +93,14 @@ class Held:
     term: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Free:
     """Nobody's."""
 
     term: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Outranked:
     """Neither renewed nor taken: a master has reigned with `term`, which is above the one that asked. `holder` has it now, "" for
     nobody."""
@@ -109,7 +109,7 @@ class Outranked:
     holder: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Away:
     """etcd gave no answer that counts: too few of its members live, or are reached."""
 
@@ -122,7 +122,7 @@ Word = Ours | Held | Free | Outranked | Away
 # --- what another host says, when etcd is away ---
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """`promised`: it is a standby and takes no lease for a whole lease's time from when it was asked; `why` not, otherwise."""
 
@@ -143,7 +143,7 @@ class Act(Enum):
     RELEASE = "give back what a standby does not need"
 
 
-@dataclass(frozen=True)
+@frozen
 class Decision:
     """`until` belongs to HOLD."""
 

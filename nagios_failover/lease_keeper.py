@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from nagios_failover import fencing
@@ -18,6 +18,7 @@ from nagios_failover.command_file import send, tagged
 from nagios_failover.config import Config
 from nagios_failover.errors import CouldNotLook, FailoverError, Refused, StateUnreadable
 from nagios_failover.etcd import Etcd
+from nagios_failover.frozen import frozen
 from nagios_failover.lease import Act, Answer, Away, Decision, Free, Held, Lease, Ours, Outranked, Promise, Word, keep
 from nagios_failover.lock import A_MOMENT, LockHeld, is_held, run_lock
 from nagios_failover.nagios_files import read_nagios_cfg
@@ -40,7 +41,7 @@ def boot_clock() -> float:
         return uptime()
 
 
-@dataclass(frozen=True)
+@frozen
 class World:
     """What the keeper asks, so that a test can stand in for it."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from nagios_failover.config import Config
 from nagios_failover.config_values import Severity, Start
+from nagios_failover.frozen import frozen
 from nagios_failover.words import State
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """Is an age (in seconds) beyond its limit? A heartbeat, and status.dat, is fresh until `warning` says so and stale when
     `critical` does. -w and -c of the plugin put ranges in their place. `restart_grace` and `looked_ago` (how long ago a standby's

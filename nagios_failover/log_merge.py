@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nagios_failover.errors import CouldNotLook
+from nagios_failover.frozen import frozen
 from nagios_failover.run_record import TAKES_ROLE, Outcome, RunRecord
 
 SECOND_LIMIT = 1_000_000
@@ -163,7 +164,7 @@ def archive_end(name: str) -> int:
         return 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Shelf:
     """The files that are written: archives by the moment of their rotation, the oldest first, and behind them the log itself,
     "". A line goes where the CGIs look for it, whichever file it is in: one that is older than the file begins (Nagios did not run

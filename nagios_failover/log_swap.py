@@ -16,11 +16,12 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from nagios_failover.copies import CHUNK
 from nagios_failover.errors import CouldNotLook, Failed, Incomplete
+from nagios_failover.frozen import frozen
 from nagios_failover.hold import Process, hold_still
 from nagios_failover.log_files import beside, require_space, write_beside
 from nagios_failover.log_tail import head_of, is_in
@@ -35,7 +36,7 @@ Part = Callable[[str], None]
 """Told the name of each part that has been done, so that a test can end the process there."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Record:
     """`inode` is the log's. Its first `end` bytes are in the merged file's first `length`; from there on both go on alike, in the
     merged file as far as `merged`, which is the log's `seam`. `check` is a sum of the log's last bytes before the seam. `copying`:

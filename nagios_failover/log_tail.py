@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from nagios_failover.copies import offset_of, rotated_at
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.event_log import MARK, ExternalCommand, Position, Switch, parse_external_command, switches
+from nagios_failover.frozen import frozen
 from nagios_failover.nagios_cfg import NagiosCfg
 
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 
-@dataclass(frozen=True)
+@frozen
 class _Piece:
     """A part of the log still to be read: a file from an offset on; lines older than `not_before` were read before."""
 

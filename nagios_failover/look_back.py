@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from nagios_failover import mail_log
@@ -16,6 +15,7 @@ from nagios_failover.errors import CouldNotLook, StateUnreadable, UsageError
 from nagios_failover.event_log import ExternalCommand
 from nagios_failover.event_logs import copied_lines, own_lines, rules_of
 from nagios_failover.findings import Audit, Takeover
+from nagios_failover.frozen import frozen
 from nagios_failover.gap import Key
 from nagios_failover.journal import Journal
 from nagios_failover.nagios_cfg import NagiosCfg
@@ -32,7 +32,7 @@ LONGEST = 31 * DAY
 ENDS = (*TAKES_ROLE, "standdown", "init")
 
 
-@dataclass(frozen=True)
+@frozen
 class Open:
     """The open incidents of `master`, as its status.dat of `created` (epoch seconds) has them. `copied`: this host is the standby,
     and that was its copy."""
@@ -55,7 +55,7 @@ def open_now(config: Config, state: StateFiles) -> Open:
     return Open(config.peer.name if standby else config.this.name, shown.created, standby, found)
 
 
-@dataclass(frozen=True)
+@frozen
 class LookedBack:
     """An audit, and over what: `until` is how far each host's log is known."""
 

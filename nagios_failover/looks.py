@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
+from nagios_failover.frozen import frozen
 from nagios_failover.words import State
 
 RING_SIZE = 30
 
 
-@dataclass(frozen=True)
+@frozen
 class Look:
     """One look as recorded. `time` is epoch seconds for people; `uptime` (CLOCK_BOOTTIME, seconds) and `boot` (the boot id)
     are what counts, so that a clock that jumps confirms nothing. `by`: "check" or the run's id. `host` is the host looked at.

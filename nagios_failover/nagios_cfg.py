@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from nagios_failover.errors import ConfigError
+from nagios_failover.frozen import frozen
 
 _FALLBACKS = {
     # where the build put them: Debian's nagios4-core, FreeBSD's port, and Nagios's own `configure`
@@ -16,7 +16,7 @@ _FALLBACKS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class NagiosCfg:
     """`settings` holds the last value of each variable; `lists` every value of those that may come more than once
     (cfg_file, cfg_dir, broker_module). Paths are absolute; a relative one counts from the file's own directory."""

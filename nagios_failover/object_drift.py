@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from nagios_failover.errors import CouldNotLook
+from nagios_failover.frozen import frozen
 
 NAMED = 20
 """So many differences are named; the rest is counted."""
@@ -59,7 +60,7 @@ class Objects:
     watch_commands: set[Key] = field(default_factory=set)
 
 
-@dataclass(frozen=True)
+@frozen
 class Difference:
     """Keys of what only one of the two has, and of what both have and have differently."""
 

@@ -7,12 +7,13 @@ Used by check_master_nagios, by a run's confirm step and by `watch --once`.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from nagios_failover.config import Config
 from nagios_failover.errors import FailoverError, StateUnreadable
 from nagios_failover.evidence import NOT_CONFIGURED, Blocked, Evidence, HostReport, NoAnswer, NotConfigured, Process, with_report
+from nagios_failover.frozen import frozen
 from nagios_failover.gather import Gathered, Probes, Times, gather
 from nagios_failover.limits import Limits, limits_from
 from nagios_failover.looks import Look, newest
@@ -25,7 +26,7 @@ from nagios_failover.verdict_of_peer import judge_peer, judge_return
 from nagios_failover.words import Role, State
 
 
-@dataclass(frozen=True)
+@frozen
 class Observation:
     """`seconds`: how long `ssh` and `database` took, where they were asked, and the `total`."""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from nagios_failover.event_log import Alert, ExternalCommand, LogLine, Notification, OtherLine, Period, StateLine, parse_line
+from nagios_failover.frozen import frozen
 from nagios_failover.words import TURN_OFF, TURN_ON, Flag
 
 NEAR_SECONDS = 5.0
@@ -21,7 +22,7 @@ Times = Sequence[tuple[float, float]]
 """Begin and end of runs."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Logged:
     """One line and the host whose Nagios wrote it."""
 
@@ -33,7 +34,7 @@ class Logged:
         return self.line.time
 
 
-@dataclass(frozen=True)
+@frozen
 class Reigns:
     """Who was the master when: `changes` are (time, host), in order; before the first of them `first` was it."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from nagios_failover import flags, shell
@@ -19,6 +19,7 @@ from nagios_failover.errors import FailoverError, StateUnreadable
 from nagios_failover.etcd import Etcd
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, PauseMarker, Process
 from nagios_failover.flag_report import Finding, FlagReport
+from nagios_failover.frozen import frozen
 from nagios_failover.journal import Journal
 from nagios_failover.lease import Away, Free, Held
 from nagios_failover.lease_keeper import boot_clock, left_here
@@ -32,7 +33,7 @@ from nagios_failover.words import Flag, Role, State
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@frozen
 class HostView:
     """One host as seen from here. None: not seen, and `problems` says why. `wanted` None: no role, or a run is on its way.
     `status_age` is seconds on that host's clock; `suite`: is nagios-failover installed there?"""
@@ -56,7 +57,7 @@ class HostView:
         return self.nagios == Process.RUNNING.value and self.flags is not None and self.flags.get(Flag.NOTIFICATIONS, False)
 
 
-@dataclass(frozen=True)
+@frozen
 class LeaseView:
     """The master's lease as seen from here: `holder` by etcd's answer now, "" for nobody's, None when it gives none; `left` is for
     how many seconds this host may notify by its own lease file; `said` check_lease's last sentence; `members` each of etcd's with
@@ -69,7 +70,7 @@ class LeaseView:
     members: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Overview:
     config: Config
     this: HostView

@@ -7,9 +7,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
+
+from nagios_failover.frozen import frozen
 
 RATE_SECONDS = 60.0
 """Over which rows_per_second is counted."""
@@ -19,7 +21,7 @@ _DROPPED_WIDTH = 160
 _NAME_WIDTH = 40
 
 
-@dataclass(frozen=True)
+@frozen
 class LoaderCounts:
     """As the loader last wrote them. Times are epoch seconds, 0 for never."""
 
@@ -32,7 +34,7 @@ class LoaderCounts:
     rows_per_second: float = 0.0  # over the last minute
 
 
-@dataclass(frozen=True)
+@frozen
 class DroppedCounts:
     """What was dropped unread, ever; `last` is the newest file's name, by which a drop that was cut off is not counted twice."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nagios_failover import old_source
 from nagios_failover.database_server import Server
 from nagios_failover.dialect import Part, drop_in
 from nagios_failover.errors import Failed, FailoverError
+from nagios_failover.frozen import frozen
 from nagios_failover.promotion import Promotion, parse_promotion
 from nagios_failover.replica_status import ReplicaStatus
 from nagios_failover.replication import read_memory
@@ -24,7 +25,7 @@ AGAIN = "nagios-failover promote"
 """The command that finishes what a run had to leave."""
 
 
-@dataclass(frozen=True)
+@frozen
 class OldSource:
     """What became of the old source. `position` "": it could not be read. `all_here`: the replica has received up to there."""
 

@@ -7,10 +7,12 @@ promotion that is cut short after that goes on from here.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+
+from nagios_failover.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Promotion:
     """`received` and `executed` are GTIDs as the server tells them. `old_source` is how far the old source had come, "" where it
     could not be read; `missing` how many of its transactions are not here, None where that is not known. `forced`: a person gave

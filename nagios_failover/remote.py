@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from nagios_failover.errors import CouldNotLook, StateUnreadable
 from nagios_failover.evidence import Blocked, HostReport, PauseMarker, Process
+from nagios_failover.frozen import frozen
 from nagios_failover.role import RoleRecord, parse_pairs, parse_role
 from nagios_failover.words import STATUS_KEY, Flag
 
@@ -43,7 +43,7 @@ echo end
 """
 
 
-@dataclass(frozen=True)
+@frozen
 class Fence:
     """What fence.sh is to do there. `flags` are `name=off` lines of an override, `commands` Nagios's external commands. By that
     host's clock nothing of it is begun after `until` (0: no limit)."""
@@ -56,7 +56,7 @@ class Fence:
     until: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class FenceAnswer:
     """`said` are its own lines (`commands written`, `override failed`), `at` is that host's clock when it was done, `interval` its
     status_update_interval in seconds."""

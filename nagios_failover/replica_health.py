@@ -6,9 +6,9 @@ Each finding is a sentence without the host's name. Not being able to look is no
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from nagios_failover.config_sections import ReplicationSection
+from nagios_failover.frozen import frozen
 from nagios_failover.replica_status import ReplicaStatus
 from nagios_failover.role import RoleRecord
 from nagios_failover.words import Role, State
@@ -17,7 +17,7 @@ SHOWN = 200
 """So much of an error's text or of a set of GTIDs is shown."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SemiSync:
     """What the server says of semi-synchronous replication; None where it has not got it."""
 
@@ -27,7 +27,7 @@ class SemiSync:
     replica_works: bool | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Seen:
     """One look at this host's server. `silent_for`: seconds since anything was last received, None at the first look. `errant`:
     transactions of this replica that its source lacks, None where that was not seen. `attached`: where replicas are connected
@@ -45,7 +45,7 @@ class Seen:
     held: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     state: State
     sentence: str

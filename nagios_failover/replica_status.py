@@ -7,14 +7,15 @@ as the new ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from nagios_failover.frozen import frozen
 
 _NO_FILTERS = ("Replicate_Ignore_Server_Ids",)
 """Columns that look like a filter's and are none: it keeps a ring of servers from running in circles."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ReplicaStatus:
     """One link to a source. `lag_seconds` None: not known (a thread does not run). Positions are (file, offset) in the source's
     binlog; `received` and `executed` are GTIDs in the dialect's own form."""

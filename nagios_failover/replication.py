@@ -4,7 +4,7 @@ default), so that only what was received counts: a counter that grows with every
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from nagios_failover.config import Config
@@ -13,6 +13,7 @@ from nagios_failover.database_server import Server, own_server
 from nagios_failover.dialect import Link
 from nagios_failover.errors import DatabaseFault, FailoverError
 from nagios_failover.evidence import Blocked, NoAnswer
+from nagios_failover.frozen import frozen
 from nagios_failover.replica_status import ReplicaStatus
 from nagios_failover.state_files import write_atomically
 
@@ -53,7 +54,7 @@ def link_to(config: Config, source: HostSection) -> Link:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class Memory:
     """STATE/replication: what check_replication compares its next look with. `counter` last grew at `grown_at` (uptime, of this
     `boot`); `semi_sync`: the replica acknowledged what it received when it was last seen connected."""

@@ -6,16 +6,16 @@ All our small state files have one format, which POSIX sh reads too: a `key=valu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from nagios_failover.errors import StateUnreadable
+from nagios_failover.frozen import frozen
 from nagios_failover.words import Flag, Mode, Role
 
 Flags = Mapping[Flag, bool]
 
 
-@dataclass(frozen=True)
+@frozen
 class RoleRecord:
     """STATE/role: the one truth. `since` is epoch seconds; `run` is the run that wrote it, "" for none. `handover` names the
     host that a master offers the role to (failback = automatic), "" for none."""
@@ -46,7 +46,7 @@ class Owner(StrEnum):
     FENCE = "fence"
 
 
-@dataclass(frozen=True)
+@frozen
 class Override:
     """Flags that are kept otherwise than the role says, and who wants it so. `writes_held`: an isolation has made the database
     read-only, too."""

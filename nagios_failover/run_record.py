@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
+
+from nagios_failover.frozen import frozen
 
 
 class Outcome(StrEnum):
@@ -50,7 +52,7 @@ class StepOutcome(StrEnum):
     STARTED = "started"  # and not known to have ended
 
 
-@dataclass(frozen=True)
+@frozen
 class StepRecord:
     """`detail` is a sentence; `seconds` is None while the step has not ended."""
 
@@ -61,7 +63,7 @@ class StepRecord:
     started: float = 0.0
 
 
-@dataclass(frozen=True)
+@frozen
 class RunRecord:
     """One run as its journal tells it. `closed` is None while it is open. `repeats` counts earlier runs that ended in the same
     words and were folded into this one; `first` is when the first of them was opened. `problem` says what cannot be read."""

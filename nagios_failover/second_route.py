@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nagios_failover import shell, ssh
 from nagios_failover.account import Account
@@ -19,13 +19,14 @@ from nagios_failover.config import Config
 from nagios_failover.config_sections import HostSection, SshSection
 from nagios_failover.config_values import Port
 from nagios_failover.evidence import Blocked, NoAnswer
+from nagios_failover.frozen import frozen
 from nagios_failover.shell import Output
 from nagios_failover.ssh import Held
 
 _NOBODY = ("kex_exchange_identification: ", "Connection closed by UNKNOWN port", "Connection timed out during banner exchange")
 
 
-@dataclass(frozen=True)
+@frozen
 class Came:
     """`reached`: the witness itself let us in, so the output, or what is wrong, is the other host's."""
 

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from nagios_failover.frozen import frozen
 
 OUTPUT_LIMIT = 1 << 20
 """Bytes kept of each stream; what comes after is read and thrown away."""
@@ -21,7 +22,7 @@ NOT_EXECUTABLE = 126
 _EXIT_POLL_SECONDS = 0.05
 
 
-@dataclass(frozen=True)
+@frozen
 class Output:
     """What a command left. `code` is the exit code (minus the signal's number where a signal ended it); None: it was killed at
     its time limit (`timed_out`). `seconds` is how long it took."""

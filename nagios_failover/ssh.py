@@ -15,13 +15,14 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from nagios_failover import shell
 from nagios_failover.config import Config
 from nagios_failover.config_sections import HostSection, SshSection
 from nagios_failover.evidence import Blocked, NoAnswer
+from nagios_failover.frozen import frozen
 from nagios_failover.shell import Output
 
 SOCKET_PATH_LIMIT = 86
@@ -33,7 +34,7 @@ HELD_SHARE = 0.4
 SSH_FAILED = 255
 
 
-@dataclass(frozen=True)
+@frozen
 class Held:
     """Where a held connection is (or will be), and how long it stays when nobody uses it."""
 

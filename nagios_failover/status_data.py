@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nagios_failover.errors import CouldNotLook
+from nagios_failover.frozen import frozen
 from nagios_failover.words import STATUS_KEY, Flag
 
 Block = tuple[str, dict[str, str]]
@@ -20,7 +21,7 @@ END_OF_TIME = 1 << 37
 """Epoch seconds; what lies beyond is no time of Nagios's, and no clock shows it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ProgramStatus:
     """The head of status.dat. `created` and `program_start` are epoch seconds on the clock of the host that wrote it; `values` is
     the programstatus block as it stands there."""

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from nagios_failover.errors import Failed, FailoverError, Incomplete, Refused
+from nagios_failover.frozen import frozen
 from nagios_failover.journal import Run
 from nagios_failover.run_record import RunRecord, StepOutcome, StepRecord
 
@@ -36,7 +37,7 @@ def nothing(_: object) -> str:
     return ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Step(Generic[Flow]):
     """`would` tells what the step is for, in the words "would ..."; `act` does it and returns what was done, a sentence, or raises
     FailoverError. `idle` says why there is nothing to do here, `holds` that the goal holds already ("" otherwise)."""

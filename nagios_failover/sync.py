@@ -10,7 +10,6 @@ import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from nagios_failover.config import Config
 from nagios_failover.copies import Copies, CopyRecord
 from nagios_failover.errors import CouldNotLook, Failed, Refused
 from nagios_failover.evidence import HostReport
+from nagios_failover.frozen import frozen
 from nagios_failover.nagios_cfg import NagiosCfg, parse_nagios_cfg
 from nagios_failover.remote import parse_report, probe_script
 from nagios_failover.shell import Output
@@ -46,7 +46,7 @@ echo end
 """
 
 
-@dataclass(frozen=True)
+@frozen
 class Remote:
     """What there is to copy. `head` and `size` are of its nagios.log; `objects` changes whenever its objects.cache does; `merged`
     names the run that has merged its logs anew, "" for none."""

@@ -12,7 +12,6 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from nagios_failover import config_tree, rsync, shell, ssh
@@ -21,6 +20,7 @@ from nagios_failover.config import Config
 from nagios_failover.config_tree import SIZE_LIMIT, Tree, is_left_alone
 from nagios_failover.copies import chunks
 from nagios_failover.errors import CouldNotLook, Failed, FailoverError, Incomplete, NoReader, Refused
+from nagios_failover.frozen import frozen
 from nagios_failover.hands import ROOT_HELPER
 from nagios_failover.install_config import staged, was_cut_short, what_nagios_says
 from nagios_failover.lock import run_lock
@@ -45,7 +45,7 @@ Say = Callable[[str], None]
 Ask = Callable[[str], bool]
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """One of [sync] config_dirs, as it is and as it would be."""
 
@@ -58,7 +58,7 @@ class Place:
         return config_tree.changed_paths(self.old, self.new)
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """`commands` are those that change. `reload`: Nagios has other objects than the files would give it. `cut_short`: an earlier
     install is to be finished."""

@@ -7,7 +7,7 @@ import socket
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nagios_failover import flags, second_route, ssh
 from nagios_failover.account import Account
@@ -17,6 +17,7 @@ from nagios_failover.config_values import Schema, Start
 from nagios_failover.errors import CouldNotLook, FailoverError
 from nagios_failover.evidence import Blocked, HostReport, NoAnswer, Process
 from nagios_failover.examine import examine_this
+from nagios_failover.frozen import frozen
 from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.overview import has_suite, what_is_wrong
 from nagios_failover.remote import parse_report, probe_script
@@ -28,7 +29,7 @@ READ_ONLY = 1290
 """What MariaDB and MySQL say to a write while they are read-only."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Trial:
     """One thing tried. `ok` None: not configured, so nothing to try. `fix` says what mends it."""
 

@@ -4,10 +4,11 @@ verdict_of_master.py, what a master says of its peer in verdict_of_peer.py; here
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from nagios_failover.evidence import Blocked, Detour, HostReport, NoAnswer
+from nagios_failover.frozen import frozen
 from nagios_failover.words import State
 
 FUTURE_SECONDS = 2.0
@@ -65,7 +66,7 @@ PEER_CODES = frozenset(
 """What a master says of its peer: never of a death."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Verdict:
     """`sentence` begins with the host and is the plugin's first line, the journal's and the mail's."""
 

@@ -12,11 +12,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from nagios_failover.config import Config
 from nagios_failover.errors import Failed, StateUnreadable
+from nagios_failover.frozen import frozen
 from nagios_failover.report import watch_mail
 from nagios_failover.role import parse_pairs
 from nagios_failover.run_record import without_numbers
@@ -29,7 +29,7 @@ OTHER_WORDS_AFTER = 600.0
 """Seconds before the same state for the same reason is mailed again because a run ended in other words."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Said:
     """What a watch service said. `code` tells two reasons for one state apart; `words` is the sentence; `run` what the run that
     followed from it said, "" for none."""
@@ -52,7 +52,7 @@ class Said:
         return " ".join(without_numbers(self.run).split())
 
 
-@dataclass(frozen=True)
+@frozen
 class Mark:
     """What was mailed last, and when (epoch seconds)."""
 

@@ -7,13 +7,14 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nagios_failover import shell, ssh
 from nagios_failover.account import Account
 from nagios_failover.config import Config
 from nagios_failover.config_values import Port
 from nagios_failover.errors import StateUnreadable
+from nagios_failover.frozen import frozen
 from nagios_failover.role import parse_pairs
 from nagios_failover.shell import Output
 
@@ -26,7 +27,7 @@ printf 'term=%s\\nmaster=%s\\nsince=%s\\n' {term} {master} {since} >{file}.$$ &&
 _READ = "if [ -e {file} ]; then cat {file}; fi; echo end\n"
 
 
-@dataclass(frozen=True)
+@frozen
 class Recorded:
     """What one witness has: `term` 0 where nothing was recorded yet; `problem` where it could not be asked."""
 

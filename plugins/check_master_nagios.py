@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +26,7 @@ from nagios_failover.config_sections import HeartbeatSection, LookSection, Paths
 from nagios_failover.config_values import Schema, Seconds
 from nagios_failover.errors import FailoverError
 from nagios_failover.evidence import Evidence, Heartbeat, HostReport, describe
+from nagios_failover.frozen import frozen
 from nagios_failover.gather import Times, gather
 from nagios_failover.limits import Limits, above, limits_from
 from nagios_failover.observe import look
@@ -58,7 +59,7 @@ RANGE is [@][START:][END] as in the Monitoring Plugins guidelines: 300 alerts ab
 Ages that -w and -c do not name come from the file, or are {LookSection.status_warning:g} and {LookSection.status_critical:g}."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Seen:
     """A look's outcome, from the configuration file or from options alone."""
 
@@ -67,7 +68,7 @@ class Seen:
     seconds: dict[str, float]
 
 
-@dataclass(frozen=True)
+@frozen
 class Thresholds:
     """Ranges for the two ages; those not given on the command line are the configuration's."""
 

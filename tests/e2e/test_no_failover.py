@@ -250,6 +250,10 @@ def handler_calls(host: Host, since: float, states: str = "WARNING|CRITICAL|UNKN
     return sum(int(second) >= int(since) for second in wanted.findall(host.read(LOG)))
 
 
+def states_seen(host: Host, since: float) -> list[str]:
+    return [look["state"] for look in looks_of(host) if look["time"] >= since]
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_no_death_is_not_failed_over(pair: Pair, fault: str) -> None:
     """Nagios calls the handler all the while. A full disk: test_a_full_disk_on_the_master."""
@@ -260,11 +264,11 @@ def test_what_is_no_death_is_not_failed_over(pair: Pair, fault: str) -> None:
         says_so = lambda: words in newest_words(standby)  # noqa: E731
         pair.lab.wait(says_so, 25, f"the standby says that {words}")
         seen = time.time()
-        states = lambda: [look["state"] for look in looks_of(standby) if look["time"] >= seen]  # noqa: E731
-        called = lambda: min(len(states()), handler_calls(standby, seen)) >= 3  # noqa: E731
-        pair.lab.wait(called, 60, "Nagios looks, and calls the handler")
+        pair.lab.wait(lambda: handler_calls(standby, seen) >= 3, 60, "Nagios calls the handler")
+        pair.lab.wait(lambda: len(states_seen(standby, seen)) >= 3, 60, "it looks")
         pair.lab.wait(says_so, 25, f"the standby still says that {words}")
-        assert states().count("CRITICAL") <= 1, f"one look may have hit a time-out: {states()}"
+        states = states_seen(standby, seen)
+        assert states.count("CRITICAL") <= 1, f"one look may have hit a time-out: {states}"
         assert role_of(standby)["role"] == "standby" and passive(standby)
         wait_only_refused(pair.lab, standby, began)
 

@@ -1,8 +1,8 @@
 """@frozen: what `dataclass(frozen=True)` makes, with methods that all such classes share.
 
-The standard library compiles six methods for each class while it is imported; that was half of what a check's imports cost (49 of
-93 ms for the 61 classes of check_failover_state; 7 ms this way), and a pair with the one-second settings starts several checks a
-second. A new object costs more here, so what is made by the thousand (a log's alerts, a queue's values) stays a dataclass.
+The standard library compiles six methods for each class while it is imported. That was half of what the imports of a check cost,
+and a pair with the one-second settings starts several checks a second (`make bench PART=check_cost`). A new object costs more here,
+so what is made by the thousand (a log's alerts, a queue's values) stays a dataclass.
 """
 
 from __future__ import annotations

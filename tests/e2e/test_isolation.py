@@ -173,9 +173,8 @@ ISOLATION = 8.0
 OPTIONS = {("witness", "accounts"): f"hb@{WITNESS}", ("witness", "isolation"): f"{ISOLATION:g}"}
 DOUBLED_LIMIT = 10.0
 """README: one look after the link is back (one-second settings), and a machine that is busy."""
-WINDOW = ISOLATION + 24.0
-"""README: isolation, and two looks of a master that waits for answers until their time limit (one-second settings: 6 s, and one
-between them); and a machine that is busy."""
+WINDOW = ISOLATION + 16.0
+"""README: isolation, and two looks of a master that waits for answers until their time limit (one-second settings: 6 s)."""
 MUTED_WITHIN = 4.0
 """Seconds from the look that counted to the end until Nagios has read the command."""
 

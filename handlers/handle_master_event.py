@@ -24,6 +24,7 @@ from nagios_failover.detach import detach, log_line
 from nagios_failover.errors import DONE, FailoverError, StateUnreadable, UsageError
 from nagios_failover.event import Act, Event, concerns_us, decide, parse_event
 from nagios_failover.journal import anything_open
+from nagios_failover.leaving import ends_at_once
 from nagios_failover.lock import is_held
 from nagios_failover.looks import Look, newest
 from nagios_failover.role import RoleRecord
@@ -126,6 +127,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@ends_at_once
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     state: StateFiles | None = None
     try:

@@ -13,12 +13,13 @@ from nagios_failover.event import Act, Event, of_this_role
 from nagios_failover.lock import LockHeld
 from nagios_failover.looks import Look
 from nagios_failover.mail import send_waiting
+from nagios_failover.nagios_files import read_nagios_cfg
 from nagios_failover.resume import resume_open_runs
 from nagios_failover.role import RoleRecord
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from nagios_failover.verdict import Code
-from nagios_failover.watch_mail import NO_LOOK, Said, mail_once, told
+from nagios_failover.watch_mail import NO_LOOK, Said, catch_up, mail_once, told
 from nagios_failover.words import State
 from nagios_failover.workflow import Trigger, longest_run
 
@@ -62,6 +63,7 @@ def act_on(event: Event, act: Act, look: Look | None, config: Config, state: Sta
         yield "a run is on its way: it acts and tells"
     else:
         yield from _mail(event, look, config, state, result)
+        yield from _catch_up(act, config, state)
     yield from send_waiting(config, state.directory)
 
 
@@ -135,6 +137,16 @@ def _mail(event: Event, look: Look | None, config: Config, state: StateFiles, re
         sentence = f"not mailed: {error}"
     if sentence:
         yield sentence
+
+
+def _catch_up(act: Act, config: Config, state: StateFiles) -> list[str]:
+    """What a handler before this one could not mail."""
+    if act is not Act.CORRECT:
+        return []
+    try:
+        return catch_up(config, state, read_nagios_cfg(config.this.nagios_cfg).status_file)
+    except FailoverError as error:
+        return [f"not mailed: {error}"]
 
 
 def after_run(event: Event, config: Config, run: RunRecord) -> Said:

@@ -25,6 +25,7 @@ from nagios_failover.nagios_files import read_nagios_cfg, read_program_status
 from nagios_failover.role import Override, Owner, RoleRecord, describe_flags, lapsed, role_flags
 from nagios_failover.run_record import Outcome
 from nagios_failover.state_files import StateFiles
+from nagios_failover.watch_mail import left_behind
 from nagios_failover.words import Role
 
 __all__ = ["compare", "correct", "count_from_here", "record", "set_flags"]
@@ -40,7 +41,7 @@ def compare(config: Config, state: StateFiles, *, also: Sequence[Problem] = ()) 
     status = _seen(lambda: read_program_status(cfg.status_file))  # before what explains it: a fence leaves its override first
     role: RoleRecord | Problem = _seen(state.role)
     overrides: list[Override] | Problem = _seen(state.overrides)
-    setup = [*also, *_setup_problems(config, cfg)]
+    setup = [*also, *_setup_problems(config, cfg), *_left_behind(config, state, cfg)]
     switched = 0
     if isinstance(role, RoleRecord) and isinstance(overrides, list):
         try:
@@ -179,6 +180,13 @@ def _setup_problems(config: Config, cfg: NagiosCfg) -> list[Problem]:
         wanted = "retain_state_information=1 and use_retained_program_state=1"
         problems.append(Problem("a restart of Nagios loses its flags", f"{wanted} in {path}"))
     return problems
+
+
+def _left_behind(config: Config, state: StateFiles, cfg: NagiosCfg) -> list[Problem]:
+    waiting = _seen(lambda: left_behind(config, state, cfg.status_file))
+    if isinstance(waiting, Problem):
+        return []  # the look at the flags says it
+    return [Problem(f"{mark.service} was mailed as {mark.what}, and not yet that it is well again") for mark in waiting]
 
 
 def _open_runs(state: StateFiles, setup: list[Problem]) -> list[OpenRun]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import mmap
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nagios_failover.errors import ConfigError, CouldNotLook, Failed
@@ -12,6 +14,7 @@ from nagios_failover.nagios_cfg import NagiosCfg, parse_nagios_cfg
 from nagios_failover.status_data import (
     ProgramStatus,
     is_whole,
+    object_status,
     objects_not_ok,
     parse_program_status,
     parse_retained_flags,
@@ -45,11 +48,24 @@ def read_program_status(status_file: Path) -> ProgramStatus:
 
 def read_objects_not_ok(status_file: Path) -> list[tuple[str, str | None]]:
     """The hosts (with None) and services that are not UP or OK. Raises CouldNotLook, also for a file that is cut off."""
+    with _whole_status(status_file) as data:
+        return objects_not_ok(data)
+
+
+def read_object_status(status_file: Path, host: str, service: str | None) -> dict[str, str] | None:
+    """What stands there of one host (`service` None) or service; None: nothing. Raises CouldNotLook."""
+    with _whole_status(status_file) as data:
+        return object_status(data, host, service)
+
+
+@contextmanager
+def _whole_status(status_file: Path) -> Iterator[bytes]:
+    """The file, not read but mapped: an mmap is sliced and searched like bytes."""
     try:
         with status_file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if not is_whole(data):  # type: ignore[arg-type]  # an mmap is sliced and searched like bytes
+            if not is_whole(data):  # type: ignore[arg-type]
                 raise CouldNotLook(f"{status_file} is cut off", hint="is the disk full?")
-            return objects_not_ok(data)  # type: ignore[arg-type]
+            yield data  # type: ignore[misc]
     except ValueError as error:
         raise CouldNotLook(f"{status_file} is empty", hint="is the disk full?") from error
     except OSError as error:

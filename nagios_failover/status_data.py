@@ -115,3 +115,15 @@ def objects_not_ok(data: bytes) -> list[tuple[str, str | None]]:
             service = names[3].decode("utf-8", "surrogateescape") if names[1] == b"service" and names[3] is not None else None
             found.append((names[2].decode("utf-8", "surrogateescape"), service))
     return found
+
+
+def object_status(data: bytes, host: str, service: str | None) -> dict[str, str] | None:
+    """The block of one host (`service` None) or service; None when the file has none that is whole. `data` may be an mmap."""
+    head = f"{'host' if service is None else 'service'}status {{\n\thost_name={host}\n"
+    head += "" if service is None else f"\tservice_description={service}\n"
+    begin = data.find(head.encode("utf-8", "surrogateescape"))
+    end = data.find(b"\n\t}\n", begin)
+    if begin < 0 or end < 0:
+        return None
+    text = data[begin : end + 4].decode("utf-8", "surrogateescape")
+    return next((fields for _, fields in blocks(text.splitlines())), None)

@@ -1,5 +1,9 @@
 """The standby is mute, so what its watch services say is mailed by our own path: HARD and not OK, once per change, and when it is
-well again. STATE/mailed.SERVICE holds what was mailed last."""
+well again. STATE/mailed.SERVICE holds what was mailed last.
+
+Nagios calls the handler once when a service is OK again, and not at all when a restart made it forget that it was not, or when
+that one call was killed: then the mark would stay, and keep the next mail of the same from being sent. So the state watch says
+which marks are `left_behind`, and its handler sends what they wait for (`catch_up`)."""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +28,8 @@ from nagios_failover.state_files import StateFiles, cannot_write, write_atomical
 
 NO_LOOK = "no-look"
 """The reason for a state that nothing of ours has recorded: on a full disk the next record may be lost."""
+
+LOCK = "mailed.lock"
 
 OTHER_WORDS_AFTER = 600.0
 """Seconds before the same state for the same reason is mailed again because a run ended in other words."""
@@ -54,11 +60,12 @@ class Said:
 
 @frozen
 class Mark:
-    """What was mailed last, and when (epoch seconds)."""
+    """What was mailed last, of which service or host, and when (epoch seconds)."""
 
     what: str
     why: str
     at: float
+    service: str = ""
 
 
 def mail_once(config: Config, state: StateFiles, said: Said) -> str:
@@ -109,19 +116,57 @@ def is_told(state: StateFiles, said: Said) -> bool:
 
 
 def anything_mailed(state: StateFiles, service: str) -> bool:
-    return any(_path(place, service).exists() for place in (state.directory, _spare()))
+    return any(_path(place, service).exists() for place in _places(state))
+
+
+def left_behind(config: Config, state: StateFiles, status_file: Path) -> list[Mark]:
+    """What was mailed as not OK and has been OK in status.dat for longer than a handler takes to say so. Raises CouldNotLook."""
+    from nagios_failover.nagios_files import read_object_status
+
+    enough = 3 * config.look.interval + config.look.timeout
+    now = time.time()
+    waiting = []
+    for mark in _marks(state):
+        if now - mark.at < enough:
+            continue
+        shown = read_object_status(status_file, config.nagios.watch_host, mark.service) or read_object_status(
+            status_file, mark.service, None
+        )
+        if shown and _is_well(shown, since=mark.at, now=now, enough=enough):
+            waiting.append(mark)
+    return waiting
+
+
+def _is_well(shown: Mapping[str, str], *, since: float, now: float, enough: float) -> bool:
+    """Checked and OK when it was long mailed, and not just since a moment ago."""
+    try:
+        checked, changed = int(shown["last_check"]), int(shown["last_state_change"])
+    except (KeyError, ValueError):
+        return False
+    return shown.get("current_state") == "0" and checked - since >= enough and now - changed >= enough
+
+
+def catch_up(config: Config, state: StateFiles, status_file: Path) -> list[str]:
+    """Mail that what was left behind is well again; sentences for the log. Raises CouldNotLook, or Failed as mail_once does."""
+    waiting = left_behind(config, state, status_file)
+    return [sentence for mark in waiting if (sentence := mail_once(config, state, Said(mark.service, "OK")))]
+
+
+def _marks(state: StateFiles) -> list[Mark]:
+    paths = [path for place in _places(state) for path in sorted(place.glob("mailed.*"))]
+    marks = (_read(path) for path in paths if path.name != LOCK)
+    return [mark for mark in marks if mark and mark.service]
 
 
 def _mark(state: StateFiles, said: Said) -> None:
     """Put down what is mailed: in the state directory, or while that is away or full, in the spare one. Raises Failed when
     neither takes it: what cannot be put down would be mailed at every check."""
-    places = [state.directory, _spare()]
-    for place in places:
+    for place in _places(state):
         with contextlib.suppress(OSError):
             _path(place, said.service).unlink(missing_ok=True)
     if said.state == "OK":
         return
-    text = f"what={said.what}\nwhy={said.why}\nat={time.time():.3f}\n"
+    text = f"what={said.what}\nwhy={said.why}\nat={time.time():.3f}\nservice={said.service}\n"
     try:
         write_atomically(_path(state.directory, said.service), text)
     except Failed as error:
@@ -130,17 +175,27 @@ def _mark(state: StateFiles, said: Said) -> None:
 
 
 def _last(state: StateFiles, service: str) -> Mark | None:
-    for place in (state.directory, _spare()):
-        try:
-            pairs = parse_pairs(_path(place, service).read_text(encoding="utf-8"), service)
-            return Mark(pairs["what"], pairs["why"], float(pairs["at"]))
-        except (OSError, UnicodeDecodeError, KeyError, ValueError, StateUnreadable):
-            continue
+    for place in _places(state):
+        if mark := _read(_path(place, service)):
+            return mark
     return None
+
+
+def _read(path: Path) -> Mark | None:
+    try:
+        pairs = parse_pairs(path.read_text(encoding="utf-8"), path.name)
+        return Mark(pairs["what"], pairs["why"], float(pairs["at"]), pairs.get("service", ""))
+    except (OSError, UnicodeDecodeError, KeyError, ValueError, StateUnreadable):
+        return None
 
 
 def _path(directory: Path, service: str) -> Path:
     return directory / ("mailed." + re.sub(r"[^A-Za-z0-9-]", "_", service))
+
+
+def _places(state: StateFiles) -> list[Path]:
+    """Where marks may lie; what somebody else has put into the spare one is none of ours."""
+    return [state.directory, *([_spare()] if _is_private(_spare()) else [])]
 
 
 def _spare() -> Path:
@@ -152,21 +207,28 @@ def _spare() -> Path:
 def _alone(state: StateFiles) -> Iterator[None]:
     """Twenty handlers at once mail once. Raises Failed when there is nowhere to lock."""
     try:
-        lock = (state.directory / "mailed.lock").open("a")
+        lock = (state.directory / LOCK).open("a")
     except OSError as error:
-        _make_private(_spare(), cannot_write(state.directory / "mailed.lock", error))
-        lock = (_spare() / "mailed.lock").open("a")
+        _make_private(_spare(), cannot_write(state.directory / LOCK, error))
+        lock = (_spare() / LOCK).open("a")
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _make_private(directory: Path, why: Failed) -> None:
-    """A directory that is ours alone, in a place where everybody writes."""
+    """A directory that is ours alone, in a place where everybody writes. Raises `why`."""
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
-        found = directory.lstat()
     except OSError:
         raise why from None
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    if not _is_private(directory):
         raise why
+
+
+def _is_private(directory: Path) -> bool:
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077

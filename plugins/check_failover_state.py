@@ -18,6 +18,7 @@ from nagios_failover.config_file import load
 from nagios_failover.errors import Failed, FailoverError
 from nagios_failover.flag_report import FlagReport, Problem
 from nagios_failover.flags import compare, record
+from nagios_failover.leaving import ends_at_once
 from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown_because, whole_seconds
 from nagios_failover.role import describe_flags
 from nagios_failover.state_files import StateFiles
@@ -141,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_at_once
 @nagiosplugin.guarded(verbose=0)  # type: ignore[untyped-decorator]
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point."""

@@ -20,6 +20,7 @@ from nagios_failover.config_file import load
 from nagios_failover.errors import FailoverError
 from nagios_failover.lease import Decision
 from nagios_failover.lease_keeper import forget, keep_lease, left_here
+from nagios_failover.leaving import ends_at_once
 from nagios_failover.plugin_words import NumberContext, PluginParser, add_line, one_line, unknown_because
 from nagios_failover.state_files import StateFiles
 from nagios_failover.user import become_nagios
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_at_once
 @nagiosplugin.guarded(verbose=0)  # type: ignore[untyped-decorator]
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point."""

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import signal
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import nagiosplugin
 
@@ -28,6 +26,7 @@ from nagios_failover.errors import FailoverError
 from nagios_failover.evidence import Evidence, Heartbeat, HostReport, describe
 from nagios_failover.frozen import frozen
 from nagios_failover.gather import Times, gather
+from nagios_failover.leaving import ends_at_once
 from nagios_failover.limits import Limits, above, limits_from
 from nagios_failover.observe import look
 from nagios_failover.plugin_words import PluginParser, add_line, one_line, unknown
@@ -248,8 +247,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_at_once
 @nagiosplugin.guarded(verbose=0)  # type: ignore[untyped-decorator]
-def _run(argv: Sequence[str] | None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point. A probe that still hangs is left behind."""
     options = _parser().parse_args(argv)
     nagiosplugin.runtime.Runtime().verbose = min(options.verbose, 3) if options.verbose >= 3 else 0
     seen = Look(options)
@@ -269,19 +270,6 @@ def _run(argv: Sequence[str] | None) -> None:
     except FailoverError as error:
         lines = [*error.detail.splitlines(), *([f"hint: {error.hint}"] if error.hint else [])]
         unknown(NAME, str(error), lines)
-
-
-def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Entry point. A probe that still hangs is left behind: the process ends as soon as its output is out."""
-    code: Any = State.UNKNOWN
-    try:
-        _run(argv)
-    except SystemExit as ended:
-        code = ended.code
-    try:
-        sys.stdout.flush()
-    finally:
-        os._exit(code if isinstance(code, int) else int(State.UNKNOWN))
 
 
 if __name__ == "__main__":

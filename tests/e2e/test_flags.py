@@ -274,6 +274,19 @@ def test_an_operators_flag_is_kept_and_not_forgotten(pair: Lab) -> None:
     well(pair)
 
 
+def test_what_a_handler_that_was_killed_has_not_mailed_is_mailed_by_the_next_one(pair: Lab) -> None:
+    """Nagios calls it once when a service is OK again. Its mark, left behind, would keep the next mail of the same from people."""
+    yasu, mark = pair.yasu, f"{STATE}/mailed.Master_Nagios"
+    mailed = len(pair.mails())
+    yasu.write(mark, f"what=WARNING\nwhy=\nat={time.time():.3f}\nservice=Master Nagios\n", owner="nagios", mode=0o640)
+    pair.wait(lambda: not yasu.exists(mark), 40, "the state watch has seen it")
+    said = pair.wait(
+        lambda: [mail for mail in pair.mails()[mailed:] if "Master Nagios is OK" in mail.subject], 10, "a mail says it"
+    )
+    well(pair)
+    assert len(said) == 1 and "well again" in said[0].body, said
+
+
 def test_an_operators_flag_is_seen_through_a_rotation_of_the_log(pair: Lab) -> None:
     yasu = pair.yasu
     yasu.service("nagios").freeze()  # nobody reads the log meanwhile

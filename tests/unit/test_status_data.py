@@ -5,7 +5,7 @@ import pytest
 
 from nagios_failover.errors import CouldNotLook
 from nagios_failover.nagios_files import read_objects_not_ok, read_program_status, read_retained_flags, sync_file, version_of
-from nagios_failover.status_data import is_whole, objects_not_ok, parse_program_status
+from nagios_failover.status_data import is_whole, object_status, objects_not_ok, parse_program_status
 from nagios_failover.words import Flag
 
 HEAD = """########################################
@@ -94,6 +94,18 @@ def test_objects_of_a_file_that_is_cut_off_are_not_given_out(tmp_path: Path) -> 
         read_objects_not_ok(path)
     path.write_text(HEAD + service("web1", "HTTP", 2))
     assert read_objects_not_ok(path) == [("web1", "HTTP")]
+
+
+def test_one_object_is_found_by_its_whole_name(tmp_path: Path) -> None:
+    data = (
+        HEAD + host("web1", 1) + service("web1", "HTTP 2", 2) + service("web10", "HTTP", 1) + service("web1", "HTTP", 0)
+    ).encode()
+    found = object_status(data, "web1", "HTTP")
+    assert found is not None and (found["host_name"], found["service_description"], found["current_state"]) == ("web1", "HTTP", "0")
+    up = object_status(data, "web1", None)
+    assert up is not None and up["current_state"] == "1" and "service_description" not in up
+    assert object_status(data, "web", "HTTP") is object_status(data, "web10", None) is object_status(b"", "web1", None) is None
+    assert object_status(data[: data.rindex(b"}")], "web1", "HTTP") is None, "a block that is cut off"
 
 
 def test_a_missing_status_file_says_that_nagios_is_stopped(tmp_path: Path) -> None:

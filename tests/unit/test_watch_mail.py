@@ -13,7 +13,17 @@ from nagios_failover.config import Config
 from nagios_failover.config_file import parse
 from nagios_failover.errors import Failed
 from nagios_failover.state_files import StateFiles, write_atomically
-from nagios_failover.watch_mail import NO_LOOK, OTHER_WORDS_AFTER, Said, anything_mailed, is_told, mail_once, told
+from nagios_failover.watch_mail import (
+    NO_LOOK,
+    OTHER_WORDS_AFTER,
+    Said,
+    anything_mailed,
+    catch_up,
+    is_told,
+    left_behind,
+    mail_once,
+    told,
+)
 
 NAME = "Master Nagios"
 
@@ -127,3 +137,73 @@ def test_a_spare_place_that_is_not_ours_alone_is_not_used(config: Config, state:
     with pytest.raises(Failed):
         mail_once(config, state, Said(NAME, "CRITICAL", "crashed", "yasu: crashed"))
     assert mails(tmp_path) == 0 and list(spare.iterdir()) == []
+
+
+def test_what_somebody_else_has_put_into_the_spare_place_is_not_believed(config: Config, state: StateFiles, tmp_path: Path) -> None:
+    spare = tmp_path / f"nagios-failover-{os.getuid()}"
+    spare.mkdir(mode=0o777)
+    spare.chmod(0o777)
+    (spare / "mailed.Master_Nagios").write_text(f"what=CRITICAL crashed\nwhy=\nat={time.time():.3f}\nservice={NAME}\n")
+    assert not anything_mailed(state, NAME)
+    mail_once(config, state, Said(NAME, "CRITICAL", "crashed", "yasu: crashed"))
+    assert mails(tmp_path) == 1
+
+
+# ---- what no handler was called for ----
+
+ENOUGH = 39
+"""Three intervals of ten seconds and a look's nine."""
+
+
+def shown(tmp_path: Path, *, state: int = 0, checked: float, changed: float, what: str = "service") -> Path:
+    """A status.dat that shows NAME of the watch host, or the host NAME, as Nagios writes it."""
+    names = f"\thost_name={NAME}\n" if what == "host" else f"\thost_name=nagios-failover\n\tservice_description={NAME}\n"
+    fields = f"\tcurrent_state={state}\n\tlast_check={int(checked)}\n\tlast_state_change={int(changed)}\n"
+    path = tmp_path / "status.dat"
+    path.write_text(f"programstatus {{\n\tx=1\n\t}}\n\n{what}status {{\n{names}{fields}\t}}\n")
+    return path
+
+
+@pytest.mark.parametrize("what", ["service", "host"])
+def test_what_is_well_again_without_a_call_of_the_handler_is_mailed_later(
+    config: Config, state: StateFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    mail_once(config, state, Said(NAME, "CRITICAL", "crashed", "yasu: crashed"))
+    now = time.time() + 100
+    monkeypatch.setattr("nagios_failover.watch_mail.time.time", lambda: now)
+    status = shown(tmp_path, checked=now - 1, changed=0, what=what)
+    assert [mark.what for mark in left_behind(config, state, status)] == ["CRITICAL crashed"]
+    assert catch_up(config, state, status) == [f"mailed: [nagios-failover] nabira: {NAME} is OK"]
+    assert "well again: nabira: Master Nagios is OK" in " ".join((tmp_path / "out").read_text().split())
+    assert catch_up(config, state, status) == [] and mails(tmp_path) == 2
+    mail_once(config, state, Said(NAME, "CRITICAL", "crashed", "yasu: crashed"))
+    assert mails(tmp_path) == 3, "the same again is news again"
+
+
+@pytest.mark.parametrize(
+    ("mailed", "shows"),
+    [
+        (ENOUGH - 1, {"checked": 0, "changed": 1000}),  # its handler may be on its way
+        (100, {"state": 2, "checked": 0, "changed": 1000}),
+        (100, {"checked": 70, "changed": 1000}),  # not checked since
+        (100, {"checked": 0, "changed": ENOUGH - 1}),  # well only since a moment ago
+    ],
+)
+def test_what_a_handler_may_still_say_is_left_to_it(
+    config: Config, state: StateFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mailed: int, shows: dict[str, int]
+) -> None:
+    """Seconds ago, each."""
+    mail_once(config, state, Said(NAME, "CRITICAL", "crashed", "yasu: crashed"))
+    now = time.time() + mailed
+    monkeypatch.setattr("nagios_failover.watch_mail.time.time", lambda: now)
+    at = {key: value if key == "state" else now - value for key, value in shows.items()}
+    assert left_behind(config, state, shown(tmp_path, **at)) == []  # type: ignore[arg-type]
+
+
+def test_a_mark_of_a_service_that_nagios_does_not_know_waits(
+    config: Config, state: StateFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail_once(config, state, Said("Another", "CRITICAL", "crashed", "yasu: crashed"))
+    now = time.time() + 100
+    monkeypatch.setattr("nagios_failover.watch_mail.time.time", lambda: now)
+    assert left_behind(config, state, shown(tmp_path, checked=now, changed=0)) == []

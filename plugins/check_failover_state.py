@@ -40,7 +40,8 @@ what an operator switched (nagios.log), at open runs, the pause and failover.loc
 
 _EPILOG = """CRITICAL: role and flags differ, or a run was cut off. WARNING: the role cannot be read (then nothing is corrected), an
 override is in force, a run is on its way, status.dat is old, the pair is paused without an end, failover.lock disagrees with
-the role, nagios.cfg does not keep flags. UNKNOWN: status.dat or the configuration cannot be read."""
+the role, nagios.cfg does not keep flags, that something is well again was not mailed (its handler was killed, or Nagios has
+forgotten that it was not; it is mailed now). UNKNOWN: status.dat or the configuration cannot be read."""
 
 
 class Role(nagiosplugin.Resource):  # type: ignore[misc]

@@ -21,12 +21,10 @@ from tests.e2e.pair import (
     Pair,
     active,
     checked_since,
-    clean_stop,
     cut_off,
     kill,
     mend,
     outcome,
-    power_off,
     role_of,
     runs_of,
     stop,
@@ -100,8 +98,9 @@ def handlers_off(lab: Lab, host: Host) -> Iterator[None]:
         lab.wait(lambda: host.run(kept, check=False).returncode == 0, 10, "and stay so")
 
 
-@pytest.mark.parametrize("fault", [kill, stop, clean_stop, power_off, cut_off])
+@pytest.mark.parametrize("fault", [kill, stop, cut_off])
 def test_a_dead_master_is_failed_over_once_and_mailed_once(pair: Pair, fault: Callable[[Lab, Host], None]) -> None:
+    """A clean stop and a power cut: test_inherit.py."""
     old, new = pair.master, pair.standby
     term = int(role_of(old)["term"])
     pair.lab.wait(lambda: not checked_since(new, time.time() - 5), 20, "a standby checks nothing")

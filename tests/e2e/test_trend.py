@@ -200,8 +200,7 @@ def test_performance_data_that_is_switched_off_is_warned_of(lab: Lab, yasu: Host
         lab.wait(lambda warned=warned: (words in check_perfdata(yasu)[1]) == warned, 20, f"{order} is seen")  # type: ignore[misc]
 
 
-LIMITS = {
-    "files": ("#queue_limit = 20000", "queue_limit = 6", "6 files, 256 MB or 259200 s"),
+LIMITS = {  # of files: tests/unit/test_load_perfdata.py
     "age": ("#queue_age = 3d", "queue_age = 6", "20000 files, 256 MB or 6 s"),
     "size": ("#queue_megabytes = 256", "queue_megabytes = 1", "20000 files, 1 MB or 259200 s"),
 }

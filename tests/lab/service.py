@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 from tests.lab.machine import LabError
@@ -29,8 +30,13 @@ class Service:
         self.start()
 
     def kill9(self) -> None:
-        """SIGKILL to the main process; its children are left as they are."""
-        self._signal("KILL")
+        """SIGKILL to the main process, which is gone then (a start would find it alive for a moment); its children are left."""
+        killed = self._signal("KILL")
+        deadline = time.monotonic() + 10
+        while self.pid() == killed:
+            if time.monotonic() > deadline:
+                raise LabError(f"{self._host.name}: {self.name} (PID {killed}) does not die")
+            time.sleep(0.01)
 
     def freeze(self) -> None:
         """SIGSTOP to the main process: its sockets still accept, and nothing answers."""
@@ -44,11 +50,12 @@ class Service:
         said = self._host.run(["/lab/service", self.name, "pid"], check=False).stdout.strip()
         return int(said) if said else None
 
-    def _signal(self, signal_name: str) -> None:
+    def _signal(self, signal_name: str) -> int:
         pid = self.pid()
         if pid is None:
             raise LabError(f"{self._host.name}: {self.name} does not run")
         self._host.run(["kill", f"-{signal_name}", str(pid)])
+        return pid
 
 
 def program_block(status: str) -> dict[str, str]:

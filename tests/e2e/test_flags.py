@@ -280,9 +280,8 @@ def test_what_a_handler_that_was_killed_has_not_mailed_is_mailed_by_the_next_one
     mailed = len(pair.mails())
     yasu.write(mark, f"what=WARNING\nwhy=\nat={time.time():.3f}\nservice=Master Nagios\n", owner="nagios", mode=0o640)
     pair.wait(lambda: not yasu.exists(mark), 40, "the state watch has seen it")
-    said = pair.wait(
-        lambda: [mail for mail in pair.mails()[mailed:] if "Master Nagios is OK" in mail.subject], 10, "a mail says it"
-    )
+    ok = f"{yasu.name}: Master Nagios is OK"
+    said = pair.wait(lambda: [mail for mail in pair.mails()[mailed:] if ok in mail.subject], 10, "a mail says it")
     well(pair)
     assert len(said) == 1 and "well again" in said[0].body, said
 

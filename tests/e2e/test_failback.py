@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from nagios_failover.verdict import Code
 from tests.e2e.pair import BIN, Pair, active, kill, looks_of, mend, outcome, passive, role_of
 from tests.e2e.test_failover import certain, ended
 from tests.lab import Host, Lab, why_not
+from tests.lab.lab import PATIENCE
 from tests.lab.state import ADDRESSES
 from tests.lab.suite import CONFIG, MAILBOX, with_options
+from tests.switching import by_hand
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -59,7 +62,9 @@ def test_the_returned_preferred_host_gets_the_role_back_and_somebody_always_noti
         active_at = next(event["value"] for event in runs[0] if event["event"] == "note" and event["key"] == "active_at")
         between = [row for row in looks_of(lab.nabira) if row["by"] == "check" and active_at < row["time"] <= standdown[0]["time"]]
         print(f"measured: two notified for {seconds_of(seen, 2):.1f} s, of {len(between)} looks")
-        assert seconds_of(seen, 2) < 6 and len(between) <= 2, "two for a check's time at most: one look may have begun before"
+        late = [row for row in between if row["code"] != Code.PEER_OUTRANKS]
+        assert seconds_of(seen, 2) < 6 * PATIENCE, "two for a check's time at most"
+        assert len(late) <= 1, f"one look may have begun before: {between}"
         lab.wait(pair.healthy, 20, "a healthy pair")
         assert pair.master.name == "yasu" and role_of(lab.yasu)["term"] == "3" == role_of(lab.nabira)["term"]
         for sentence in ("yasu is the master now (term 3)", "nabira is the standby now (term 3)"):
@@ -127,9 +132,10 @@ def test_redundancy_mode_moves_notifications_and_the_sites_own_handlers() -> Non
             lab.set_state(name, "HTTP", "CRITICAL")
         lab.wait(lambda: lab.mails("web5") and lab.mails("web7"), 30, "the master notifies")
         lab.wait(lambda: hard_critical(lab.nabira, "web7"), 20, "the standby sees it, too")
+        lab.wait(lambda: restarted(lab.yasu) == ["CRITICAL"] * 3, 10, "the master's handler is called: SOFT 1, SOFT 2, HARD")
         time.sleep(3)
         assert len(lab.mails("web5")) == 1, "and nobody else does"
-        assert (restarted(lab.yasu), restarted(lab.nabira)) == (["CRITICAL"] * 3, []), "SOFT 1, SOFT 2, HARD: at the master only"
+        assert (restarted(lab.yasu), restarted(lab.nabira)) == (["CRITICAL"] * 3, []), "at the master only"
         kill(lab, lab.yasu)
         lab.wait(lambda: flags("nabira") == ("1", "1"), 30, "nabira notifies")
         lab.wait(lambda: role_of(lab.nabira)["role"] == "master", 10, "nabira is the master")
@@ -167,14 +173,14 @@ def test_the_role_is_given_back_by_command_and_taken_by_command() -> None:
             and "would set notifications on" in dry.stdout
             and role_of(lab.nabira)["role"] == "standby"
         )
-        given = lab.yasu.run([cli, "standdown"], timeout=60)
-        assert "yasu is the standby now (term 1): nobody monitors until you run on nabira: nagios-failover failover" in given.stdout
+        given = by_hand(lab.yasu, "standdown")
+        assert "yasu is the standby now (term 1): nobody monitors until you run on nabira: nagios-failover failover" in given
         assert passive(lab.yasu)
         lab.wait(lambda: lab.mails("yasu is the standby now (term 1)"), 10, "the mail by SMTP")
-        taken = lab.nabira.run([cli, "failover"], timeout=60)
-        assert "nabira is the master now (term 2): it checks and notifies" in taken.stdout
+        taken = by_hand(lab.nabira, "failover")
+        assert "nabira is the master now (term 2): it checks and notifies" in taken
         (mail,) = lab.wait(lambda: lab.mails("nabira is the master now (term 2)"), 10, "the mail by SMTP")
-        assert mail.to == (MAILBOX,) and "mail: done: to failover@witness by smtp" in taken.stdout
+        assert mail.to == (MAILBOX,) and "mail: done: to failover@witness by smtp" in taken
         pair.wait_healthy()
         assert pair.master.name == "nabira"
         lab.yasu.service("nagios").stop()

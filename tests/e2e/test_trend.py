@@ -73,7 +73,7 @@ def stored_of(host: Host, epoch: float, monitored: str, service: str) -> list[di
     """What the tables hold of the checks of about that time, each metric to its value. Nagios may have told the plugin ($TIMET$) an
     earlier second than it writes down ($LASTSERVICECHECK$)."""
     name = HOST_SERVICE if service == HOST_CHECK else service
-    moment = f"UNIX_TIMESTAMP(ctime) BETWEEN {int(epoch)} AND {int(epoch) + 2}"
+    moment = f"UNIX_TIMESTAMP(ctime) BETWEEN {int(epoch)} AND {int(epoch) + 10}"
     mine = f"host_name = '{monitored}' AND service_description = '{name}' AND {moment}"
     rows = sql(host, f"SET time_zone = '+00:00'; SELECT ctime, metric, value FROM perfdata_service_bin WHERE {mine}").splitlines()
     found: dict[str, dict[str, float | None]] = {}
@@ -216,18 +216,21 @@ def test_a_queue_beyond_its_limit_drops_the_oldest_and_counts_what_was_in_it(lab
     yasu.write(CONFIG, text.replace(before, after), group="nagios", mode=0o640)
     kill_loader(yasu)
     lab.wait(lambda: loader_pid(yasu), 30, "one with the new limit runs")
+    waiting = lab.wait(lambda: queued(yasu), 30, "something is in the queue")
+    lab.wait(lambda: not set(waiting) & set(queued(yasu)), 60, "it has begun well: before that it drops nothing for its age")
     dropped = counts(yasu)["dropped_files"]
     set_all(lab, MUCH if limit == "size" else "")
     database = yasu.service("mariadbd")
-    database.freeze()
     try:
+        database.freeze()
         said = f"more waits than {words} of spool: dropping the oldest"
         lab.wait(lambda: said in yasu.read(f"{PERFDATA}/loader.log"), 60, "something is dropped", poll=0.5)
+        database.thaw()
+        settle(lab, yasu)
     finally:
         database.thaw()
-    settle(lab, yasu)
-    set_all(lab, "")
-    yasu.write(CONFIG, text, group="nagios", mode=0o640)
+        set_all(lab, "")
+        yasu.write(CONFIG, text, group="nagios", mode=0o640)
     assert miscounted(yasu) == ""
     counted = counts(yasu)
     assert counted["dropped_files"] > dropped

@@ -173,6 +173,7 @@ def test_a_replica_that_is_late_stays_read_only_until_it_has_caught_up(lab: Lab)
     code, said = promote(lab)
     assert code == 4 and "error: nabira's database is not the source yet (term " in said, said
     sql(lab.nabira, "STOP SLAVE SQL_THREAD; CHANGE MASTER TO MASTER_DELAY=0; START SLAVE SQL_THREAD")
+    lab.wait(lambda: "late" in rows(lab), 30, "it catches up")
     code, said = promote(lab)
     assert code == 0, said
     assert is_writable(lab) and rows(lab) == ["before", "late"]
@@ -231,6 +232,7 @@ def test_a_frozen_mysqld_here_holds_up_nothing(lab: Lab) -> None:
     assert run["outcome"] == "incomplete"
     assert step(run)["seconds"] < LONGEST_SECONDS
     assert "nabira: database: " in step(run)["detail"] and "then: nagios-failover promote" in step(run)["detail"]
+    assert sql(lab.nabira, "SELECT 1") == "1", "it answers again"
     code, said = promote(lab)
     assert code == 0, said
     assert is_writable(lab) and rows(lab) == ["before"]

@@ -361,12 +361,12 @@ def restart(host: Host) -> None:
 
 
 SNIFF = """
-import socket, time
+import os, socket, time
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
 s.settimeout(0.2)
-end, seen = time.time() + 4, b""
+end, seen = time.time() + 120, b""
 print("listening", flush=True)
-while time.time() < end:
+while time.time() < end and not os.path.exists("/tmp/enough"):
     try: seen += s.recv(65536)
     except TimeoutError: pass
 open("/tmp/packets", "wb").write(seen)
@@ -381,11 +381,12 @@ def test_what_goes_over_the_network_is_encrypted(lab: Lab) -> None:
     sql(lab.yasu, "INSERT INTO perfparse.bin (host) VALUES (REPEAT('THE_MARKER_OF_THIS_TEST', 2))")
     code, _ = setup(lab.nabira)
     assert code == DONE
+    lab.wait(lambda: sql(lab.nabira, "SELECT COUNT(*) FROM perfparse.bin WHERE host LIKE 'the_marker%'") == "1", 10, "it has come")
+    lab.nabira.run(["touch", "/tmp/enough"])
     lab.wait(lambda: len(lab.nabira.read("/tmp/sniffed").split()) == 4, 15, "the packets are counted")
     _, size, markers, ports = lab.nabira.read("/tmp/sniffed").split()
     assert int(size) > 2000 and int(ports) > 10, "something was seen"
     assert markers == "0"
-    lab.wait(lambda: sql(lab.nabira, "SELECT COUNT(*) FROM perfparse.bin WHERE host LIKE 'the_marker%'") == "1", 10, "it has come")
     accounts = sql(lab.yasu, "SELECT User, ssl_type FROM mysql.user WHERE User LIKE 'nagios_failover%' AND Host <> 'localhost'")
     assert {line.split("\t")[1] for line in accounts.splitlines()} == {"ANY"}, "none of our accounts may come without"
 

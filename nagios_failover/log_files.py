@@ -95,10 +95,15 @@ def copied_logs(copies: Copies, record: CopyRecord) -> list[LogFile]:
     return [*found, *(_file("", path) for path in (copies.log_before, copies.incoming / record.log) if _is_plain(path))]
 
 
+def is_behind(name: str) -> bool:
+    """Has every Nagios rotated to the archive of this name by now?"""
+    return archive_end(name) <= time.time() - NOT_YET_SECONDS
+
+
 def _archives(directory: Path) -> list[LogFile]:
-    """Nagios's own names only, of rotations that this host's Nagios has behind it."""
+    """Nagios's own names only, of rotations that have been."""
     try:
-        paths = [path for path in directory.iterdir() if 0 < archive_end(path.name) <= time.time() - NOT_YET_SECONDS]
+        paths = [path for path in directory.iterdir() if 0 < archive_end(path.name) <= time.time()]
     except OSError:
         return []
     return [_file(path.name, path) for path in sorted(paths, key=lambda path: archive_end(path.name)) if _is_plain(path)]

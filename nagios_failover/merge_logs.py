@@ -21,6 +21,7 @@ from nagios_failover.journal import Journal
 from nagios_failover.log_files import (
     LogFile,
     copied_logs,
+    is_behind,
     own_archives,
     require_space,
     until,
@@ -51,11 +52,11 @@ def merge_logs(flow: Flow) -> str:
     try:
         before = _inode(cfg)
         try:
-            return _merge(flow, cfg, swap, part)
+            return _merge(flow, cfg, swap, part, inode=before)
         except Failed:
             if _inode(cfg) == before:
                 raise
-            return _merge(flow, cfg, swap, part)  # it was midnight: Nagios has rotated its log meanwhile
+            return _merge(flow, cfg, swap, part, inode=_inode(cfg))  # it was midnight: Nagios has rotated its log meanwhile
     finally:
         if not swap.record_path.exists():
             _mark(flow, "done")
@@ -107,9 +108,10 @@ class _Merge:
     changed: list[str] = field(default_factory=list)
 
     def shelf(self) -> Shelf:
-        """The archives that are written: those that the other host has, and this host's own which its log reaches into."""
+        """The archives that are written: those that the other host has, and this host's own which its log reaches into. One that
+        this host has yet to rotate to is none: what the other has in it goes to the log, with which it is rotated."""
         began = min((file.first() for file in self.theirs if not file.name), default=0)
-        names = {file.name for file in self.theirs if file.name}
+        names = {file.name for file in self.theirs if file.name and (file.name in self.own or is_behind(file.name))}
         names |= {name for name in self.own if name and began and archive_end(name) > began}
         return Shelf(tuple(sorted(names, key=archive_end)))
 
@@ -124,7 +126,8 @@ class _Merge:
         self.left_out += own.left_out
 
 
-def _merge(flow: Flow, cfg: NagiosCfg, swap: LogSwap, part: Part) -> str:
+def _merge(flow: Flow, cfg: NagiosCfg, swap: LogSwap, part: Part, *, inode: int) -> str:
+    """`inode` is the log's: the archives are listed, and the log is looked at, between two rotations."""
     copies = Copies(flow.state.directory, flow.peer)
     record = copies.record()
     if record is None:
@@ -133,6 +136,8 @@ def _merge(flow: Flow, cfg: NagiosCfg, swap: LogSwap, part: Part) -> str:
     with suppress(FailoverError):
         flag_state.record(flow.config, flow.state)  # an operator's switches stay his, the old master's lines are not read as such
     own = {**own_archives(cfg), "": LogFile("", cfg.log_file, swap.end(term=flow.term))}
+    if _inode(cfg) != inode:
+        raise Failed(f"{cfg.log_file} was rotated in this moment")
     found = _Merge(
         [file for file in theirs if file.size],
         own,
@@ -147,7 +152,7 @@ def _merge(flow: Flow, cfg: NagiosCfg, swap: LogSwap, part: Part) -> str:
         if write_archive(cfg.log_archive_path / name, found.lines(shelf, name), like=cfg.log_file):
             found.changed.append(name)
     part("archives")
-    total = own[""].size + 2 * sum(file.size for file in found.theirs if not file.name)
+    total = own[""].size + 2 * sum(file.size for file in found.theirs if file.name not in shelf.archives)
     require_space(cfg.log_file.parent, total)
     held = swap.put(found.lines(shelf, ""), end=own[""].size, process=_to_hold(cfg))
     return _said(flow, cfg, found, held)

@@ -63,12 +63,13 @@ def pair() -> Iterator[Pair]:
 
 
 def watch(pair: Pair, seconds: float) -> list[str]:
-    """States of nabira's looks from now on, over this time, in which it must stay the standby."""
+    """States of nabira's looks from now on, over this time and until there is one, in which it must stay the standby."""
     began = time.clock_gettime(time.CLOCK_BOOTTIME)
     end = time.time() + seconds
     seen: dict[float, str] = {}
-    while time.time() < end:
+    while time.time() < end or not seen:
         seen |= {look["uptime"]: look["state"] for look in looks_of(pair.lab.nabira) if look["uptime"] > began}
+        assert time.time() < end + 60, "it does not look any more"
         assert role_of(pair.lab.nabira)["role"] == "standby"
         time.sleep(0.5)
     pair.lab.wait(lambda: "open" not in outcomes(pair), 20, "a run that looks once more ends")

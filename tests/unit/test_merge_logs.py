@@ -15,6 +15,8 @@ from nagios_failover.config_file import parse
 from nagios_failover.config_values import Seconds
 from nagios_failover.copies import Copies, CopyRecord
 from nagios_failover.failover import run_failover
+from nagios_failover.log_files import LogFile, own_archives
+from nagios_failover.nagios_cfg import NagiosCfg
 from nagios_failover.run_record import Outcome, RunRecord
 from nagios_failover.state_files import StateFiles
 from tests.fake_world import World, standby
@@ -160,6 +162,51 @@ def test_what_was_written_between_midnight_and_a_slow_rotation_is_there_once_whe
     standby(site.state)
     site.run()
     assert (site.text(a), site.text()) == (yesterday, today)
+
+
+@pytest.mark.parametrize("rotated", ["both", "only here", "only there"])
+def test_in_the_minute_after_midnight_no_line_is_doubled_or_lost(site: Site, monkeypatch: pytest.MonkeyPatch, rotated: str) -> None:
+    """A failover while one host has rotated its log and the other has not, or what it has rotated was not copied yet."""
+    monkeypatch.setattr("nagios_failover.log_files.NOT_YET_SECONDS", 2 * DAY)
+    a = archive()
+    yesterday = [line(MIDNIGHT - 9, "own, merged there before"), line(MIDNIGHT - 8, "theirs")]
+    today = [line(MIDNIGHT + 1, "theirs"), line(MIDNIGHT + 2, "own")]
+    if rotated == "only here":
+        site.theirs("", *yesterday, today[0])
+    else:
+        site.theirs(a, *yesterday)
+        site.theirs("", today[0])
+    if rotated == "only there":
+        site.own("", yesterday[0], today[1])
+    else:
+        site.own(a, yesterday[0])
+        site.own("", today[1])
+    site.run()
+    if rotated == "only there":
+        assert not (site.archives / a).exists() and site.text() == yesterday + today
+    else:
+        assert (site.text(a), site.text()) == (yesterday, today)
+
+
+def test_a_log_that_is_rotated_while_the_archives_are_listed_is_merged_behind_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = archive()
+    yesterday, today = line(MIDNIGHT - 9, "own, merged there before"), line(MIDNIGHT + 1, "own")
+    site.theirs("", yesterday)
+    site.own("", yesterday)
+    real = own_archives
+
+    def rotating(cfg: NagiosCfg) -> dict[str, LogFile]:
+        found = real(cfg)
+        if not (site.archives / a).exists():
+            site.log.rename(site.archives / a)
+            site.own("", today)
+        return found
+
+    monkeypatch.setattr("nagios_failover.merge_logs.own_archives", rotating)
+    assert said(site.run()).startswith("done: ")
+    assert (site.text(a), site.text()) == ([yesterday], [today])
 
 
 def test_an_archive_that_this_hosts_nagios_has_yet_to_rotate_to_is_not_made(site: Site) -> None:

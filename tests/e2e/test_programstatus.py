@@ -122,7 +122,7 @@ def test_the_heartbeat_stops_when_nagios_hangs(lab: Lab, yasu: Host) -> None:
     nagios = yasu.service("nagios")
     nagios.freeze()
     try:
-        lab.wait(lambda: queued(yasu) == [] and not called(yasu), 30, "what it had handed over is loaded")
+        lab.wait(lambda: not called(yasu) and queued(yasu) == [], 30, "what it had handed over is loaded")
         before = last_update(yasu)
         time.sleep(5)
         assert last_update(yasu) == before

@@ -162,8 +162,17 @@ def as_readme(printed: str) -> str:
     return printed.replace(MAILBOX, "oncall@example.com")
 
 
+ONLY_LOOKS = re.compile(r"nagios-failover (?:status|test)\b|\S*/check_\w+|.* --dry-run\b")
+
+
 def check_block(lab: Lab, host: Host, block: Block) -> list[tuple[str, str]]:
+    """What only looks is asked three times: one look can come too late on a busy machine."""
     ran = run_block(lab, host, block)
+    if all(ONLY_LOOKS.match(command.text) for command in block.commands):
+        for _ in range(2):
+            if not any(differing(command.prints, printed) for command, (_, printed) in zip(block.commands, ran, strict=True)):
+                break
+            ran = run_block(lab, host, block)
     for command, (_, printed) in zip(block.commands, ran, strict=True):
         wrong = differing(command.prints, printed)
         assert not wrong, f"README.md line {block.line}: `{command.text}` does not print\n{wrong}\nbut\n{printed}"

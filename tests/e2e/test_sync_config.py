@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab import Host, Lab, why_not
 from tests.lab.state import LABS
-from tests.lab.suite import COMMAND, CONFIG, STATE
+from tests.lab.suite import COMMAND, CONFIG, STATE, with_options
 from tests.takeover import last_look
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
@@ -27,12 +27,16 @@ SERVICE = """define service {
 """
 
 
+PATIENT = {("sync", "timeout"): "50", ("ssh", "timeout"): "10", ("look", "timeout"): "12"}
+"""Nothing here is promised in seconds."""
+
+
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with Lab.up(name=f"config-{os.getpid()}") as lab:
         for host in (lab.yasu, lab.nabira):
             text = host.read(CONFIG).replace("#watch = no\n# Of one pull", "watch = yes\n# Of one pull")
-            text = text.replace("#config_dirs =\n", f"config_dirs = {DIRECTORY}\n")
+            text = with_options(text.replace("#config_dirs =\n", f"config_dirs = {DIRECTORY}\n"), PATIENT)
             host.write(CONFIG, text, owner="root", group="nagios", mode=0o640)
         yield lab
 

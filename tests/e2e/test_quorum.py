@@ -18,6 +18,7 @@ from tests.lab.suite import COMMAND, CONFIG, STATE, is_active, notifies
 from tests.lease_recorder import Recorder
 from tests.notification_stream import LOG, MARK, PIPE
 from tests.readme import Command, blocks, differing
+from tests.switching import by_hand
 from tests.takeover import role_of
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
@@ -389,7 +390,7 @@ def test_a_switchover_takes_the_lease_along(well: Lab) -> None:
             poll=1,
             shown=lambda: new.run([COMMAND, "switchover", "--dry-run"], check=False).stdout,
         )
-        new.run([COMMAND, "switchover"], timeout=120)
+        by_hand(new, "switchover")
         assert str(role_of(new)) == "master" and str(role_of(master)) == "standby"
         well.wait(lambda: healthy(well), 60, "all follow", shown=lambda: everything(well))
     assert recorder.doubled == []

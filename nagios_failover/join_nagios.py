@@ -26,9 +26,8 @@ from nagios_failover.workflow import Flow, Trigger, ask_root
 
 POLL_SECONDS = 0.5
 READY_SECONDS = 30.0
-MENDED_BY_TIME = ("other host", "flags", "copy", "replica", "SQL", "ssh", "witness")
-"""What is still on its way just after a host has joined, and a login or a ping that may just have come late; for anything else
-nobody waits."""
+MENDED_BY_TIME = ("other host", "flags", "copy", "replica", "SQL")
+"""What is still on its way just after a host has joined; for anything else nobody waits."""
 
 
 def _flow(flow: Joining) -> Flow:

@@ -14,8 +14,8 @@ P = ParamSpec("P")
 
 
 def ends_at_once(main: Callable[P, object]) -> Callable[P, NoReturn]:
-    """Decorator of an entry point that says its exit code by SystemExit. What Python would still tidy up takes a tenth of such a
-    start's processor time, and a thread that hangs (a probe) would be waited for: the process is left as it is."""
+    """Decorator of an entry point that says its exit code by SystemExit. What Python would still tidy up takes processor time
+    at each start, and a thread that hangs (a probe) would be waited for: the process is left as it is."""
 
     @functools.wraps(main)
     def leaving(*args: P.args, **kwargs: P.kwargs) -> NoReturn:

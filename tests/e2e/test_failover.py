@@ -40,7 +40,6 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 CHECK_INTERVAL = check_interval("one-second", len(MONITORED))
 HEARTBEAT_OLD = float(one_second_options()["heartbeat", "critical"])
 COMMAND_FILE = "/var/lib/nagios4/rw/nagios.cmd"
-TIMED_OUT = ("alive, ssh is broken", "ssh and database do not", "no witness answers", "no answer within")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,8 +61,8 @@ def ended(lab: Lab, host: Host, *, since: float = 0.0, kind: str = "failover") -
 
 
 def certain(runs: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
-    """Those aside that changed nothing because their own look hit a time-out: it saw less than it had to."""
-    return [run for run in runs if not (outcome(run) == "refused" and any(words in run[-1]["sentence"] for words in TIMED_OUT))]
+    """Those aside that changed nothing because their own look's login came too late while the heartbeat was not old yet."""
+    return [run for run in runs if not (outcome(run) == "refused" and "alive, ssh is broken" in run[-1]["sentence"])]
 
 
 def state_checked(host: Host) -> int:
@@ -162,7 +161,7 @@ def test_twenty_handlers_at_once_run_once(pair: Pair) -> None:
         pair.lab.wait(lambda: role_of(new).get("role") == "master", 30, "the standby takes over")
         ended(pair.lab, new, since=began - 1)
     time.sleep(6)  # one that is late
-    runs = certain(runs_of(new, since=began - 1))
+    runs = runs_of(new, since=began - 1)
     assert [outcome(run) for run in runs] == ["done"], [run[-1] for run in runs]
     assert len(pair.mails_since(began, "is the master now")) == 1
     mend(pair.lab, old)

@@ -73,7 +73,7 @@ def stored_of(host: Host, epoch: float, monitored: str, service: str) -> list[di
     """What the tables hold of the checks of about that time, each metric to its value. Nagios may have told the plugin ($TIMET$) an
     earlier second than it writes down ($LASTSERVICECHECK$)."""
     name = HOST_SERVICE if service == HOST_CHECK else service
-    moment = f"UNIX_TIMESTAMP(ctime) BETWEEN {int(epoch)} AND {int(epoch) + 10}"
+    moment = f"UNIX_TIMESTAMP(ctime) BETWEEN {int(epoch)} AND {int(epoch) + 2}"
     mine = f"host_name = '{monitored}' AND service_description = '{name}' AND {moment}"
     rows = sql(host, f"SET time_zone = '+00:00'; SELECT ctime, metric, value FROM perfdata_service_bin WHERE {mine}").splitlines()
     found: dict[str, dict[str, float | None]] = {}

@@ -1,5 +1,6 @@
 """etcd, by its HTTP gateway (v3 JSON) and the standard library: a key, bound to a lease, that names the master, and
-one that stays, with the highest term under which a master has reigned. Each standby has a key, too, bound to a lease of its own.
+two that stay: the highest term under which a master has reigned, and which host that was. Each standby has a key, too, bound to a
+lease of its own.
 
 Every answer that counts went through etcd's quorum: reads are linearizable, writes and renewals need the leader. Members are asked
 one after the other, the one that answered last first, until [quorum] timeout is over.
@@ -21,14 +22,19 @@ from nagios_failover.lease import Away, Free, Held, Ours, Outranked, Word
 
 @frozen
 class _Found:
-    """All keys, as they were at one moment. `holder` is "" where nobody has the lease; `revision` is the term key's; `standbys` are
-    those that looked of late, each with the lease of its key."""
+    """All keys, as they were at one moment. `holder` is "" where nobody has the lease; `reigned` is whose `term` it is, "" where
+    that is not known; `revision` is the term key's; `standbys` are those that looked of late, each with the lease of its key."""
 
     holder: str = ""
     lease: str = ""
     term: int = 0
+    reigned: str = ""
     revision: str = "0"
     standbys: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def passes(self, name: str, term: int) -> bool:
+        """Has another master reigned with a higher term, or with this very one?"""
+        return self.term > term or (self.term == term and self.reigned not in ("", name))
 
 
 class Etcd:
@@ -40,7 +46,8 @@ class Etcd:
         self._connection: Any = None
         self._key = _encoded(f"nagios-failover/{quorum.name}/master")
         self._term_key = _encoded(f"nagios-failover/{quorum.name}/term")
-        self._standby = f"nagios-failover/{quorum.name}/standby/"  # between the two others
+        self._reigned_key = _encoded(f"nagios-failover/{quorum.name}/reigned")
+        self._standby = f"nagios-failover/{quorum.name}/standby/"  # these two are between the others
         self._all = {"key": self._key, "range_end": _encoded(f"nagios-failover/{quorum.name}/term\0")}
         self._context: Any = None
         self._deadline = 0.0
@@ -52,8 +59,8 @@ class Etcd:
         return self._answered(lambda: self._look(standby))
 
     def hold(self, name: str, term: int, *, reign: bool = False) -> Word:
-        """Renew the lease if it is `name`'s, take it if it is nobody's; neither under a lower `term` than the highest of a master.
-        `reign`: it is a master that asks, so its term is one from now on."""
+        """Renew the lease if it is `name`'s, take it if it is nobody's; neither under a lower `term` than the highest of a master,
+        nor under the same one as another host's. `reign`: it is a master that asks, so its term is one from now on."""
         return self._answered(lambda: self._hold(name, term, reign))
 
     def release(self, name: str) -> Word:
@@ -97,11 +104,14 @@ class Etcd:
     def _found(self, answer: dict[str, Any]) -> _Found:
         keys = {one["key"]: one for one in answer.get("kvs", [])}
         names = {_decoded(key): str(one.get("lease", "0")) for key, one in keys.items()}
-        master, term = keys.get(self._key), keys.get(self._term_key)
+        master, term, reigned = (keys.get(key) for key in (self._key, self._term_key, self._reigned_key))
+        if term and reigned and reigned["mod_revision"] != term["mod_revision"]:
+            reigned = None  # an older suite has written the term alone since
         return _Found(
             holder=_decoded(master["value"]) if master else "",
             lease=str(master.get("lease", "0")) if master else "",
             term=int(_decoded(term["value"])) if term else 0,
+            reigned=_decoded(reigned["value"]) if reigned else "",
             revision=str(term["mod_revision"]) if term else "0",
             standbys={name[len(self._standby) :]: lease for name, lease in names.items() if name.startswith(self._standby)},
         )
@@ -112,7 +122,7 @@ class Etcd:
     def _hold(self, name: str, term: int, reign: bool) -> Word:
         asked_at = self._now()
         found = self._read()
-        if found.term > term:
+        if found.passes(name, term):
             return self._outranked(name, found)
         if found.holder == name:
             seconds = self._renewed(found.lease)
@@ -131,29 +141,29 @@ class Etcd:
 
     def _recorded(self, name: str, found: _Found, term: int, reign: bool) -> bool:
         """Is the term of `name`, which has the lease, written down as far as it must be?"""
-        if not reign or term <= found.term:
+        if not reign or (term, name) == (found.term, found.reigned):
             return True
         is_mine = {"result": "EQUAL", "key": self._key, "target": "VALUE", "value": _encoded(name)}
-        answer = self._ask("kv/txn", {"compare": [is_mine, self._same_term(found)], "success": [self._put_term(term)]})
+        answer = self._ask("kv/txn", {"compare": [is_mine, self._same_term(found)], "success": self._put_term(name, term)})
         return bool(answer.get("succeeded"))
 
     def _take(self, name: str, found: _Found, term: int, reign: bool) -> Word:
         """Exactly one of several that try this at once gets it, and none whose term was passed meanwhile."""
-        if found.term > term:
+        if found.passes(name, term):
             return self._outranked(name, found)
         asked_at = self._now()
         lease, seconds = self._granted()
         not_there = {"result": "EQUAL", "key": self._key, "target": "CREATE", "create_revision": "0"}
         puts = [{"request_put": {"key": self._key, "value": _encoded(name), "lease": lease}}]
-        if reign and term > found.term:
-            puts.append(self._put_term(term))
+        if reign and (term, name) != (found.term, found.reigned):
+            puts.extend(self._put_term(name, term))
         both = {"compare": [not_there, self._same_term(found)], "success": puts, "failure": [{"request_range": self._all}]}
         answer = self._ask("kv/txn", both)
         if answer.get("succeeded"):
             return Ours(asked_at + self._shorter(seconds), frozenset(found.standbys))
         self._ask("lease/revoke", {"ID": lease})
         other = self._found(answer["responses"][0].get("response_range", {}))
-        if other.term > term:
+        if other.passes(name, term):
             return self._outranked(name, other)
         return self._whose(other) if other.holder else Away("the lease changed hands while it was asked for")
 
@@ -169,8 +179,9 @@ class Etcd:
     def _same_term(self, found: _Found) -> dict[str, str]:
         return {"result": "EQUAL", "key": self._term_key, "target": "MOD", "mod_revision": found.revision}
 
-    def _put_term(self, term: int) -> dict[str, Any]:
-        return {"request_put": {"key": self._term_key, "value": _encoded(str(term))}}
+    def _put_term(self, name: str, term: int) -> list[dict[str, Any]]:
+        values = {self._term_key: str(term), self._reigned_key: name}
+        return [{"request_put": {"key": key, "value": _encoded(value)}} for key, value in values.items()]
 
     def _shorter(self, seconds: float) -> float:
         return max(0.0, min(seconds, self._quorum.lease) - ETCD_ELECTION_SECONDS)

@@ -95,7 +95,7 @@ def _require_lease(config: Config, state: StateFiles) -> int:
         raise Refused(promised, host=config.this_name, hint="etcd is away, or was: the master goes on without it")
     seen = Etcd(config.quorum, lease_keeper.boot_clock).look()
     highest = seen.term if isinstance(seen, Held | Free) else 0
-    word = lease_keeper.take(config, state, term=highest)
+    word = lease_keeper.take(config, state, term=highest + 1)
     if isinstance(word, Away):
         raise Refused(
             f"without the lease there is no master, and etcd does not give it: {word.reason}", host=config.this_name, hint=MEND

@@ -102,8 +102,8 @@ class Free:
 
 @frozen
 class Outranked:
-    """Neither renewed nor taken: a master has reigned with `term`, which is above the one that asked. `holder` has it now, "" for
-    nobody."""
+    """Neither renewed nor taken: another master has reigned with `term`, which is that of the one that asked or above it. `holder`
+    has it now, "" for nobody."""
 
     term: int
     holder: str = ""

@@ -24,7 +24,7 @@ def _idle(flow: Flow) -> str:
 
 def _refusal(config: Config, word: Word, held: str) -> Refused:
     if isinstance(word, Outranked):
-        said = f"a master with term {word.term} has had the lease since, and this run's term is lower: it does not get it"
+        said = f"a master with term {word.term} has had the lease since, and this run's term is not above it: it does not get it"
         return Refused(said, hint="this host learns that term at its next check of the lease")
     if isinstance(word, Away):
         return Refused(f"without the lease nobody takes over, and etcd does not give it: {word.reason}", hint=MEND)

@@ -7,6 +7,7 @@ Used by check_master_nagios, by a run's confirm step and by `watch --once`.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -61,7 +62,7 @@ def look(
     evidence, memory = compare(
         gathered, previous, now=now, period=config.replication.heartbeat_period, remembered=_remembered(config)
     )
-    verdict = _judge(config, own, evidence, limits or limits_from(config))
+    verdict = _judge(config, own, evidence, limits or limits_from(config), _holder(config, state))
     highest = max((entry.peer_term for entry in ring if entry.host == config.peer.name), default=0)
     report = evidence.report
     seen = Look(
@@ -125,13 +126,21 @@ def _own_role(state: StateFiles | None) -> RoleRecord | StateUnreadable | None:
         return error
 
 
-def _judge(config: Config, own: RoleRecord | StateUnreadable | None, evidence: Evidence, limits: Limits) -> Verdict:
+def _holder(config: Config, state: StateFiles | None) -> str:
+    """Who has the lease, as this host's check of it last heard; "" where that is not known, or there is none."""
+    with suppress(StateUnreadable):
+        kept = state.lease() if state and config.quorum.etcd else None
+        return kept.holder if kept else ""
+    return ""
+
+
+def _judge(config: Config, own: RoleRecord | StateUnreadable | None, evidence: Evidence, limits: Limits, holder: str) -> Verdict:
     host = config.peer.name
     if isinstance(own, StateUnreadable):
         sentence = f"{host}: could not look: this host's own role is unknown ({own.what})"
         return Verdict(State.WARNING, Code.BLOCKED, sentence, own.hint)
     if own and own.active:
-        return judge_return(judge_peer(host, evidence, limits, own), config, own)
+        return judge_return(judge_peer(host, evidence, limits, own, holder=holder), config, own)
     return judge_master(host, evidence, limits)
 
 

@@ -32,6 +32,8 @@ def _check(flow: Flow) -> str:
     flow.note("reason", seen.verdict.sentence)
     if seen.look.code != Code.PEER_ACTIVE:
         raise Refused(f"not confirmed: {seen.verdict.sentence}")
+    if flow.config.quorum.etcd and flow.hands.lease_left() <= 0:
+        raise Refused(f"{flow.this} has no lease: without it, it fences nobody", hint="nagios-failover status")
     flow.note("term", role.term)
     flow.note("since", role.since)
     return str(seen.verdict.sentence)

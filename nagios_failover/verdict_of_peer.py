@@ -15,15 +15,15 @@ from nagios_failover.verdict import Code, Verdict, could_not_look, say, seen_thr
 from nagios_failover.words import Flag, Role, State
 
 
-def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord) -> Verdict:
-    """What this master says of its peer `host`. Never a reason for a failover."""
+def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord, *, holder: str = "") -> Verdict:
+    """What this master says of its peer `host`. Never a reason for a failover. `holder` has the lease, "" if not known."""
     report = evidence.ssh
     if isinstance(report, Blocked):
         return could_not_look(host, report)
     if isinstance(report, NoAnswer):
         detour = evidence.detour
         if detour:
-            return _judge_peer_through(host, report, detour, evidence, limits, own)
+            return _judge_peer_through(host, report, detour, evidence, limits, own, holder=holder)
         if evidence.alone:
             names = ", ".join(witness.address for witness in evidence.witnesses)
             return say(
@@ -50,10 +50,10 @@ def judge_peer(host: str, evidence: Evidence, limits: Limits, own: RoleRecord) -
                 f"its role is master too (term {theirs.term}, this host has term {own.term}), but it notifies nobody",
             )
         return _would_it_take_over(host, report, limits, f"standby, its Nagios (PID {report.pid}) is alive and notifies nobody")
-    return _judge_two_masters(host, theirs, own, checks=report.flags.get(Flag.SERVICE_CHECKS, True))
+    return _judge_two_masters(host, theirs, own, checks=report.flags.get(Flag.SERVICE_CHECKS, True), holder=holder)
 
 
-def _judge_two_masters(host: str, theirs: RoleRecord | None, own: RoleRecord, *, checks: bool) -> Verdict:
+def _judge_two_masters(host: str, theirs: RoleRecord | None, own: RoleRecord, *, checks: bool, holder: str) -> Verdict:
     """The peer notifies. `theirs` is its role, if that says that it may."""
     if theirs and not checks:
         return say(
@@ -69,12 +69,13 @@ def _judge_two_masters(host: str, theirs: RoleRecord | None, own: RoleRecord, *,
             Code.PEER_OUTRANKS,
             f"it is the master with term {theirs.term}, this host has term {own.term}: this host stands down",
         )
-    if theirs and theirs.term == own.term and (theirs.since, host) < (own.since, own.master):
+    why = _why_it_goes_first(host, theirs, own, holder) if theirs and theirs.term == own.term else ""
+    if why:
         return say(
             host,
             State.CRITICAL,
             Code.PEER_OUTRANKS,
-            f"it is the master with term {theirs.term} as this host is, and has been for longer: this host stands down",
+            f"it is the master with term {own.term} as this host is, and {why}: this host stands down",
         )
     rank = f"term {theirs.term}" if theirs else "no term"
     return say(
@@ -85,10 +86,17 @@ def _judge_two_masters(host: str, theirs: RoleRecord | None, own: RoleRecord, *,
     )
 
 
+def _why_it_goes_first(host: str, theirs: RoleRecord, own: RoleRecord, holder: str) -> str:
+    """Of two masters with the same term: who has the lease, else who was it first; "" for this host."""
+    if holder in (host, own.master):
+        return "has the lease" if holder == host else ""
+    return "has been for longer" if (theirs.since, host) < (own.since, own.master) else ""
+
+
 def _judge_peer_through(
-    host: str, failure: NoAnswer, detour: Detour, evidence: Evidence, limits: Limits, own: RoleRecord
+    host: str, failure: NoAnswer, detour: Detour, evidence: Evidence, limits: Limits, own: RoleRecord, *, holder: str
 ) -> Verdict:
-    seen = judge_peer(host, replace(evidence, ssh=detour.ssh, detours=()), limits, own)
+    seen = judge_peer(host, replace(evidence, ssh=detour.ssh, detours=()), limits, own, holder=holder)
     if seen.state is State.OK:
         seen = replace(seen, state=State.WARNING, code=Code.PEER_THROUGH)
     return seen_through(host, failure, detour, seen)

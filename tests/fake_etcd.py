@@ -12,7 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-MASTER, TERM = (base64.b64encode(f"nagios-failover/nagios/{key}".encode()).decode() for key in ("master", "term"))
+MASTER, TERM, REIGNED = (
+    base64.b64encode(f"nagios-failover/nagios/{key}".encode()).decode() for key in ("master", "term", "reigned")
+)
 
 
 class FakeEtcd:
@@ -21,6 +23,7 @@ class FakeEtcd:
     def __init__(self) -> None:
         self.key: tuple[str, str] | None = None  # value and lease, encoded as on the wire
         self.term: tuple[str, int] | None = None  # value, encoded, and revision
+        self.reigned: tuple[str, int] | None = None
         self.standbys: dict[str, tuple[str, str]] = {}  # by key: value and lease
         self.leases: dict[str, tuple[float, int]] = {}
         self.says: tuple[int, bytes] | None = None
@@ -68,8 +71,9 @@ class FakeEtcd:
     def _kv_range(self, body: dict[str, Any]) -> dict[str, Any]:
         found = [{"key": MASTER, "value": self.key[0], "lease": self.key[1]}] if self.key else []
         found.extend({"key": key, "value": value, "lease": lease} for key, (value, lease) in self.standbys.items())
-        if self.term:
-            found.append({"key": TERM, "value": self.term[0], "mod_revision": str(self.term[1])})
+        for key, kept in ((TERM, self.term), (REIGNED, self.reigned)):
+            if kept:
+                found.append({"key": key, "value": kept[0], "mod_revision": str(kept[1])})
         return {"kvs": found} if found else {"header": {}}
 
     def _kv_put(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -80,9 +84,12 @@ class FakeEtcd:
     def _kv_txn(self, body: dict[str, Any]) -> dict[str, Any]:
         if not all(self._holds(question) for question in body["compare"]):
             return {"responses": [{"response_range": self._kv_range(one["request_range"])} for one in body.get("failure", [])]}
+        revision = next(self._revisions)  # of all that one transaction puts
         for put in (one["request_put"] for one in body["success"]):
             if put["key"] == TERM:
-                self.term = (put["value"], next(self._revisions))
+                self.term = (put["value"], revision)
+            elif put["key"] == REIGNED:
+                self.reigned = (put["value"], revision)
             else:
                 self.key = (put["value"], put["lease"])
         return {"succeeded": True}

@@ -124,6 +124,10 @@ def wait_for_check(lab: Lab, host: Host, sentence: str) -> None:
     lab.wait(lambda: re.fullmatch(sentence, check(host)), 15, f"{host.name}: {sentence}", shown=lambda: check(host))
 
 
+def field(name: str, record: str) -> str:
+    return str(re.findall(rf"^{name}=(.*)$", record, re.M)[0])
+
+
 def journal(host: Host) -> str:
     return host.run([COMMAND, "history"]).stdout
 
@@ -377,6 +381,47 @@ def test_of_eighteen_contenders_on_three_hosts_exactly_one_wins(well: Lab) -> No
             runs = [pool.submit(host.run, contend, user="nagios") for host in well.hosts.values()]
         won = [name for run in runs for name in run.result().stdout.split()]
         assert len(won) == 1, won
+
+
+SAME_TERM = """
+import sys
+sys.path.insert(0, "")
+from dataclasses import replace
+from nagios_failover.config_file import load
+from nagios_failover.etcd import Etcd
+from nagios_failover.lease_keeper import boot_clock
+etcd = Etcd(replace(load().quorum, name=sys.argv[1], timeout=10), boot_clock)
+first = [etcd.hold("nabira", 4), etcd.hold("nabira", 4, reign=True), etcd.release("nabira")]
+second = [etcd.hold("witness", 4), etcd.hold("witness", 4, reign=True)]
+after = [etcd.hold("nabira", 4, reign=True), etcd.release("nabira"), etcd.hold("witness", 5), etcd.hold("witness", 5, reign=True)]
+late = [etcd.hold("nabira", 4, reign=True), etcd.hold("nabira", 5, reign=True)]
+for words in (first, second, after, late):
+    print(*(type(word).__name__ for word in words))
+"""
+
+
+def test_what_one_has_reigned_with_is_not_for_another_run_of_the_same_term(well: Lab) -> None:
+    """Two standbys see the master die, and give their runs the same term; the first one is too busy then to renew its lease."""
+    said = well.nabira.run(["/opt/nagios-failover/bin/python", "-c", SAME_TERM, "same-term"], user="nagios").stdout
+    assert said.splitlines() == ["Ours Ours Free", "Outranked Outranked", "Ours Free Ours Ours", "Outranked Outranked"]
+
+
+def test_of_two_masters_with_one_term_the_one_without_the_lease_stands_down_and_fences_nobody(well: Lab) -> None:
+    """A run that was frozen between its last look at its lease and its role leaves a host like that; here it was it first."""
+    master, standbys = master_of(well)
+    second = standbys[0]
+    record = master.read(f"{STATE}/role")
+    term, earlier = field("term", record), int(field("since", record)) - 5
+    text = re.sub(r"since=\d+", f"since={earlier}", record.replace(f"master={master.name}", f"master={second.name}"))
+    with Recorder(well) as recorder:
+        second.write(f"{STATE}/role", text, owner="nagios")
+        well.wait(lambda: str(role_of(second)) == "standby", 60, "it has stood down", shown=lambda: everything(well))
+        why = f"{master.name}: it is the master with term {term} as this host is, and has the lease: this host stands down"
+        assert why in second.run([COMMAND, "history", field("run", second.read(f"{STATE}/role"))]).stdout
+        well.wait(lambda: healthy(well), 60, "all follow", shown=lambda: everything(well))
+    assert master.read(f"{STATE}/role") == record, "it has gone on all along"
+    assert f"{master.name} notified beside the master" not in journal(second)
+    assert recorder.doubled == []
 
 
 def test_a_switchover_takes_the_lease_along(well: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -84,6 +85,36 @@ def test_a_term_that_a_master_has_reigned_with_is_never_gone_below(server: FakeE
     assert client(server.url).hold("nabira", 4, reign=True) == Ours(128.0)
     kept = client(server.url).look()
     assert isinstance(kept, Held) and (kept.holder, kept.term) == ("nabira", 4)
+
+
+def test_of_two_standbys_that_take_over_with_the_same_term_the_second_does_not_get_what_the_first_has_reigned_with(
+    server: FakeEtcd,
+) -> None:
+    """nabira is the master, but too busy to renew its lease; witness's run is still on its way."""
+    client(server.url).hold("nabira", 4)
+    assert client(server.url).hold("nabira", 4, reign=True) == Ours(128.0)
+    server.expire()
+    assert client(server.url).hold("witness", 4) == Outranked(4)
+    assert client(server.url).hold("witness", 4, reign=True) == Outranked(4)
+    assert client(server.url).hold("nabira", 4, reign=True) == Ours(128.0)
+    assert client(server.url).hold("witness", 4) == Outranked(4, "nabira")
+    server.expire()
+    assert client(server.url).hold("witness", 5) == Ours(128.0)
+    assert client(server.url).hold("witness", 5, reign=True) == Ours(128.0)
+    assert client(server.url).hold("nabira", 5) == Outranked(5, "witness")
+
+
+def test_a_term_that_an_older_suite_wrote_is_of_whoever_renews_next(server: FakeEtcd) -> None:
+    """It wrote no name beside it; one that is there is of an older term."""
+    client(server.url).hold("yasu", 3, reign=True)
+    assert server.term is not None and server.reigned is not None
+    server.term = (base64.b64encode(b"4").decode(), server.term[1] + 1)
+    assert client(server.url).hold("yasu", 3, reign=True) == Outranked(4)
+    assert client(server.url).hold("nabira", 4, reign=True) == Ours(128.0)
+    assert client(server.url).hold("yasu", 4) == Outranked(4, "nabira")
+    server.term = (server.term[0], server.term[1] + 1)
+    assert client(server.url).hold("nabira", 4, reign=True) == Ours(128.0)
+    assert client(server.url).hold("yasu", 4) == Outranked(4, "nabira"), "renewing writes it, too"
 
 
 def test_a_lease_of_its_own_under_a_term_that_was_passed_is_revoked(server: FakeEtcd) -> None:

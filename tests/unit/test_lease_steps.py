@@ -89,7 +89,7 @@ def test_a_term_that_a_master_has_passed_does_not_get_it(config: Config, world: 
     world.lease_word = [Outranked(7)]
     record = run(config, world)
     assert record.sentence == (
-        "a master with term 7 has had the lease since, and this run's term is lower: it does not get it; "
+        "a master with term 7 has had the lease since, and this run's term is not above it: it does not get it; "
         "hint: this host learns that term at its next check of the lease"
     )
     assert record.outcome == "refused" and is_as_it_was(world)

@@ -12,6 +12,7 @@ from nagios_failover.config import Config
 from nagios_failover.config_file import parse
 from nagios_failover.evidence import NOT_CONFIGURED, Blocked, Detour, Evidence, HostReport, NoAnswer, Process, Witness
 from nagios_failover.gather import Gathered, Probes
+from nagios_failover.lease import Lease
 from nagios_failover.looks import Look
 from nagios_failover.observe import compare, look
 from nagios_failover.probes import probes_from
@@ -130,6 +131,18 @@ def test_a_master_judges_its_peer_and_asks_it_for_no_heartbeat(state: StateFiles
     assert standby.heartbeat and standby.received and [address for address, _ in standby.witnesses] == ["10.0.0.1", "gw:80"]
     assert (master.heartbeat, master.received) == (None, None)
     assert [address for address, _ in master.witnesses] == ["10.0.0.1", "gw:80"], "a master, too, has to know whether it is alone"
+
+
+def test_a_master_that_knows_who_has_the_lease_judges_by_it_where_the_terms_are_equal(state: StateFiles) -> None:
+    state.write_role(RoleRecord(Role.MASTER, "nabira", 4, "", 1))
+    quorum = config("[quorum]", "etcd = https://192.0.2.1:2379", "[fence]", "user = nagios")
+    probes = Probes(at_once(REPORT), never)
+    assert look(quorum, state, probes=probes).verdict.code is Code.PEER_ACTIVE
+    state.lease_path.write_text("garbled")
+    assert look(quorum, state, probes=probes).verdict.code is Code.PEER_ACTIVE
+    state.write_lease(Lease(0, "boot", "yasu", "nabira: the lease is yasu's"))
+    assert look(quorum, state, probes=probes).verdict.code is Code.PEER_OUTRANKS
+    assert look(config(), state, probes=probes).verdict.code is Code.PEER_ACTIVE
 
 
 def test_witness_none_is_no_witness() -> None:

@@ -72,6 +72,16 @@ def test_who_is_outranked_or_no_master_fences_nobody(config: Config, world: Worl
     assert world.fences == []
 
 
+def test_without_the_lease_it_fences_nobody(tmp_path: Path, world: World) -> None:
+    config = config_of(tmp_path, "[quorum]\netcd = https://192.0.2.1:2379\n[fence]\nuser = nagios\n")
+    world.lease_left = 0.0
+    record = run_fence(config, world.state, trigger="event", hands=world.hands())
+    assert (record.outcome, world.fences) == ("refused", [])
+    assert record.sentence == "nabira has no lease: without it, it fences nobody; hint: nagios-failover status"
+    world.lease_left = 1.0
+    assert run_fence(config, world.state, trigger="event", hands=world.hands()).outcome == "done"
+
+
 def test_one_that_was_cut_short_looks_again(config: Config, world: World) -> None:
     flow = start(config, world.state, "fence", trigger="event", term=3, hands=world.hands())
     flow.run.step_started(STEPS[0].name)

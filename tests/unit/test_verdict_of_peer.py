@@ -117,6 +117,21 @@ def test_of_two_masters_with_the_same_term_exactly_one_stands_down() -> None:
         assert codes == {Code.PEER_OUTRANKS, Code.PEER_ACTIVE}
 
 
+@pytest.mark.parametrize("since", [999, 1000, 1001])
+def test_of_two_masters_with_the_same_term_the_one_without_the_lease_stands_down(since: int) -> None:
+    here, there = MASTER, replace(PEER, since=since)
+    held = judge_peer("yasu", Evidence(report(role=here)), LIMITS, there, holder="yasu")
+    assert (held.code, held.sentence) == (
+        Code.PEER_OUTRANKS,
+        "yasu: it is the master with term 3 as this host is, and has the lease: this host stands down",
+    )
+    assert judge_peer("nabira", Evidence(report(role=there)), LIMITS, here, holder="yasu").code is Code.PEER_ACTIVE
+    third = judge_peer("yasu", Evidence(report(role=here)), LIMITS, there, holder="witness")
+    assert third.code is judge_peer("yasu", Evidence(report(role=here)), LIMITS, there).code
+    lower = judge_peer("yasu", Evidence(report(role=replace(here, term=2))), LIMITS, there, holder="yasu")
+    assert lower.code is Code.PEER_ACTIVE, "the term goes first"
+
+
 def config(**pair: str) -> Config:
     lines = "\n".join(f"{name} = {value}" for name, value in pair.items())
     text = f"[pair]\n{lines}\n[host yasu]\n[host nabira]\n[witness]\naddresses = none\n[mail]\nto = ops@example.org\n"

@@ -37,8 +37,8 @@ def quorum(url: str) -> str:
     return f"[quorum]\netcd = {url}\n[fence]\nuser = {ME}\ntimeout = 1\n"
 
 
-def held_by(etcd: FakeEtcd, name: str, *, term: int = 3) -> None:
-    Etcd(QuorumSection(etcd=(etcd.url,), lease=Seconds(30)), boot_clock).hold(name, term, reign=True)
+def held_by(etcd: FakeEtcd, name: str, *, term: int = 3, reign: bool = True) -> None:
+    Etcd(QuorumSection(etcd=(etcd.url,), lease=Seconds(30)), boot_clock).hold(name, term, reign=reign)
 
 
 def looks(etcd: FakeEtcd, name: str) -> None:
@@ -61,8 +61,9 @@ def test_a_master_gets_the_lease_and_renews_it(site: PluginSite, etcd: FakeEtcd)
 
 
 def test_a_master_whose_lease_is_another_ones_is_critical_and_mute(site: PluginSite, etcd: FakeEtcd) -> None:
+    """A run of the other host is on its way, say."""
     site.role(Role.MASTER)
-    held_by(etcd, PEER)
+    held_by(etcd, PEER, term=4, reign=False)
     code, lines = site.lines()
     assert (code, lines) == (
         2,
@@ -73,6 +74,20 @@ def test_a_master_whose_lease_is_another_ones_is_critical_and_mute(site: PluginS
     )
     text = (site.state.directory / "override.lease").read_text()
     assert text.startswith("notifications=off\nservice_checks=off\nhost_checks=off\nterm=3\n")
+
+
+def test_a_master_is_critical_and_mute_where_another_one_has_reigned_with_its_term(site: PluginSite, etcd: FakeEtcd) -> None:
+    site.role(Role.MASTER)
+    held_by(etcd, PEER, term=3)
+    code, lines = site.lines()
+    assert (code, lines) == (
+        2,
+        [
+            "LEASE CRITICAL - HOST: the lease has been another master's with term 3 since: it notifies nobody and checks nothing",
+            "hint: it stands down when it sees that master; nagios-failover status",
+        ],
+    )
+    assert (site.state.directory / "override.lease").exists()
 
 
 def test_a_master_that_another_one_has_passed_does_not_take_the_lease_even_when_it_is_free(

@@ -15,7 +15,7 @@ from tests.lab.debian_root import CHECKOUT
 from tests.lab.fence_device import OPTIONS as FENCE_OPTIONS
 from tests.lab.fence_device import FenceDevice
 from tests.lab.lab import PATIENCE, Mail
-from tests.lab.suite import COMMAND, CONFIG, STATE, config_text, is_active, notifies, with_options
+from tests.lab.suite import COMMAND, CONFIG, STATE, begin_as, config_text, is_active, notifies, with_options
 from tests.notification_stream import Stream
 from tests.switching import let_fence
 from tests.takeover import has_open_run, join_again, role_of
@@ -349,7 +349,7 @@ def test_guard_without_a_witness_that_can_tell_a_lonely_master_is_mute_and_a_per
     lab.wait(lambda: [m for m in lab.mails()[mailed:] if by_hand in " ".join(m.body.split())], 30, "a mail tells it")
     time.sleep(5)
     assert not notifies(lab.yasu)
-    lab.yasu.run([COMMAND, "init", "--master", "--force"])
+    begin_as(lab, lab.yasu, "--master")
     lab.wait(lambda: is_active(lab.yasu), 30, "the person's word counts")
     lab.nabira.on()
     lab.wait(lambda: look(lab.yasu)[0] == "OK", 60, "the standby is back")

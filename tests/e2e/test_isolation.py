@@ -17,7 +17,7 @@ from tests.e2e.pair import looks_of, mend
 from tests.lab import Host, Lab, why_not
 from tests.lab.replication import accounts, restart, sql
 from tests.lab.state import ADDRESSES
-from tests.lab.suite import COMMAND, CONFIG, STATE, config_text, is_active, notifies, with_options
+from tests.lab.suite import COMMAND, CONFIG, STATE, begin_as, config_text, is_active, notifies, with_options
 from tests.notification_stream import Stream
 from tests.takeover import join_again, role_of
 
@@ -319,7 +319,7 @@ def test_with_an_address_alone_a_long_isolation_ends_by_the_standby_or_a_person(
         lambda: [m for m in lab.mails()[mailed:] if "init --master --force" in " ".join(m.body.split())], 40, "a person is told"
     )
     assert muted(lab.yasu)
-    lab.yasu.run([COMMAND, "init", "--master", "--force"])
+    begin_as(lab, lab.yasu, "--master")
     lab.wait(lambda: is_active(lab.yasu), 30, "the person's word counts")
     lab.nabira.on()
     lab.wait(lambda: look(lab.yasu)[0] == "OK" and look(lab.nabira)[0] == "OK", 60, "the standby is back")

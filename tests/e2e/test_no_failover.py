@@ -16,6 +16,7 @@ from tests.lab import Host, Lab, Service, why_not
 from tests.lab.host import BALLAST
 from tests.lab.lab import Mail
 from tests.lab.target import wait_for_mariadb
+from tests.switching import by_hand
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -303,7 +304,7 @@ def test_of_two_standbys_none_fails_over_and_people_are_told(pair: Pair) -> None
     """An operator has given the role back, and nobody has taken it."""
     old, new = pair.master, pair.standby
     began = time.time()
-    old.run([f"{BIN}/nagios-failover", "standdown"], timeout=60)
+    by_hand(old, "standdown")
     try:
         for other in (old, new):
             words = f"{other.name}: alive, but it checks or notifies nothing ("
@@ -319,8 +320,8 @@ def test_of_two_standbys_none_fails_over_and_people_are_told(pair: Pair) -> None
             says_so = lambda host=host: newest_words(host).endswith("; its role is standby; nobody monitors")  # noqa: E731
             pair.lab.wait(says_so, 20, f"{host.name} says that nobody monitors")
     finally:
-        by_hand = [f"{BIN}/nagios-failover", "failover"]  # refused while a look hits a time-out
-        pair.lab.wait(lambda: new.run(by_hand, check=False, timeout=60).returncode == 0, 60, f"{new.name} is made the master")
+        failover = [f"{BIN}/nagios-failover", "failover"]  # refused while a look hits a time-out
+        pair.lab.wait(lambda: new.run(failover, check=False, timeout=60).returncode == 0, 60, f"{new.name} is made the master")
     pair.wait_healthy()
     assert pair.master.name == new.name
 

@@ -269,13 +269,18 @@ sys.path.insert(0, "")
 from nagios_failover.config_file import load
 from nagios_failover.etcd import Etcd
 from nagios_failover.lease_keeper import boot_clock
+from nagios_failover.state_files import StateFiles
 config = load()
+term = StateFiles(config.paths.state).role().term
+while getattr(Etcd(config.quorum, boot_clock).look(), "term", 0) < term:
+    time.sleep(0.1)
 end = time.monotonic() + 5
 while time.monotonic() < end:
     Etcd(config.quorum, boot_clock).release(config.this_name)
     time.sleep(0.1)
 """
-"""The lease is nobody's, again and again, for some seconds: as when the new master's machine is too busy to renew it."""
+"""The lease is nobody's, again and again, for some seconds: as when the new master's machine is too busy to renew it. It has renewed it
+as a master once by then, since nobody is too busy in the very moment in which it took it."""
 
 
 def ask_again_and_again(host: Host, ask: str) -> None:

@@ -279,8 +279,8 @@ while time.monotonic() < end:
     Etcd(config.quorum, boot_clock).release(config.this_name)
     time.sleep(0.1)
 """
-"""The lease is nobody's, again and again, for some seconds: as when the new master's machine is too busy to renew it. It has renewed it
-as a master once by then, since nobody is too busy in the very moment in which it took it."""
+"""The lease is nobody's, again and again, for some seconds: as when the new master's machine is too busy to renew it. By then it
+has renewed it once as the master, since one that has just taken it has it for a while."""
 
 
 def ask_again_and_again(host: Host, ask: str) -> None:

@@ -270,7 +270,7 @@ def finish(
     config: Config, state: StateFiles, record: RunRecord, *, hands: Hands | None = None, say: Callable[[str], None] | None = None
 ) -> RunRecord:
     """Go on with a run that was cut short; the caller holds the lock. Where nothing has been activated and the master is seen
-    alive again, everything is put back instead."""
+    alive again, everything is put back instead; unless its guard has made it this host's standby, by the very term of this run."""
     role = state.role()
     flow = go_on(config, state, record, hands=hands, say=say)
     before = flow.role_before()
@@ -284,7 +284,8 @@ def finish(
         return _to_the_end(flow, replace(record, steps=()))
     if role.role is Role.TAKING_OVER and (not record.begun("activate") or _long_ago(flow, record)):
         seen = flow.hands.look(by=flow.run.id, record=True)
-        if seen.verdict.state is not State.CRITICAL and not enough_alone(flow, seen.look.code):
+        is_over = seen.verdict.state is not State.CRITICAL and not enough_alone(flow, seen.look.code)
+        if is_over and seen.look.peer_follows < flow.term:
             return give_up(flow, Refused(f"not confirmed any more: {seen.verdict.sentence}"))
     return _to_the_end(flow, record)
 

@@ -8,6 +8,7 @@ from nagios_failover.config_values import Fencing
 from nagios_failover.confirm import FAILBACK
 from nagios_failover.errors import Failed, Refused
 from nagios_failover.fenced import Fenced
+from nagios_failover.lease_steps import require_lease
 from nagios_failover.steps import Step, Weight
 from nagios_failover.workflow import Flow, hook_environment
 
@@ -35,7 +36,18 @@ def _would_fence_mild(flow: Flow) -> str:
     return f"would tell the Nagios of {flow.peer} to be passive, as {flow.config.fence.user} over ssh, or kill it"
 
 
+def _require_lease(flow: Flow) -> None:
+    """Without it nothing is done to the other host, and nothing has to be undone there."""
+    try:
+        require_lease(flow)
+    except Failed as error:
+        if flow.fenced is None:
+            flow.note("fenced", Fenced(False, f"{flow.peer}: not fenced: {error.what}").note())
+        raise
+
+
 def _fence_mild(flow: Flow) -> str:
+    _require_lease(flow)
     fenced = flow.hands.fence_mild(flow.term)
     flow.note("fenced", fenced.note())
     if not fenced.proved:
@@ -55,6 +67,7 @@ def _fence_hard(flow: Flow) -> str:
     mild = flow.fenced
     fenced = mild or Fenced(False, f"{flow.peer}: not fenced: [fence] user and command are both empty")
     if flow.config.fence.command:
+        _require_lease(flow)
         hard = flow.hands.fence_hard(hook_environment(flow))
         fenced = replace(hard, was_on=mild.was_on if mild and not hard.proved else {})
         flow.note("fenced", fenced.note())

@@ -92,9 +92,10 @@ def decide(
     theirs = report.role if report else None
     if passed := _passed_in_etcd(config, role, word):
         return replace(passed, term=max(passed.term, fenced))
-    if fenced > role.term:
+    follows = theirs.term if theirs and theirs.role is Role.STANDBY and theirs.master == config.this_name else 0
+    if fenced > max(role.term, follows):
         return Decision(Role.STANDBY, f"it was fenced by {peer} with term {fenced}", fenced)
-    if theirs and theirs.term > role.term:
+    if theirs and theirs.term > role.term and not follows:  # else a run there was given up: its term stays raised
         return Decision(Role.STANDBY, f"{peer} has the higher term {theirs.term}", theirs.term)
     higher = [one for one in recorded if one.term > role.term and one.master != config.this_name]
     if higher:
@@ -103,7 +104,8 @@ def decide(
     if theirs and theirs.role is Role.MASTER and theirs.term == role.term and theirs.since < role.since:
         return Decision(Role.STANDBY, f"{peer} has been the master with the same term for longer", role.term)
     if theirs:
-        return Decision(Role.MASTER, f"{peer} answers and has no higher term")
+        known = "is its standby" if theirs.term > role.term else "has no higher term"
+        return Decision(Role.MASTER, f"{peer} answers and {known}")
     if report and report.role_problem == f"there is no {config.paths.state}":
         return Decision(Role.MASTER, f"{peer} answers, and has no suite that could have taken over")
     alone = {one.witness for one in evidence.detours if not isinstance(one.ssh, HostReport)}

@@ -44,7 +44,7 @@ class Journal:
         self.directory = state_directory / "runs"
         self._clock = clock
 
-    def open(self, kind: str, term: int, host: str, *, trigger: str = "") -> Run:
+    def open(self, kind: str, term: int, host: str, *, trigger: str = "", peer: str = "") -> Run:
         """Begin a run. Its first line is on the disk when this returns."""
         try:
             self.directory.mkdir(mode=0o750, exist_ok=True)
@@ -54,7 +54,7 @@ class Journal:
         run_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}-{os.urandom(2).hex()}"
         run = Run(self, run_id)
         try:
-            run.append("opened", kind=kind, term=term, host=host, trigger=trigger, pid=os.getpid())
+            run.append("opened", kind=kind, term=term, host=host, peer=peer, trigger=trigger, pid=os.getpid())
             sync_directory(self.directory)
         except (OSError, Failed):
             with contextlib.suppress(OSError):

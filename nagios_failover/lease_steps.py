@@ -68,7 +68,8 @@ def _take_from_a_silent_master(flow: Flow) -> str:
 
 
 def require_lease(flow: Flow) -> None:
-    """The last look before this host monitors: is it still ours? Raises Failed."""
+    """The last look before the other host is fenced, and before this one monitors: is it still ours? A run may have been frozen in
+    between. Raises Failed."""
     if flow.config.quorum.etcd and flow.hands.lease_left() <= 0 and not isinstance(flow.hands.lease(flow.term), Ours):
         raise Failed("the lease was lost during the run, and etcd does not give it again", hint=MEND)
 

@@ -66,11 +66,13 @@ class StepRecord:
 @frozen
 class RunRecord:
     """One run as its journal tells it. `closed` is None while it is open. `repeats` counts earlier runs that ended in the same
-    words and were folded into this one; `first` is when the first of them was opened. `problem` says what cannot be read."""
+    words and were folded into this one; `first` is when the first of them was opened. `peer` is the host that it faces, "" where it
+    does not matter. `problem` says what cannot be read."""
 
     id: str
     kind: str = "?"
     host: str = ""
+    peer: str = ""
     term: int = 0
     opened: float = 0.0
     trigger: str = ""
@@ -148,6 +150,7 @@ def _record(run_id: str, events: list[dict[str, Any]], problem: str) -> RunRecor
         id=run_id,
         kind=str(opened["kind"]),
         host=str(opened["host"]),
+        peer=str(opened.get("peer", "")),
         term=int(opened["term"]),
         opened=opened["time"],
         trigger=str(opened.get("trigger", "")),

@@ -44,6 +44,7 @@ from nagios_failover.words import Role, State
 from nagios_failover.workflow import (
     Flow,
     Trigger,
+    as_it_faced,
     carry_out,
     give_up,
     go_on,
@@ -191,7 +192,7 @@ def finish(
     """A switchover that was cut short is put back or, past the point of no return, brought to its end. The caller has the lock."""
     role = state.role()
     if 0 <= (hands.now() if hands else time.time()) - float(record.notes.get("tried", 0)) < RETRY_SECONDS:
-        raise _nobody_monitors(config, str(record.notes["owed"]))
+        raise _nobody_monitors(as_it_faced(config, record), str(record.notes["owed"]))
     flow = go_on(config, state, record, hands=hands, say=say)
     if "role_before" not in flow.notes or role.run != record.id:
         sentence = "switchover was cut short before it had changed a role; give the command again"

@@ -139,17 +139,23 @@ def start(
 ) -> Flow:
     """Open a run's journal. Raises Failed when it cannot be written: what is not on record is not begun."""
     ready = hands or hands_of(config, state)  # before the journal: a run that cannot begin is not opened
-    run = Journal(state.directory).open(kind, term, config.this.name, trigger=trigger)
+    run = Journal(state.directory).open(kind, term, config.this.name, trigger=trigger, peer=config.peer.name)
     return Flow(config, state, ready, run, kind, trigger, say or silent)
 
 
 def go_on(config: Config, state: StateFiles, record: RunRecord, *, hands: Hands | None, say: Callable[[str], None] | None) -> Flow:
     """The context of a run that was cut short. That it goes on need not be on record: its steps have to."""
+    config = as_it_faced(config, record)
     ready = hands or hands_of(config, state)
     run = Journal(state.directory).run(record.id)
     with suppress(Failed):  # a full disk: what has to be put back needs no room
         run.resumed()
     return Flow(config, state, ready, run, record.kind, record.trigger, say or silent, dict(record.notes))
+
+
+def as_it_faced(config: Config, record: RunRecord) -> Config:
+    """The host that a run acts on is the one that it began with, whoever is looked at by now (more than two hosts)."""
+    return config.facing(record.peer) if record.peer else config
 
 
 def longest_run(config: Config) -> float:

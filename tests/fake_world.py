@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nagios_failover.config import Config
@@ -68,6 +68,7 @@ class World:
     sees: list[tuple[State, Code, str]] = field(default_factory=lambda: [CRASHED])
     flags: dict[Flag, bool] = field(default_factory=lambda: dict(OFF))
     peer_term: int = 0
+    peer_follows: int = 0
     hook_code: int = 0
     set_flags_fails: FailoverError | None = None
     mail_fails: Failed | None = None
@@ -134,7 +135,8 @@ class World:
     def _make(self, what: tuple[State, Code, str], by: str, ago: float = 0.0, boot: str = "this boot") -> Look:
         when = self.now - ago
         state, code, sentence = what
-        return Look("yasu", when, when - 1_794_000_000.0, boot, by, state, code, sentence, peer_term=self.peer_term)
+        look = Look("yasu", when, when - 1_794_000_000.0, boot, by, state, code, sentence)
+        return replace(look, peer_term=self.peer_term, peer_follows=self.peer_follows)
 
     def _look(self, by: str, record: bool) -> Observation:
         self.looks += 1

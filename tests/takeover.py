@@ -174,6 +174,12 @@ def role_of(host: Host) -> Role | None:
     return Role(found.group(1)) if found else None
 
 
+def raise_term(host: Host) -> None:
+    """As a run that was given up after it had registered leaves it: terms never go back."""
+    record = host.read(f"{STATE}/role")
+    host.write(f"{STATE}/role", re.sub(r"(?m)^term=(\d+)$", lambda term: f"term={int(term[1]) + 1}", record), owner="nagios")
+
+
 def last_look(host: Host) -> str:
     """The state of the newest look that the host's plugin recorded, "" for none."""
     return str(newest_look(host).get("state", ""))

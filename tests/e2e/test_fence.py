@@ -18,7 +18,7 @@ from tests.lab.lab import PATIENCE, Mail
 from tests.lab.suite import COMMAND, CONFIG, STATE, begin_as, config_text, is_active, notifies, with_options
 from tests.notification_stream import Stream
 from tests.switching import let_fence
-from tests.takeover import has_open_run, join_again, role_of
+from tests.takeover import has_open_run, join_again, raise_term, role_of
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -290,6 +290,24 @@ def test_with_the_guard_an_old_master_that_is_powered_on_again_never_mails(guard
     assert re.fullmatch(r"yasu: a standby now, term \d+: nabira has the higher term \d+", guard_said(lab.yasu)), guard_said(
         lab.yasu
     )
+
+
+def test_with_the_guard_a_master_whose_standby_has_given_a_run_up_is_started_as_the_master(guarded: Lab) -> None:
+    """The standby's term is the higher one then. The guard goes before Nagios, as systemd calls it."""
+    lab = guarded
+    swap_back(lab)
+    raise_term(lab.nabira)
+    lab.nabira.run([COMMAND, "pause"])
+    try:
+        lab.yasu.service("nagios").stop()
+        decided = lab.yasu.run([COMMAND, "guard"], timeout=60).stdout
+        assert re.fullmatch(r"yasu: master again, term \d+: nabira answers and is its standby\n", decided), decided
+    finally:
+        lab.yasu.service("nagios").start()
+        lab.nabira.run([COMMAND, "resume"])
+    lab.wait(lambda: is_active(lab.yasu), 60, "yasu monitors")
+    lab.wait(lambda: look(lab.yasu)[0] == look(lab.nabira)[0] == "OK", 60, "the pair is well")
+    assert (str(role_of(lab.yasu)), str(role_of(lab.nabira))) == ("master", "standby")
 
 
 def test_guard_both_hosts_off_and_on_in_either_order_the_higher_term_is_master(guarded: Lab) -> None:

@@ -19,7 +19,7 @@ from tests.lab.replication import accounts, restart, sql
 from tests.lab.state import ADDRESSES
 from tests.lab.suite import COMMAND, CONFIG, STATE, begin_as, config_text, is_active, notifies, with_options
 from tests.notification_stream import Stream
-from tests.takeover import join_again, role_of
+from tests.takeover import join_again, raise_term, role_of
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -274,8 +274,9 @@ def test_a_witness_that_sees_the_master_alone_keeps_the_standby_from_acting(isol
 
 def test_a_master_that_was_not_failed_over_goes_on_when_its_standby_answers(isolating: Lab) -> None:
     """The whole network is gone: the standby sees no witness either, and does not act. The database, a source whose replica is not
-    attached, follows: a server that is started anew meanwhile, too."""
+    attached, follows: a server that is started anew meanwhile, too. A run of the standby was given up once: its term is higher."""
     lab = isolating
+    raise_term(lab.nabira)
     configure(lab, {**OPTIONS, ("replication", "watch"): "yes"})
     sql(lab.yasu, accounts(lab))
     lab.cut(lab.yasu)

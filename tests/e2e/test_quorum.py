@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from nagios_failover.errors import REFUSED
 from tests.e2e.test_isolation import stand_down, take_role
 from tests.lab import Host, Lab, etcd, why_not
 from tests.lab.debian_root import CHECKOUT
@@ -18,7 +19,7 @@ from tests.lab.suite import COMMAND, CONFIG, STATE, is_active, notifies
 from tests.lease_recorder import Recorder
 from tests.notification_stream import LOG, MARK, PIPE
 from tests.readme import Command, blocks, differing
-from tests.switching import by_hand
+from tests.switching import TRIES, by_hand, switchover
 from tests.takeover import role_of
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
@@ -429,21 +430,58 @@ def test_of_two_masters_with_one_term_the_one_without_the_lease_stands_down_and_
     assert recorder.doubled == []
 
 
+def ready_to_switch(lab: Lab, new: Host) -> None:
+    lab.wait(
+        lambda: switchover(new, "--dry-run").returncode == 0,
+        60,
+        "nothing is in the way",
+        poll=1,
+        shown=lambda: switchover(new, "--dry-run").stdout,
+    )
+
+
 def test_a_switchover_takes_the_lease_along(well: Lab) -> None:
     master, standbys = master_of(well)
     new = standbys[0]
     with Recorder(well) as recorder:
-        well.wait(
-            lambda: new.run([COMMAND, "switchover", "--dry-run"], check=False).returncode == 0,
-            60,
-            "nothing is in the way",
-            poll=1,
-            shown=lambda: new.run([COMMAND, "switchover", "--dry-run"], check=False).stdout,
-        )
+        ready_to_switch(well, new)
         by_hand(new, "switchover")
         assert str(role_of(new)) == "master" and str(role_of(master)) == "standby"
         well.wait(lambda: healthy(well), 60, "all follow", shown=lambda: everything(well))
     assert recorder.doubled == []
+
+
+def test_a_switchover_of_the_third_host_that_was_killed_lets_its_own_master_go_on(well: Lab) -> None:
+    """The first of its other hosts by the file is not the one that it has silenced."""
+    nabira, witness = well.nabira, well.witness
+    if master_of(well)[0] is not nabira:
+        ready_to_switch(well, nabira)
+        by_hand(nabira, "switchover")
+        well.wait(lambda: healthy(well), 60, "nabira is the master", shown=lambda: everything(well))
+    record = nabira.read(f"{STATE}/role")
+    for _ in range(TRIES):  # refused while a look hits a time-out
+        ready_to_switch(well, witness)
+        killed = switchover(witness, crash_after="lease")
+        if killed.returncode != REFUSED:
+            break
+    assert killed.returncode == 137, killed.stdout + killed.stderr
+    well.wait(lambda: " aborted " in journal(witness), 60, "it is put back", shown=lambda: everything(well))
+    well.wait(lambda: healthy(well), 60, "all is as it was", shown=lambda: everything(well))
+    assert nabira.read(f"{STATE}/role") == record
+
+
+def test_a_master_that_has_the_lease_outlives_a_fence_that_nobody_took_back(well: Lab) -> None:
+    """The link was cut when a run of a host that it does not look at was given up, say."""
+    master, _ = master_of(well)
+    record = master.read(f"{STATE}/role")
+    above_all, long_ago = int(field("term", record)) + 100, int(time.time()) - 3600
+    flags = "".join(f"{flag}=off\n" for flag in ("notifications", "service_checks", "host_checks"))
+    master.write(f"{STATE}/override.fence", f"{flags}term={above_all}\nsince={long_ago}\n", owner="nagios")
+    fence = f"{STATE}/override.fence"
+    well.wait(lambda: not master.exists(fence), 60, "it is lifted", shown=lambda: everything(well))
+    assert f"{master.name}: not fenced any more: it has the lease" in master.read(f"{STATE}/handler.log")
+    well.wait(lambda: healthy(well), 60, "it goes on", shown=lambda: everything(well))
+    assert master.read(f"{STATE}/role") == record
 
 
 def uptime() -> float:

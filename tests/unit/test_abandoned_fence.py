@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nagios_failover.abandoned_fence import given_up, lift
+from nagios_failover.lease import Lease
 from nagios_failover.looks import Look
 from nagios_failover.role import Override, Owner, RoleRecord
 from nagios_failover.state_files import StateFiles, boot_id, uptime
 from nagios_failover.verdict import Code
 from nagios_failover.words import Flag, Role, State
+from nagios_failover.workflow import longest_run
 from tests.fake_world import config_of
 
 MASTER = RoleRecord(Role.MASTER, "nabira", 12, "", 1000)
@@ -52,4 +55,37 @@ def test_it_is_lifted_and_said(tmp_path: Path) -> None:
     state.add_look(look(13))
     assert lift(config, state) == ["nabira: not fenced any more: yasu went back to be its standby, with term 13"]
     assert state.overrides() == []
+    assert lift(config, state) == []
+
+
+QUORUM = "[quorum]\netcd = https://192.0.2.1:2379\n[fence]\nuser = nagios\n"
+
+
+@pytest.mark.parametrize(
+    ("age", "left", "term", "options", "over"),
+    [
+        (1.0, 20.0, 13, QUORUM, True),
+        (-1.0, 20.0, 13, QUORUM, False),  # a switchover may be on its way
+        (1.0, -1.0, 13, QUORUM, False),  # who fenced it may have the lease
+        (1.0, 20.0, 12, QUORUM, False),  # no run's
+        (1.0, 20.0, 13, "", False),  # without a lease nobody knows
+    ],
+)
+def test_a_master_that_has_the_lease_outlives_a_fence_whose_run_is_over(
+    tmp_path: Path, age: float, left: float, term: int, options: str, over: bool
+) -> None:
+    """Whoever it looks at: with three hosts that need not be the one that fenced it."""
+    config, state = config_of(tmp_path, options), StateFiles(tmp_path)
+    state.write_role(MASTER)
+    state.write_lease(Lease(uptime() + left, boot_id(), "nabira"))
+    state.write_override(replace(fence(term), since=int(time.time() - longest_run(config) - 2 * age)))
+    assert (lift(config, state) != []) is over
+    assert (state.overrides() == []) is over
+
+
+def test_a_standby_does_not_outlive_a_fence(tmp_path: Path) -> None:
+    config, state = config_of(tmp_path, QUORUM), StateFiles(tmp_path)
+    state.write_role(replace(MASTER, role=Role.STANDBY))
+    state.write_lease(Lease(uptime() + 20, boot_id(), "nabira"))
+    state.write_override(fence(13))
     assert lift(config, state) == []

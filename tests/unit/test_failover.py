@@ -560,6 +560,17 @@ def test_a_master_alive_again_before_the_activation_is_left_alone(tmp_path: Path
     assert world.state.role().role is Role.STANDBY and world.flags == OFF
 
 
+@pytest.mark.parametrize(("follows", "outcome"), [(3, "aborted"), (4, "done")])
+def test_a_master_that_its_guard_has_made_the_standby_of_this_very_run_is_not_waited_for(
+    config: Config, world: World, follows: int, outcome: str
+) -> None:
+    """Its Nagios was started while the run was on its way; then the run was killed. Two standbys are nobody that monitors."""
+    killed_after("register", config, world)
+    world.sees, world.peer_follows = [PASSIVE], follows
+    (record,) = resume_open_runs(config, world.state, hands=world.hands())
+    assert record.outcome == outcome
+
+
 @pytest.mark.parametrize("later", ["hours", "another boot"])
 def test_a_run_cut_short_inside_the_activation_long_ago_looks_again(
     tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, later: str

@@ -45,8 +45,9 @@ active_host_checks_enabled=1
 """
 
 
-def peer(role: Role | None, term: int = 0, *, since: int = 2000, problem: str = "") -> HostReport:
-    record = RoleRecord(role, "yasu", term, "", since) if role else None
+def peer(role: Role | None, term: int = 0, *, since: int = 2000, problem: str = "", master: str = "") -> HostReport:
+    its_master = master or ("nabira" if role is Role.STANDBY else "yasu")
+    record = RoleRecord(role, its_master, term, "", since) if role else None
     return HostReport(Process.MISSING, None, None, None, None, record, role_problem=problem)
 
 
@@ -55,6 +56,8 @@ DECIDED: list[tuple[str, Evidence, list[Recorded], Role | None, str]] = [
     ("the peer has the higher term", Evidence(peer(Role.MASTER, 4)), [], Role.STANDBY, "yasu has the higher term 4"),
     ("so it has while it takes over", Evidence(peer(Role.TAKING_OVER, 4)), [], Role.STANDBY, "yasu has the higher term 4"),
     ("the peer is its standby", Evidence(peer(Role.STANDBY, 3)), [], Role.MASTER, "yasu answers and has no higher term"),
+    ("a run of its standby was given up", Evidence(peer(Role.STANDBY, 7)), [], Role.MASTER, "yasu answers and is its standby"),
+    ("it is a third host's", Evidence(peer(Role.STANDBY, 7, master="witness")), [], Role.STANDBY, "yasu has the higher term 7"),
     ("the peer has an older term", Evidence(peer(Role.MASTER, 2)), [], Role.MASTER, "yasu answers and has no higher term"),
     (
         "the peer has the same term for longer",
@@ -108,6 +111,23 @@ def test_what_a_host_that_was_the_master_starts_as(
     config = config_of(tmp_path)
     config = replace(config, paths=replace(config.paths, state=Path("/var/lib/nagios-failover")))
     decision = decide(config, OWN, 0, evidence, recorded)
+    assert (decision.role, decision.why) == (role, why)
+
+
+@pytest.mark.parametrize(
+    ("fenced", "evidence", "role", "why"),
+    [
+        (4, Evidence(peer(Role.MASTER, 4)), Role.STANDBY, "it was fenced by yasu with term 4"),
+        (4, Evidence(peer(Role.STANDBY, 3)), Role.STANDBY, "it was fenced by yasu with term 4"),
+        (4, Evidence(peer(Role.STANDBY, 4)), Role.MASTER, "yasu answers and is its standby"),
+        (3, Evidence(peer(Role.STANDBY, 3)), Role.MASTER, "yasu answers and has no higher term"),
+    ],
+    ids=["taken over from", "the standby has not taken over yet", "the run that fenced it was given up", "long ago"],
+)
+def test_a_fence_counts_unless_its_author_is_the_standby_again(
+    tmp_path: Path, fenced: int, evidence: Evidence, role: Role, why: str
+) -> None:
+    decision = decide(config_of(tmp_path), OWN, fenced, evidence, [])
     assert (decision.role, decision.why) == (role, why)
 
 

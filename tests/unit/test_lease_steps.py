@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,9 +118,10 @@ def test_what_was_promised_is_kept(config: Config, world: World) -> None:
 def test_a_lease_that_was_lost_during_the_run_is_asked_for_again_and_without_it_nothing_is_activated(
     config: Config, world: World
 ) -> None:
-    world.lease_left = 0.0
+    left = iter([20.0, 0.0])  # before the fence, and before the activation
     world.lease_word = [Ours(1e9), GONE]
-    record = run(config, world)
+    hands = replace(world.hands(), lease_left=lambda: next(left))
+    record = run_failover(config, world.state, trigger="event", hands=hands)
     assert (record.outcome, record.sentence) == (
         "incomplete",
         "given up: activate: the lease was lost during the run, and etcd does not give it again; "
@@ -127,6 +129,20 @@ def test_a_lease_that_was_lost_during_the_run_is_asked_for_again_and_without_it_
     )
     assert (world.state.role().role, world.flags) == (Role.STANDBY, OFF)
     assert world.lease_words == ["asked for", "asked for", "given back"]
+
+
+def test_a_run_that_was_frozen_for_longer_than_its_lease_fences_nobody(tmp_path: Path, world: World) -> None:
+    """The master may have the lease again by then."""
+    config = config_of(tmp_path, f"{QUORUM}command = /usr/sbin/fence_dummy\n")
+    world.lease_left = 0.0
+    world.lease_word = [Ours(1e9), Held("yasu", 20)]
+    record = run(config, world)
+    lost = "the lease was lost during the run, and etcd does not give it again"
+    as_it_was = f"aborted: activate: {lost}; role and flags are as they were: standby; {MEND}"
+    assert (record.outcome, record.sentence) == ("aborted", as_it_was)
+    failed = f"failed: {lost}; {MEND.removeprefix('hint: ')}"
+    assert (step(record, "fence, mild"), step(record, "fence, hard")) == (failed, failed)
+    assert world.fences == [] and (world.state.role().role, world.flags) == (Role.STANDBY, OFF)
 
 
 def test_past_the_point_of_no_return_the_lease_is_kept(config: Config, world: World) -> None:

@@ -175,9 +175,9 @@ def role_of(host: Host) -> Role | None:
 
 
 def raise_term(host: Host) -> None:
-    """As a run that was given up after it had registered leaves it: terms never go back."""
+    """As runs that were given up after they had registered leave it, above its master's: terms never go back."""
     record = host.read(f"{STATE}/role")
-    host.write(f"{STATE}/role", re.sub(r"(?m)^term=(\d+)$", lambda term: f"term={int(term[1]) + 1}", record), owner="nagios")
+    host.write(f"{STATE}/role", re.sub(r"(?m)^term=(\d+)$", lambda term: f"term={int(term[1]) + 5}", record), owner="nagios")
 
 
 def last_look(host: Host) -> str:

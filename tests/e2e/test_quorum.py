@@ -458,7 +458,7 @@ def test_a_switchover_of_the_third_host_that_was_killed_lets_its_own_master_go_o
         ready_to_switch(well, nabira)
         by_hand(nabira, "switchover")
         well.wait(lambda: healthy(well), 60, "nabira is the master", shown=lambda: everything(well))
-    record = nabira.read(f"{STATE}/role")
+    record, log_before = nabira.read(f"{STATE}/role"), len(well.yasu.read(LOG))
     for _ in range(TRIES):  # refused while a look hits a time-out
         ready_to_switch(well, witness)
         killed = switchover(witness, crash_after="lease")
@@ -468,6 +468,7 @@ def test_a_switchover_of_the_third_host_that_was_killed_lets_its_own_master_go_o
     well.wait(lambda: " aborted " in journal(witness), 60, "it is put back", shown=lambda: everything(well))
     well.wait(lambda: healthy(well), 60, "all is as it was", shown=lambda: everything(well))
     assert nabira.read(f"{STATE}/role") == record
+    assert "EXTERNAL COMMAND: ENABLE_NOTIFICATIONS" not in well.yasu.read(LOG)[log_before:], "who was not silenced is told nothing"
 
 
 def test_a_master_that_has_the_lease_outlives_a_fence_that_nobody_took_back(well: Lab) -> None:

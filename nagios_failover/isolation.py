@@ -76,11 +76,10 @@ def needs_witness(look: Look) -> bool:
 def may_go_on(config: Config, override: Override, look: Look, recorded: list[Recorded], *, term: int) -> tuple[bool, str]:
     """May a master of this term that muted itself notify again, and why (not)? Pure."""
     peer = config.peer.name
-    passed = look.peer_term > term
-    if passed and look.peer_follows < look.peer_term:  # else a run there was given up: its term stays raised
-        return False, f"{peer} has the higher term {look.peer_term}"
+    if look.peer_passed > term:
+        return False, f"{peer} has the higher term {look.peer_passed}"
     if look.code in ANSWERS:
-        return True, f"{peer} answers and {'is its standby' if passed else 'has no higher term'}"
+        return True, f"{peer} answers and {'is its standby' if look.peer_term > term else 'has no higher term'}"
     if not needs_witness(look):
         return False, ""  # still cut off, or the watch of the other host acts: two masters, outranked
     answered = [one for one in recorded if not one.problem]

@@ -39,6 +39,7 @@ class Look:
     received_at: float = 0.0  # uptime at which that counter last grew
     peer_term: int = 0  # the highest term seen so far in that host's role file; 0: none seen
     peer_follows: int = 0  # the term with which that host's role file said just now that it is this host's standby; 0: it did not
+    peer_passed: int = 0  # the highest term seen there so far that was not this host's standby's; 0: none
     peer_pause: str = ""  # the pause marker last seen there, as a sentence's end ("by WHO: WHY"); "": none
     peer_pause_until: float = 0.0  # epoch seconds; 0: until somebody resumes
 

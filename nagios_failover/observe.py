@@ -64,6 +64,7 @@ def look(
     )
     verdict = _judge(config, own, evidence, limits or limits_from(config), _holder(config, state))
     highest = max((entry.peer_term for entry in ring if entry.host == config.peer.name), default=0)
+    passed = next((entry.peer_passed for entry in reversed(ring) if entry.host == config.peer.name), 0)
     report = evidence.report
     seen = Look(
         host=config.peer.name,
@@ -77,6 +78,7 @@ def look(
         hint=verdict.hint,
         peer_term=max(highest, report.role.term if report and report.role else 0),
         peer_follows=_follows(report, config.this_name),
+        peer_passed=_passed(report, passed, config.this_name),
         isolated_since=_isolated_since(verdict, previous, now),
         **memory,
         **_pause_seen(report, ring, config.peer.name),
@@ -89,6 +91,14 @@ def look(
 def _follows(report: HostReport | None, this: str) -> int:
     theirs = report.role if report else None
     return theirs.term if theirs and theirs.role is Role.STANDBY and theirs.master == this else 0
+
+
+def _passed(report: HostReport | None, before: int, this: str) -> int:
+    """A term of this host's standby is no successor's, however high it is: a run that was given up has raised it."""
+    theirs = report.role if report else None
+    if theirs is None:
+        return before
+    return 0 if _follows(report, this) >= max(1, before) else max(before, theirs.term)
 
 
 def _isolated_since(verdict: Verdict, previous: Look | None, now: float) -> float:

@@ -25,8 +25,8 @@ WITNESS = Account("hb", "10.0.0.3")
 MASTER = RoleRecord(Role.MASTER, "nabira", 3, "", 1)
 
 
-def seen(code: Code, *, at: float = 5100.0, peer_term: int = 0, follows: int = 0) -> Look:
-    return replace(ALONE, time=at, code=code, isolated_since=0.0, peer_term=peer_term, peer_follows=follows)
+def seen(code: Code, *, at: float = 5100.0, peer_term: int = 0, passed: int = 0) -> Look:
+    return replace(ALONE, time=at, code=code, isolated_since=0.0, peer_term=peer_term, peer_passed=passed)
 
 
 def test_a_master_mutes_itself_when_it_has_seen_nobody_for_long_enough(tmp_path: Path) -> None:
@@ -63,7 +63,13 @@ def test_a_standby_has_nothing_to_mute(tmp_path: Path) -> None:
 GONE_ON = [
     ("the peer answers", seen(Code.PEER_STANDBY), [], "yasu answers and has no higher term"),
     ("it answers through a witness", seen(Code.PEER_THROUGH, peer_term=3), [], "yasu answers and has no higher term"),
-    ("a run of its standby was given up", seen(Code.PEER_STANDBY, peer_term=7, follows=7), [], "yasu answers and is its standby"),
+    ("a run of its standby was given up", seen(Code.PEER_STANDBY, peer_term=7), [], "yasu answers and is its standby"),
+    (
+        "and it has gone since",
+        seen(Code.PEER_GONE, peer_term=7),
+        [Recorded(WITNESS, 3, "nabira")],
+        "the witness hb@10.0.0.3 answers and has recorded no higher term",
+    ),
     (
         "the witness has recorded none",
         seen(Code.PEER_GONE),
@@ -81,8 +87,8 @@ GONE_ON = [
 STAYED = [
     ("still cut off", seen(Code.ISOLATED), [], ""),
     ("two masters", seen(Code.PEER_ACTIVE), [], ""),
-    ("a higher term was seen", seen(Code.PEER_STANDBY, peer_term=4), [], "yasu has the higher term 4"),
-    ("it was above its standby's", seen(Code.PEER_STANDBY, peer_term=7, follows=6), [], "yasu has the higher term 7"),
+    ("a higher term was seen", seen(Code.PEER_STANDBY, peer_term=4, passed=4), [], "yasu has the higher term 4"),
+    ("and has gone since", seen(Code.PEER_GONE, passed=4), [Recorded(WITNESS, 3, "nabira")], "yasu has the higher term 4"),
     (
         "a higher term is recorded",
         seen(Code.PEER_GONE),

@@ -145,6 +145,24 @@ def test_a_master_that_knows_who_has_the_lease_judges_by_it_where_the_terms_are_
     assert look(config(), state, probes=probes).verdict.code is Code.PEER_ACTIVE
 
 
+def test_the_term_of_a_standby_of_this_host_is_no_successors_however_high(state: StateFiles) -> None:
+    """It is remembered while nobody answers, and forgotten when that host is this one's standby by that term or a later one."""
+    be(state, Role.MASTER, "nabira")
+    seen = []
+    for role, master, term in (
+        (Role.STANDBY, "nabira", 9),
+        (Role.TAKING_OVER, "yasu", 10),
+        (None, "", 0),
+        (Role.STANDBY, "nabira", 10),
+        (Role.STANDBY, "witness", 11),
+        (Role.STANDBY, "nabira", 10),
+        (None, "", 0),
+    ):
+        report = replace(REPORT, role=RoleRecord(role, master, term, "", 1)) if role else REFUSED
+        seen.append(look(config(), state, record=True, probes=Probes(at_once(report), at_once(True))).look.peer_passed)
+    assert seen == [0, 10, 10, 0, 11, 11, 11]
+
+
 def test_witness_none_is_no_witness() -> None:
     text = "[host yasu]\n[host nabira]\n[witness]\naddresses = none\n[mail]\nto = a@b\n"
     assert probes_from(parse(text, hostname="nabira")).witnesses == ()

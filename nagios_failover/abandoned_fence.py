@@ -44,6 +44,6 @@ def given_up(fence: Override, role: RoleRecord, look: Look) -> bool:
 
 
 def outlived(fence: Override, role: RoleRecord, *, now: float, longest: float) -> bool:
-    """Of a master that has the lease, and may look at another host than the one that fenced it: who fences has the lease, or will
-    have had it by the end of a switchover. Pure."""
+    """Of a master that has the lease, and may look at another host than the one that fenced it. A failover has the lease when it
+    fences; a switchover takes it after that, within its time. Pure."""
     return role.role is Role.MASTER and fence.term > role.term and now - fence.since > longest

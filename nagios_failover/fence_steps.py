@@ -36,7 +36,7 @@ def _would_fence_mild(flow: Flow) -> str:
     return f"would tell the Nagios of {flow.peer} to be passive, as {flow.config.fence.user} over ssh, or kill it"
 
 
-def _require_lease(flow: Flow) -> None:
+def _only_with_the_lease(flow: Flow) -> None:
     """Without it nothing is done to the other host, and nothing has to be undone there."""
     try:
         require_lease(flow)
@@ -47,7 +47,7 @@ def _require_lease(flow: Flow) -> None:
 
 
 def _fence_mild(flow: Flow) -> str:
-    _require_lease(flow)
+    _only_with_the_lease(flow)
     fenced = flow.hands.fence_mild(flow.term)
     flow.note("fenced", fenced.note())
     if not fenced.proved:
@@ -67,7 +67,7 @@ def _fence_hard(flow: Flow) -> str:
     mild = flow.fenced
     fenced = mild or Fenced(False, f"{flow.peer}: not fenced: [fence] user and command are both empty")
     if flow.config.fence.command:
-        _require_lease(flow)
+        _only_with_the_lease(flow)
         hard = flow.hands.fence_hard(hook_environment(flow))
         fenced = replace(hard, was_on=mild.was_on if mild and not hard.proved else {})
         flow.note("fenced", fenced.note())
